@@ -1,0 +1,254 @@
+//! The envelope of a datagram, shared by relay and mesh (docs/relay-protocol.md section 3).
+//!
+//! A magic of three bytes and a version, which never change place, then items to the end: each a varint length and one
+//! postcard message of that length. An item stands for itself: one that cannot be read does not touch the next.
+
+use crate::limits::{DATAGRAM_BYTES_MAX, DATAGRAM_HEADER_BYTES};
+use serde::{Deserialize, Serialize};
+
+/// What a datagram's first four bytes say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Protocol {
+    /// Which protocol it is.
+    pub magic: [u8; 3],
+    /// Its version; another version's items must not be read.
+    pub version: u8,
+}
+
+/// One datagram in the making: a header and the items pushed so far.
+#[derive(Debug, Clone)]
+pub struct Datagram {
+    /// Header and items, then whatever stood there before.
+    bytes: [u8; DATAGRAM_BYTES_MAX],
+    /// How many of the bytes count; 0 before the first [`Datagram::begin`].
+    len: usize,
+}
+
+/// The datagram has no room for the item; it is unchanged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full;
+
+impl Datagram {
+    /// A datagram with nothing in it, for static storage.
+    pub const EMPTY: Self = Self { bytes: [0; DATAGRAM_BYTES_MAX], len: 0 };
+
+    /// Drops what it holds and begins anew with the header of `protocol`.
+    pub fn begin(&mut self, protocol: Protocol) {
+        self.bytes[..3].copy_from_slice(&protocol.magic);
+        self.bytes[3] = protocol.version;
+        self.len = DATAGRAM_HEADER_BYTES;
+    }
+
+    /// Appends one item. Work is bounded by the item's length.
+    ///
+    /// # Errors
+    /// [`Full`] when header and items together would pass [`DATAGRAM_BYTES_MAX`] (an item of less than 128 bytes wants one
+    /// byte to spare); nothing that counts has changed then.
+    pub fn push(&mut self, item: &impl Serialize) -> Result<(), Full> {
+        // Encoded behind two bytes for its length, and moved down by one where the length needs but one.
+        let room = self.bytes.get_mut(self.len..).ok_or(Full)?;
+        let (prefix, body) = room.split_at_mut_checked(2).ok_or(Full)?;
+        let length = postcard::to_slice(item, body).map_err(|_| Full)?.len();
+        let length_wire = u16::try_from(length).map_err(|_| Full)?;
+        let prefix_length = postcard::to_slice(&length_wire, prefix).map_err(|_| Full)?.len();
+        room.copy_within(2..2 + length, prefix_length);
+        self.len += prefix_length + length;
+        Ok(())
+    }
+
+    /// The bytes to send: header and items.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    /// Whether it holds no item.
+    pub const fn is_empty(&self) -> bool {
+        self.len <= DATAGRAM_HEADER_BYTES
+    }
+}
+
+/// Why a datagram is ignored as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rejected {
+    /// It is longer than [`DATAGRAM_BYTES_MAX`].
+    Overlong,
+    /// It does not begin with the magic: something else is spoken.
+    Foreign,
+    /// It is of another version.
+    Version(u8),
+    /// It holds no item.
+    Empty,
+}
+
+/// Opens a datagram and gives its items.
+///
+/// # Errors
+/// [`Rejected`] when the datagram is to be ignored as a whole.
+pub fn open(protocol: Protocol, bytes: &[u8]) -> Result<Items<'_>, Rejected> {
+    if bytes.len() > DATAGRAM_BYTES_MAX {
+        return Err(Rejected::Overlong);
+    }
+    match bytes.split_first_chunk::<DATAGRAM_HEADER_BYTES>() {
+        Some(([magic @ .., _], _)) if *magic != protocol.magic => Err(Rejected::Foreign),
+        Some(([.., version], _)) if *version != protocol.version => Err(Rejected::Version(*version)),
+        Some((_, [])) => Err(Rejected::Empty),
+        Some((_, items)) => Ok(Items::new(items)),
+        None => Err(Rejected::Foreign),
+    }
+}
+
+/// The items of a datagram, each still encoded. Ends after the first that is [`Truncated`].
+#[derive(Debug, Clone)]
+pub struct Items<'a> {
+    /// What has not been given out.
+    rest: &'a [u8],
+}
+
+impl<'a> Items<'a> {
+    /// The items that stand in these bytes, which are the part of a datagram behind its header.
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    /// The bytes of those that have not been given out.
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        self.rest
+    }
+}
+
+/// The length passes the datagram's end, or is no length: what follows cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Truncated;
+
+impl<'a> Iterator for Items<'a> {
+    type Item = Result<&'a [u8], Truncated>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let item = postcard::take_from_bytes::<u16>(self.rest)
+            .ok()
+            .and_then(|(length, rest)| rest.split_at_checked(usize::from(length)));
+        self.rest = item.map_or(&[], |(_, rest)| rest);
+        Some(item.map(|(item, _)| item).ok_or(Truncated))
+    }
+}
+
+/// Why an item is skipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ItemError {
+    /// Its tag belongs to no message of this version.
+    Unknown,
+    /// Its tag is known and its content is not what that tag demands, or it has no tag.
+    Malformed,
+}
+
+/// Decodes one item of an enum with `tag_count` variants. Bytes after its known fields are ignored.
+///
+/// # Errors
+/// [`ItemError`] when the item is to be skipped.
+pub fn decode_item<'a, M: Deserialize<'a>>(item: &'a [u8], tag_count: u32) -> Result<M, ItemError> {
+    let (tag, _) = postcard::take_from_bytes::<u32>(item).map_err(|_| ItemError::Malformed)?;
+    if tag >= tag_count {
+        return Err(ItemError::Unknown);
+    }
+    postcard::take_from_bytes(item).map(|(message, _)| message).map_err(|_| ItemError::Malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::vec::Vec;
+
+    const PROTOCOL: Protocol = Protocol { magic: *b"TST", version: 3 };
+
+    /// A datagram with its header and nothing else.
+    fn begun() -> Datagram {
+        let mut datagram = Datagram::EMPTY;
+        datagram.begin(PROTOCOL);
+        datagram
+    }
+
+    fn check_rejected(bytes: &[u8], reason: Rejected) {
+        assert_eq!(open(PROTOCOL, bytes).map(|_| ()), Err(reason));
+    }
+
+    #[test]
+    fn items_pushed_come_out_in_order() {
+        let mut datagram = begun();
+        assert!(datagram.is_empty());
+        datagram.push(&"ab").unwrap();
+        datagram.push(&300_u16).unwrap();
+        assert_eq!(datagram.as_bytes(), b"TST\x03\x03\x02ab\x02\xac\x02");
+        let items: Vec<_> = open(PROTOCOL, datagram.as_bytes()).unwrap().collect();
+        assert_eq!(items, [Ok(&b"\x02ab"[..]), Ok(b"\xac\x02")]);
+    }
+
+    #[test]
+    fn lengths_around_the_second_byte_are_as_short_as_can_be() {
+        for (text_length, length_bytes) in [(126, &[0x7f][..]), (127, &[0x80, 0x01]), (1_000, &[0xea, 0x07])] {
+            let text = std::string::String::from_utf8(std::vec![b'y'; text_length]).unwrap();
+            let mut datagram = begun();
+            datagram.push(&text.as_str()).unwrap();
+            assert_eq!(&datagram.as_bytes()[4..4 + length_bytes.len()], length_bytes);
+            let item = open(PROTOCOL, datagram.as_bytes()).unwrap().next().unwrap().unwrap();
+            assert_eq!(postcard::from_bytes::<&str>(item), Ok(text.as_str()));
+        }
+    }
+
+    #[test]
+    fn item_that_just_fits_is_taken_and_one_byte_more_changes_nothing() {
+        let text = std::string::String::from_utf8(std::vec![b'z'; DATAGRAM_BYTES_MAX]).unwrap();
+        let overhead = DATAGRAM_HEADER_BYTES + 2 + 2;
+        let mut datagram = begun();
+        assert_eq!(datagram.push(&&text[..DATAGRAM_BYTES_MAX - overhead + 1]), Err(Full));
+        assert!(datagram.is_empty());
+        datagram.push(&&text[..DATAGRAM_BYTES_MAX - overhead]).unwrap();
+        assert_eq!(datagram.as_bytes().len(), DATAGRAM_BYTES_MAX);
+        assert_eq!(datagram.push(&0_u8), Err(Full));
+        assert_eq!(datagram.as_bytes().len(), DATAGRAM_BYTES_MAX);
+    }
+
+    #[test]
+    fn foreign_datagrams_are_rejected_with_the_reason() {
+        check_rejected(b"", Rejected::Foreign);
+        check_rejected(b"TST", Rejected::Foreign);
+        check_rejected(b"TSX\x03\x01\x00", Rejected::Foreign);
+        check_rejected(b"TST\x02\x01\x00", Rejected::Version(2));
+        check_rejected(b"TST\x03", Rejected::Empty);
+    }
+
+    #[test]
+    fn longest_datagram_is_opened_and_one_byte_more_is_rejected() {
+        let mut bytes = std::vec![0; DATAGRAM_BYTES_MAX + 1];
+        bytes[..4].copy_from_slice(b"TST\x03");
+        assert!(open(PROTOCOL, &bytes[..DATAGRAM_BYTES_MAX]).is_ok());
+        check_rejected(&bytes, Rejected::Overlong);
+    }
+
+    #[test]
+    fn length_past_the_end_ends_the_datagram() {
+        for items in [&b"\x01a\x02b"[..], b"\x01a\xff\xff\xff\x7f", b"\x01a\x80"] {
+            let mut bytes = b"TST\x03".to_vec();
+            bytes.extend_from_slice(items);
+            let items: Vec<_> = open(PROTOCOL, &bytes).unwrap().collect();
+            assert_eq!(items, [Ok(&b"a"[..]), Err(Truncated)]);
+        }
+    }
+
+    #[test]
+    fn unknown_tag_and_malformed_item_are_told_apart() {
+        #[derive(Debug, PartialEq, Deserialize)]
+        enum Two<'a> {
+            Zero,
+            One(&'a str),
+        }
+        assert_eq!(decode_item(&[0, 9, 9], 2), Ok(Two::Zero));
+        assert_eq!(decode_item(&[1, 1, b'x', 9], 2), Ok(Two::One("x")));
+        assert_eq!(decode_item::<Two<'_>>(&[1, 2, b'x'], 2), Err(ItemError::Malformed));
+        assert_eq!(decode_item::<Two<'_>>(&[], 2), Err(ItemError::Malformed));
+        assert_eq!(decode_item::<Two<'_>>(&[2], 2), Err(ItemError::Unknown));
+    }
+}

@@ -1,0 +1,54 @@
+//! Every limit of the protocols and the fixed capacities of the engines, with the reason for each.
+//!
+//! A limit that can be seen from outside stands in docs/ too; tests/documents.rs compares the two.
+
+/// Longest datagram, in bytes of UDP payload. With 48 bytes of IPv6 and UDP headers it stays below 1,280, the least
+/// MTU that every IPv6 link carries (RFC 8200 section 5), so none is ever fragmented.
+pub const DATAGRAM_BYTES_MAX: usize = 1_200;
+
+/// Bytes before the first item of a datagram: a magic of three bytes and the version.
+pub const DATAGRAM_HEADER_BYTES: usize = 4;
+
+/// Longest text of one message, in bytes of UTF-8: a long paragraph that fits into one datagram with room to spare.
+pub const TEXT_BYTES_MAX: usize = 1_024;
+
+/// Longest username, in bytes of UTF-8.
+pub const NAME_BYTES_MAX: usize = 32;
+
+/// Longest key of a username, in bytes: lower case turns at most two bytes into three (docs/names.md).
+pub const NAME_KEY_BYTES_MAX: usize = 48;
+
+/// Longest echo of a PROBE, in bytes: room for a nonce and a time, too little to be worth reflecting.
+pub const RELAY_ECHO_BYTES_MAX: usize = 64;
+
+/// Answers (PROBED, REFUSED) that a relay server keeps waiting; more are dropped and counted. Two receive batches.
+pub const RELAY_ANSWERS_MAX: usize = 64;
+
+/// Most addresses of a roster without heap: its index has 16 bits.
+pub const RELAY_ROSTER_MAX: usize = 1 << 15;
+
+/// MESSAGEs that a relay client has under way at once before it waits for one to come back.
+pub const RELAY_WINDOW_MAX: usize = 16;
+
+/// Longest varint of 32 bits, in bytes.
+const VARINT_U32_BYTES_MAX: usize = 5;
+
+/// Longest varint of 16 bits, in bytes.
+const VARINT_U16_BYTES_MAX: usize = 3;
+
+/// Longest INCOMING item with its length: length, tag, number, IPv6 address and port, text.
+const INCOMING_BYTES_MAX: usize = VARINT_U16_BYTES_MAX
+    + 1
+    + VARINT_U32_BYTES_MAX
+    + (1 + 16 + VARINT_U16_BYTES_MAX)
+    + VARINT_U16_BYTES_MAX
+    + TEXT_BYTES_MAX;
+
+// What is accepted can always be sent on: an INCOMING with the longest text and sender fits into an empty datagram.
+const _: () = assert!(DATAGRAM_HEADER_BYTES + INCOMING_BYTES_MAX <= DATAGRAM_BYTES_MAX);
+// A client's MESSAGE with the longest text leaves room for the GREETING (3 bytes) that goes with it.
+const _: () = assert!(
+    DATAGRAM_HEADER_BYTES + 3 + VARINT_U16_BYTES_MAX + 1 + VARINT_U32_BYTES_MAX + VARINT_U16_BYTES_MAX + TEXT_BYTES_MAX
+        <= DATAGRAM_BYTES_MAX
+);
+const _: () = assert!(NAME_KEY_BYTES_MAX * 2 == NAME_BYTES_MAX * 3);

@@ -1,0 +1,280 @@
+//! The relay client's engine (docs/relay-protocol.md section 5).
+//!
+//! It greets and greets again, knows its own messages by their numbers, and says when the relay falls silent. It never
+//! sends a MESSAGE twice, because the relay would pass it on twice.
+//!
+//! Drain order: after every `handle_*` and [`Client::send`], call [`Client::poll_output`] until `None`. Call
+//! [`Client::handle_timeout`] at [`Client::poll_timeout`], which each of these may change.
+
+use super::greeter::Greeter;
+use super::message::{Echo, Message, PROTOCOL};
+use super::window::Window;
+use crate::datagram::{self, Datagram, Items};
+use crate::limits::DATAGRAM_BYTES_MAX;
+use crate::refusal::RefusalReason;
+use crate::text::Text;
+use crate::time::Instant;
+use core::net::SocketAddr;
+use core::ops::Range;
+use core::time::Duration;
+use heapless::Vec;
+
+/// The client's timers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Config {
+    /// Pause after the first GREETING that is not answered; it doubles up to the usual pause.
+    pub greeting_pause_min: Duration,
+    /// Usual pause between two GREETINGs; each client shortens it by a share of its own, up to a quarter. A relay that
+    /// was restarted has forgotten everybody, and a translated address lives on by what is sent.
+    pub greeting_pause_max: Duration,
+    /// How long nothing may make progress before the messages under way are given up, or the relay counts as silent.
+    pub progress_max: Duration,
+}
+
+impl Config {
+    /// The timers of docs/relay-protocol.md section 7.
+    pub const DEFAULT: Self = Self {
+        greeting_pause_min: Duration::from_millis(500),
+        greeting_pause_max: Duration::from_secs(10),
+        progress_max: Duration::from_secs(3),
+    };
+}
+
+/// A relay client: what to send, and what to tell the user.
+#[derive(Debug)]
+pub struct Client {
+    /// Timers.
+    config: Config,
+    /// When to greet, and whether the relay is there.
+    greeter: Greeter,
+    /// Own messages under way.
+    window: Window,
+    /// How many of them were given up and not yet reported.
+    given_up: u32,
+    /// Whether an INCOMING has come since the relay was last lost; until then GREETING goes with every MESSAGE.
+    incoming_heard: bool,
+    /// What is to be sent.
+    outgoing: Outgoing,
+    /// The items of the datagram that came last.
+    received: Vec<u8, DATAGRAM_BYTES_MAX>,
+    /// The part of `received` that has not been looked at.
+    unread: Range<usize>,
+    /// When it came.
+    received_at: Instant,
+    /// Datagrams and items that were ignored.
+    ignored: u64,
+}
+
+/// Whether the relay is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// It has answered, so it has heard a GREETING of this client.
+    Answers,
+    /// It has not answered for [`Config::progress_max`].
+    Silent,
+}
+
+/// What a client wants to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output<'a> {
+    /// Send this datagram to the relay.
+    Send(&'a [u8]),
+    /// Show what somebody said.
+    Incoming {
+        /// The number that the sender chose.
+        number: u32,
+        /// Where the relay saw the sender.
+        sender: SocketAddr,
+        /// What was said.
+        text: Text<'a>,
+        /// Whether it is a message of this client that was under way.
+        own: bool,
+    },
+    /// The relay does not admit this client.
+    Refused(RefusalReason),
+    /// The relay has begun or ceased to answer.
+    Presence(Presence),
+    /// This many messages have not come back and are no longer waited for.
+    Unconfirmed(u32),
+}
+
+/// Why a text was not taken; it is neither sent nor numbered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendError {
+    /// As many messages as may be are under way: wait until one comes back or is given up.
+    Window,
+    /// The datagram that waits has no room: drain [`Client::poll_output`] first.
+    Undrained,
+}
+
+impl Client {
+    /// A client whose first GREETING is due now. The seed makes its message numbers and pauses its own.
+    pub fn new(config: Config, now: Instant, seed: u64) -> Self {
+        let [first, second, third, fourth, share, ..] = seed.to_le_bytes();
+        Self {
+            config,
+            greeter: Greeter::new(config, now, share),
+            window: Window::new(u32::from_le_bytes([first, second, third, fourth]), now),
+            given_up: 0,
+            incoming_heard: false,
+            outgoing: Outgoing::NOTHING,
+            received: Vec::new(),
+            unread: 0..0,
+            received_at: now,
+            ignored: 0,
+        }
+    }
+
+    /// Says something, and gives the number by which it comes back.
+    ///
+    /// # Errors
+    /// [`SendError`] when it has to wait.
+    pub fn send(&mut self, now: Instant, text: Text<'_>) -> Result<u32, SendError> {
+        let number = self.window.vacancy().ok_or(SendError::Window)?;
+        if !self.incoming_heard {
+            self.outgoing.greet().map_err(|_| SendError::Undrained)?;
+        }
+        self.outgoing.push(&Message::Message { number, text }).map_err(|_| SendError::Undrained)?;
+        self.window.enter(now);
+        Ok(number)
+    }
+
+    /// How many messages are under way.
+    pub fn under_way(&self) -> usize {
+        self.window.len()
+    }
+
+    /// Whether [`Client::send`] would take a text once everything is drained.
+    pub fn may_send(&self) -> bool {
+        self.window.vacancy().is_some()
+    }
+
+    /// Takes one datagram from the relay. If an earlier one has not been drained, its rest is counted as ignored.
+    pub fn handle_datagram(&mut self, now: Instant, bytes: &[u8]) {
+        if !self.unread.is_empty() {
+            self.ignored += 1;
+        }
+        self.received.clear();
+        self.received_at = now;
+        match datagram::open(PROTOCOL, bytes).map(|items| self.received.extend_from_slice(items.as_bytes())) {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => self.ignored += 1,
+        }
+        self.unread = 0..self.received.len();
+    }
+
+    /// The relay's host says that nobody listens there, or the network that there is no way: greet until it is back.
+    pub fn handle_unreachable(&mut self, now: Instant) {
+        self.incoming_heard = false;
+        self.greeter.handle_loss(now);
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.window.deadline(self.config.progress_max).is_some_and(|deadline| deadline <= now) {
+            // At most RELAY_WINDOW_MAX at once.
+            self.given_up += u32::try_from(self.window.give_up()).unwrap_or(u32::MAX);
+            self.incoming_heard = false;
+            self.greeter.handle_loss(now);
+        }
+        if self.greeter.handle_timeout(now) {
+            // The answer to PROBE shows that the GREETING beside it was heard. Where there is no room, the next will do.
+            let _ = self.outgoing.greet().and_then(|()| self.outgoing.push(&Message::Probe { echo: Echo::EMPTY }));
+        }
+    }
+
+    /// When [`Client::handle_timeout`] is to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let greeter = self.greeter.deadline();
+        Some(self.window.deadline(self.config.progress_max).map_or(greeter, |window| window.min(greeter)))
+    }
+
+    /// What is to be done next; `None` when nothing is. Work is bounded by the length of a datagram.
+    pub fn poll_output(&mut self) -> Option<Output<'_>> {
+        if let Some((item, own)) = self.read_item() {
+            return match Message::decode(&self.received[item]) {
+                Ok(Message::Incoming { number, sender, text }) => Some(Output::Incoming { number, sender, text, own }),
+                Ok(Message::Refused { reason }) => Some(Output::Refused(reason)),
+                // Nothing else is given by read_item.
+                _ => None,
+            };
+        }
+        if let Some(presence) = self.greeter.take_change() {
+            self.incoming_heard &= presence == Presence::Answers;
+            return Some(Output::Presence(presence));
+        }
+        match core::mem::take(&mut self.given_up) {
+            0 => self.outgoing.take().map(Output::Send),
+            count => Some(Output::Unconfirmed(count)),
+        }
+    }
+
+    /// Reads on to the next item that is for the user: where it stands in `received`, and whether it is an own message.
+    fn read_item(&mut self) -> Option<(Range<usize>, bool)> {
+        while !self.unread.is_empty() {
+            let mut items = Items::new(&self.received[self.unread.clone()]);
+            let item = items.next();
+            let end = self.received.len() - items.as_bytes().len();
+            self.unread.start = end;
+            let item = item.and_then(Result::ok).unwrap_or(&[]);
+            let place = end - item.len()..end;
+            match Message::decode(item) {
+                Ok(Message::Incoming { number, .. }) => {
+                    self.incoming_heard = true;
+                    self.greeter.handle_answer(self.received_at);
+                    return Some((place, self.window.confirm(self.received_at, number)));
+                }
+                Ok(Message::Refused { .. }) => return Some((place, false)),
+                Ok(Message::Probed { .. }) => self.greeter.handle_answer(self.received_at),
+                Ok(_) | Err(_) => self.ignored += 1,
+            }
+        }
+        None
+    }
+
+    /// Datagrams and items that were ignored: not of this protocol or version, malformed, unknown, or meant for a server.
+    pub const fn ignored(&self) -> u64 {
+        self.ignored
+    }
+}
+
+/// The datagram that is to be sent next.
+#[derive(Debug)]
+struct Outgoing {
+    /// What it holds so far, or what was sent last.
+    datagram: Datagram,
+    /// Whether there is something to be sent.
+    waiting: bool,
+    /// Whether a GREETING is in it.
+    greeting: bool,
+}
+
+impl Outgoing {
+    /// Nothing is to be sent.
+    const NOTHING: Self = Self { datagram: Datagram::EMPTY, waiting: false, greeting: false };
+
+    /// Adds a message.
+    fn push(&mut self, message: &Message<'_>) -> Result<(), datagram::Full> {
+        if !self.waiting {
+            self.datagram.begin(PROTOCOL);
+            self.waiting = true;
+            self.greeting = false;
+        }
+        self.datagram.push(message)
+    }
+
+    /// Adds a GREETING unless there is one.
+    fn greet(&mut self) -> Result<(), datagram::Full> {
+        if self.waiting && self.greeting {
+            return Ok(());
+        }
+        self.push(&Message::Greeting { features: 0 })?;
+        self.greeting = true;
+        Ok(())
+    }
+
+    /// Gives out what is to be sent.
+    fn take(&mut self) -> Option<&[u8]> {
+        if core::mem::take(&mut self.waiting) { Some(self.datagram.as_bytes()) } else { None }
+    }
+}

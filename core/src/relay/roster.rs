@@ -1,0 +1,85 @@
+//! The roster: who has greeted. It never forgets, so a position in it stays what it is.
+//!
+//! It is a trait because it has two implementors: [`FixedRoster`] here, for a microcontroller, and one in host that grows.
+
+use super::Address;
+use crate::limits::RELAY_ROSTER_MAX;
+use heapless::index_map::FnvIndexMap;
+
+/// Who has greeted, numbered from 0 in the order of their first GREETING.
+pub trait Roster {
+    /// Enters an address unless it is there already.
+    ///
+    /// # Errors
+    /// [`Full`] when there is no room; nothing has changed then.
+    fn admit(&mut self, address: Address) -> Result<Admission, Full>;
+
+    /// Whether the address has been admitted. Constant time on average.
+    fn contains(&self, address: &Address) -> bool;
+
+    /// How many have been admitted. Never shrinks.
+    fn count(&self) -> u32;
+
+    /// The address at a position below [`Roster::count`]. Constant time.
+    fn address(&self, position: u32) -> Option<Address>;
+}
+
+/// What admitting an address has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// It is new and has the next position.
+    New,
+    /// It was there; nothing has changed.
+    Known,
+}
+
+/// There is no room for one more address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full;
+
+/// A roster of at most `N` addresses in place; `N` is a power of two from 2 to [`RELAY_ROSTER_MAX`].
+#[derive(Debug)]
+pub struct FixedRoster<const N: usize> {
+    /// The addresses in the order of admission, with an index for look-up.
+    addresses: FnvIndexMap<Address, (), N>,
+}
+
+impl<const N: usize> FixedRoster<N> {
+    /// Positions are 32-bit on every machine.
+    const FITS: () = assert!(N <= RELAY_ROSTER_MAX);
+
+    /// An empty roster.
+    pub const fn new() -> Self {
+        let () = Self::FITS;
+        Self { addresses: FnvIndexMap::new() }
+    }
+}
+
+impl<const N: usize> Default for FixedRoster<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const N: usize> Roster for FixedRoster<N> {
+    fn admit(&mut self, address: Address) -> Result<Admission, Full> {
+        if self.contains(&address) {
+            return Ok(Admission::Known);
+        }
+        self.addresses.insert(address, ()).map(|_| Admission::New).map_err(|_| Full)
+    }
+
+    fn contains(&self, address: &Address) -> bool {
+        self.addresses.contains_key(address)
+    }
+
+    fn count(&self) -> u32 {
+        // N is at most RELAY_ROSTER_MAX, which has 16 bits.
+        u32::try_from(self.addresses.len()).unwrap_or(u32::MAX)
+    }
+
+    fn address(&self, position: u32) -> Option<Address> {
+        let (address, ()) = self.addresses.get_index(usize::try_from(position).ok()?)?;
+        Some(*address)
+    }
+}

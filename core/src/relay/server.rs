@@ -1,0 +1,222 @@
+//! The relay server's engine (docs/relay-protocol.md section 6).
+//!
+//! It has no clock and no timers: nothing in it depends on time. What is to be sent is looked at first
+//! ([`Server::outputs`]) and taken off when it has been sent ([`Server::handle_sent`]), so that a batch can borrow many
+//! datagrams at once and a full socket loses nothing.
+//!
+//! Invariants: an INCOMING is encoded once, whatever the number of clients. A datagram is answered at most once, with no
+//! more bytes than it had.
+
+use super::message::{Message, PROTOCOL};
+use super::ring::{Cursor, Ring, Slot};
+use super::roster::{Admission, Roster};
+use super::{Address, Counters};
+use crate::datagram::{self, Datagram, Items, Rejected};
+use crate::limits::{DATAGRAM_HEADER_BYTES, RELAY_ANSWERS_MAX, RELAY_ECHO_BYTES_MAX};
+use crate::refusal::RefusalReason;
+use core::net::SocketAddr;
+use heapless::{Deque, Vec};
+
+/// Longest answer, in bytes: header, length, tag, length of the echo, echo.
+const ANSWER_BYTES_MAX: usize = DATAGRAM_HEADER_BYTES + 1 + 1 + 1 + RELAY_ECHO_BYTES_MAX;
+
+/// A relay server: takes datagrams, and says what is to be sent to whom.
+#[derive(Debug)]
+pub struct Server<'r, R> {
+    /// Who has greeted.
+    roster: R,
+    /// INCOMINGs that wait to be sent to all.
+    ring: Ring<'r>,
+    /// PROBED and REFUSED that wait to be sent to one.
+    answers: Deque<Answer, RELAY_ANSWERS_MAX>,
+    /// What has happened so far.
+    counters: Counters,
+}
+
+/// A datagram for one address.
+#[derive(Debug)]
+struct Answer {
+    /// Whose datagram it answers.
+    to: Address,
+    /// The whole datagram.
+    bytes: Vec<u8, ANSWER_BYTES_MAX>,
+}
+
+/// One datagram to be sent to one address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transmit<'a> {
+    /// Where to; IPv4 as IPv4.
+    pub to: SocketAddr,
+    /// The UDP payload.
+    pub bytes: &'a [u8],
+}
+
+impl<'r, R: Roster> Server<'r, R> {
+    /// A server with this roster; `slots` is how many datagrams may wait at once.
+    pub const fn new(roster: R, slots: &'r mut [Slot]) -> Self {
+        Self { roster, ring: Ring::new(slots), answers: Deque::new(), counters: Counters::ZERO }
+    }
+
+    /// Takes one datagram as it came. Work is bounded by its length.
+    ///
+    /// Whatever cannot be served is counted and changes nothing else.
+    pub fn handle_datagram(&mut self, source: SocketAddr, bytes: &[u8]) {
+        self.counters.datagrams += 1;
+        let source = Address::from(source);
+        let counter = match datagram::open(PROTOCOL, bytes) {
+            Ok(_) if !source.is_answerable() => &mut self.counters.unanswerable,
+            Ok(items) => return self.handle_items(source, bytes.len(), items),
+            Err(Rejected::Foreign | Rejected::Empty) => &mut self.counters.foreign,
+            Err(Rejected::Version(_)) => &mut self.counters.other_version,
+            Err(Rejected::Overlong) => &mut self.counters.overlong,
+        };
+        *counter += 1;
+    }
+
+    /// Takes the items of one datagram, each for itself.
+    fn handle_items(&mut self, source: Address, length: usize, items: Items<'_>) {
+        // The one answer that this datagram may have.
+        let mut answer = None;
+        for item in items {
+            match item.map(Message::decode) {
+                Ok(Ok(Message::Greeting { .. })) => {
+                    if let Some(refused) = self.handle_greeting(source) {
+                        self.choose_answer(&mut answer, refused);
+                    }
+                }
+                Ok(Ok(Message::Message { number, text })) => {
+                    let incoming = Message::Incoming { number, sender: source.into(), text };
+                    self.handle_message(source, &incoming);
+                }
+                Ok(Ok(Message::Probe { echo })) => self.choose_answer(&mut answer, Message::Probed { echo }),
+                Ok(Ok(Message::Incoming { .. } | Message::Refused { .. } | Message::Probed { .. })) => {
+                    self.counters.items_misdirected += 1;
+                }
+                Ok(Err(datagram::ItemError::Unknown)) => self.counters.items_unknown += 1,
+                Ok(Err(datagram::ItemError::Malformed)) => self.counters.items_malformed += 1,
+                Err(datagram::Truncated) => self.counters.items_truncated += 1,
+            }
+        }
+        if let Some(answer) = answer {
+            self.answer(source, length, &answer);
+        }
+    }
+
+    /// Admits the sender, or gives the refusal.
+    fn handle_greeting(&mut self, source: Address) -> Option<Message<'static>> {
+        match self.roster.admit(source) {
+            Ok(Admission::New) => self.counters.clients += 1,
+            Ok(Admission::Known) => self.counters.greetings_repeated += 1,
+            Err(_) => {
+                self.counters.greetings_refused += 1;
+                return Some(Message::Refused { reason: RefusalReason::Full });
+            }
+        }
+        None
+    }
+
+    /// Puts what a client says into the ring, for all who have greeted by now.
+    fn handle_message(&mut self, source: Address, incoming: &Message<'_>) {
+        if !self.roster.contains(&source) {
+            self.counters.messages_unregistered += 1;
+        } else if self.ring.append(incoming, self.roster.count()).is_ok() {
+            self.counters.messages += 1;
+        } else {
+            self.counters.messages_dropped += 1;
+        }
+    }
+
+    /// Keeps the first answer to a datagram and counts the others.
+    fn choose_answer<'a>(&mut self, answer: &mut Option<Message<'a>>, message: Message<'a>) {
+        if answer.is_some() {
+            self.counters.answers_dropped += 1;
+        } else {
+            *answer = Some(message);
+        }
+    }
+
+    /// Queues an answer, unless it would be longer than what it answers or too many wait.
+    fn answer(&mut self, to: Address, length_max: usize, message: &Message<'_>) {
+        let mut datagram = Datagram::EMPTY;
+        datagram.begin(PROTOCOL);
+        let bytes = match datagram.push(message) {
+            Ok(()) if datagram.as_bytes().len() <= length_max => Vec::from_slice(datagram.as_bytes()).ok(),
+            _ => None,
+        };
+        let queued = bytes.is_some_and(|bytes| self.answers.push_back(Answer { to, bytes }).is_ok());
+        match message {
+            Message::Probed { .. } if queued => self.counters.probes += 1,
+            _ if queued => {}
+            _ => self.counters.answers_dropped += 1,
+        }
+    }
+
+    /// What is to be sent, in this order: answers, then INCOMINGs. Changes nothing; what has been sent or given up is
+    /// taken off by [`Server::handle_sent`] and [`Server::handle_unreachable`]. Each step takes constant time.
+    pub fn outputs(&self) -> Outputs<'_, R> {
+        Outputs { answers: self.answers.iter(), ring: &self.ring, cursor: self.ring.cursor(), roster: &self.roster }
+    }
+
+    /// The first `count` of [`Server::outputs`] have been sent. Work: one step for each answer and datagram among them.
+    pub fn handle_sent(&mut self, count: usize) {
+        self.counters.sent += u64::try_from(count).unwrap_or(u64::MAX);
+        self.take_off(count);
+    }
+
+    /// The first of [`Server::outputs`] cannot be sent: its destination is given up this once.
+    pub fn handle_unreachable(&mut self) {
+        self.counters.unreachable += 1;
+        self.take_off(1);
+    }
+
+    /// This many datagrams were lost before they could be read.
+    pub fn handle_receive_dropped(&mut self, count: u32) {
+        self.counters.receive_dropped += u64::from(count);
+    }
+
+    /// Takes the first `count` of [`Server::outputs`] off.
+    fn take_off(&mut self, count: usize) {
+        let answered = count.min(self.answers.len());
+        for _ in 0..answered {
+            self.answers.pop_front();
+        }
+        self.ring.advance(count - answered);
+    }
+
+    /// What has happened so far.
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Who has greeted.
+    pub const fn roster(&self) -> &R {
+        &self.roster
+    }
+}
+
+/// What a server has to send, in order.
+pub struct Outputs<'a, R> {
+    /// Answers not yet given out.
+    answers: heapless::deque::Iter<'a, Answer>,
+    /// INCOMINGs.
+    ring: &'a Ring<'a>,
+    /// The place in the ring of what comes next.
+    cursor: Cursor,
+    /// Whose positions the cursor counts.
+    roster: &'a R,
+}
+
+impl<'a, R: Roster> Iterator for Outputs<'a, R> {
+    type Item = Transmit<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(answer) = self.answers.next() {
+            return Some(Transmit { to: answer.to.into(), bytes: &answer.bytes });
+        }
+        let (bytes, position) = self.ring.get(self.cursor)?;
+        self.cursor = self.ring.after(self.cursor);
+        // The roster never forgets, so the position of somebody who was in it is still there.
+        let to = self.roster.address(position)?.into();
+        Some(Transmit { to, bytes })
+    }
+}

@@ -1,0 +1,391 @@
+//! Usernames: which ones are allowed, and when two are the same (docs/names.md).
+//!
+//! A name is shown as it came: nothing here trims, composes or changes case. Two names are the same if their keys are;
+//! a key is for comparing only, is never shown or sent, and need not be an allowed name itself.
+
+mod table;
+
+use crate::limits::{NAME_BYTES_MAX, NAME_KEY_BYTES_MAX};
+use core::{
+    fmt,
+    hash::{Hash, Hasher},
+};
+use heapless::{String, Vec};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use table::Class;
+
+/// Most marks (accents, vowel signs) that may follow each other: enough for Vietnamese, Hebrew and Tibetan, too few to
+/// paint over the lines above and below.
+const MARKS_IN_A_ROW_MAX: usize = 3;
+
+/// A checked name of 1 to [`NAME_BYTES_MAX`] bytes of UTF-8.
+///
+/// `==` and `Hash` ask for the [key](Self::key), because that is what makes two names the same: "Anna" and "ANNA" are equal.
+/// Compare [`as_str`](Self::as_str) to find out whether they are also written alike. There is no order: sort by key.
+#[derive(Debug, Clone)]
+pub struct Username(String<NAME_BYTES_MAX, u8>);
+
+/// What two names have in common if they are the same: equal, ordered and hashed by its bytes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UsernameKey(String<NAME_KEY_BYTES_MAX, u8>);
+
+/// Why a name is refused. Where several apply, the one named first here is told; of the two about a single character,
+/// the one that the leftmost such character has (NAME-8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UsernameError {
+    /// It has no bytes.
+    Empty,
+    /// It has more than [`NAME_BYTES_MAX`] bytes.
+    Overlong,
+    /// It has a character that is not allowed.
+    Character,
+    /// It has a character of U+0300 to U+036F, which is rarely there in a composed (NFC) text.
+    NotComposed,
+    /// It begins with a mark, begins or ends with `-`, `_` or `.`, or has four marks in a row.
+    Placement,
+    /// It has a Latin letter, and a letter or mark of another script.
+    MixedScripts,
+}
+
+/// What the rule knows about an allowed character.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A Latin letter.
+    Latin,
+    /// A letter of another script.
+    OtherLetter,
+    /// A mark; none is Latin.
+    Mark,
+    /// A digit of any script.
+    Digit,
+    /// `-`, `_` or `.`.
+    Punctuation,
+}
+
+impl Username {
+    /// Checks a name. Looks at each of its at most 32 characters once.
+    ///
+    /// # Errors
+    /// [`UsernameError`], of several the one that stands first in its list.
+    pub fn new(name: &str) -> Result<Self, UsernameError> {
+        if name.is_empty() {
+            return Err(UsernameError::Empty);
+        }
+        let checked = String::try_from(name).map_err(|_| UsernameError::Overlong)?;
+        let kinds = kinds(name)?;
+        check_placement(&kinds)?;
+        check_scripts(&kinds)?;
+        Ok(Self(checked))
+    }
+
+    /// The name as it came.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The key: each character in lower case, final sigma as sigma. Computed anew each time, by a look-up of at most 174
+    /// rows per character: whoever compares often keeps it.
+    ///
+    /// It always fits: the key of a character is at most half as long again as the character (two bytes may become
+    /// three, as in U+0130 or U+023A; none of one, three or four bytes grows), and [`NAME_KEY_BYTES_MAX`] is half as
+    /// long again as [`NAME_BYTES_MAX`].
+    pub fn key(&self) -> UsernameKey {
+        let mut key = String::new();
+        for character in self.0.chars() {
+            let pushed = match character {
+                // The only one whose lower case is two characters.
+                'İ' => key.push_str("i\u{307}"),
+                _ => key.push(table::key(character)),
+            };
+            debug_assert!(pushed.is_ok(), "a key is at most half as long again as its name");
+        }
+        UsernameKey(key)
+    }
+}
+
+impl UsernameKey {
+    /// The key as a string, for comparing and looking up only.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What each character of a name is.
+fn kinds(name: &str) -> Result<Vec<Kind, NAME_BYTES_MAX>, UsernameError> {
+    let mut kinds = Vec::new();
+    for character in name.chars() {
+        kinds.push(Kind::of(character)?).map_err(|_| UsernameError::Overlong)?;
+    }
+    Ok(kinds)
+}
+
+impl Kind {
+    /// What a character is, or why it is refused.
+    fn of(character: char) -> Result<Self, UsernameError> {
+        match (character, table::class(character)) {
+            ('-' | '_' | '.', _) => Ok(Self::Punctuation),
+            ('\u{300}'..='\u{36f}', _) => Err(UsernameError::NotComposed),
+            (_, None) => Err(UsernameError::Character),
+            (_, Some(Class::Mark)) => Ok(Self::Mark),
+            (_, Some(Class::Digit)) => Ok(Self::Digit),
+            ('\0'..='\u{24f}' | '\u{1e00}'..='\u{1eff}', Some(Class::Letter)) => Ok(Self::Latin),
+            (_, Some(Class::Letter)) => Ok(Self::OtherLetter),
+        }
+    }
+}
+
+/// A name neither begins with a mark nor begins or ends with punctuation, and has no four marks in a row.
+fn check_placement(kinds: &[Kind]) -> Result<(), UsernameError> {
+    let bad_first = matches!(kinds.first(), Some(Kind::Mark | Kind::Punctuation));
+    let bad_last = kinds.last() == Some(&Kind::Punctuation);
+    let too_many_marks = kinds.windows(MARKS_IN_A_ROW_MAX + 1).any(|row| row.iter().all(|&kind| kind == Kind::Mark));
+    if bad_first || bad_last || too_many_marks { Err(UsernameError::Placement) } else { Ok(()) }
+}
+
+/// A name with a Latin letter has no letter or mark of another script, so that no look-alike hides among Latin letters.
+fn check_scripts(kinds: &[Kind]) -> Result<(), UsernameError> {
+    let other = kinds.iter().any(|kind| matches!(kind, Kind::OtherLetter | Kind::Mark));
+    if other && kinds.contains(&Kind::Latin) { Err(UsernameError::MixedScripts) } else { Ok(()) }
+}
+
+impl PartialEq for Username {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Username {}
+
+impl Hash for Username {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
+}
+
+impl fmt::Display for Username {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl Serialize for Username {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// Checks the name. postcard drops the reason: who has to tell it decodes a `&str` and calls [`Username::new`].
+impl<'de> Deserialize<'de> for Username {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(NameVisitor)
+    }
+}
+
+/// Checks a name where it lies in the input, without a copy of the unchecked one.
+struct NameVisitor;
+
+impl de::Visitor<'_> for NameVisitor {
+    type Value = Username;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a name of 1 to {NAME_BYTES_MAX} bytes")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<Username, E> {
+        Username::new(name).map_err(E::custom)
+    }
+}
+
+impl fmt::Display for UsernameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("the name is empty"),
+            Self::Overlong => write!(f, "the name is longer than {NAME_BYTES_MAX} bytes"),
+            Self::Character => f.write_str("the name has a character that names must not have"),
+            Self::NotComposed => {
+                f.write_str("the name has a separate accent (U+0300 to U+036F): send it composed (Unicode's form NFC)")
+            }
+            Self::Placement => f.write_str(
+                "the name begins with a mark, begins or ends with one of - _ . or has more than three marks in a row",
+            ),
+            Self::MixedScripts => f.write_str("the name mixes Latin letters with letters or marks of another script"),
+        }
+    }
+}
+
+impl core::error::Error for UsernameError {}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::{collections::HashSet, string::ToString};
+
+    /// A name that has to be allowed.
+    fn name(text: &str) -> Username {
+        Username::new(text).unwrap()
+    }
+
+    /// The refusal of a name that has to be refused.
+    fn refusal(text: &str) -> UsernameError {
+        Username::new(text).unwrap_err()
+    }
+
+    /// Every character that a name may have.
+    fn allowed() -> impl Iterator<Item = char> {
+        ('\0'..=char::MAX).filter(|&character| Kind::of(character).is_ok())
+    }
+
+    #[test]
+    fn name_without_bytes_is_refused() {
+        assert_eq!(refusal(""), UsernameError::Empty);
+    }
+
+    #[test]
+    fn name_of_32_bytes_fits_and_one_of_33_is_refused() {
+        for longest in ["x".repeat(32), "ж".repeat(16), "字".repeat(10) + "12"] {
+            assert_eq!(name(&longest).as_str(), longest);
+            assert_eq!(refusal(&(longest + "1")), UsernameError::Overlong);
+        }
+    }
+
+    #[test]
+    fn single_letter_or_digit_is_a_name() {
+        for shortest in ["a", "Z", "7", "é", "٣", "字", "한"] {
+            assert_eq!(name(shortest).as_str(), shortest);
+        }
+    }
+
+    #[test]
+    fn character_outside_the_table_is_refused() {
+        for bad in ["a b", "a\0", "a\u{1b}[2J", "a/b", "a@b", "a~2", "×", "ª", "a\u{200d}b", "ﬁn", "Ａ", "𝐀", "☃"]
+        {
+            assert_eq!(refusal(bad), UsernameError::Character, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn default_ignorable_letter_or_mark_is_refused() {
+        for bad in ["a\u{34f}", "\u{115f}", "\u{3164}", "ᠠ\u{180b}", "字\u{e0100}"] {
+            assert!(matches!(refusal(bad), UsernameError::Character | UsernameError::NotComposed), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn separate_accent_is_refused_as_not_composed() {
+        for bad in ["e\u{300}", "e\u{301}", "e\u{36f}", "\u{301}", "й\u{301}"] {
+            assert_eq!(refusal(bad), UsernameError::NotComposed, "{bad:?}");
+        }
+        assert_eq!(refusal("a\u{2ff}"), UsernameError::Character);
+        assert_eq!(name("\u{370}").as_str(), "\u{370}");
+    }
+
+    #[test]
+    fn punctuation_is_allowed_inside_only() {
+        for mark in ["-", "_", "."] {
+            assert_eq!(refusal(mark), UsernameError::Placement);
+            assert_eq!(refusal(&[mark, "a"].concat()), UsernameError::Placement);
+            assert_eq!(refusal(&["a", mark].concat()), UsernameError::Placement);
+            assert!(Username::new(&["a", mark, mark, "b"].concat()).is_ok());
+        }
+    }
+
+    #[test]
+    fn mark_at_the_beginning_is_refused_and_one_at_the_end_allowed() {
+        assert_eq!(refusal("\u{5b7}א"), UsernameError::Placement);
+        assert_eq!(refusal("\u{903}"), UsernameError::Placement);
+        assert!(Username::new("א\u{5b7}").is_ok());
+    }
+
+    #[test]
+    fn three_marks_in_a_row_fit_and_four_are_refused() {
+        let three = "א\u{5b7}\u{5b7}\u{5b7}";
+        assert!(Username::new(&[three, three].concat()).is_ok());
+        assert_eq!(refusal(&[three, "\u{5b7}א"].concat()), UsernameError::Placement);
+        assert_eq!(refusal(&["א", three, "\u{5b7}"].concat()), UsernameError::Placement);
+    }
+
+    #[test]
+    fn latin_letter_beside_another_script_is_refused() {
+        for bad in ["Bоb", "оB", "aα", "ɑa", "a\u{5b7}", "1\u{5b7}a", "É字", "ỹж", "\u{24f}\u{250}", "x-ж"] {
+            assert_eq!(refusal(bad), UsernameError::MixedScripts, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn scripts_other_than_latin_and_digits_mix_freely() {
+        for good in ["жα字", "ж-7_٣", "Bob٣", "Zoë\u{1eff}", "漢字かな", "1\u{5b7}"] {
+            assert_eq!(name(good).as_str(), good);
+        }
+    }
+
+    #[test]
+    fn several_faults_are_told_in_the_documented_order() {
+        assert_eq!(refusal(&["-\u{301} Bоb", &"x".repeat(30)].concat()), UsernameError::Overlong);
+        assert_eq!(refusal("-\u{301} Bоb"), UsernameError::NotComposed);
+        assert_eq!(refusal("- \u{301}Bоb"), UsernameError::Character);
+        assert_eq!(refusal("-Bоb"), UsernameError::Placement);
+        assert_eq!(refusal("Bоb"), UsernameError::MixedScripts);
+    }
+
+    #[test]
+    fn names_that_differ_in_case_are_the_same() {
+        for (one, other) in [("Anna", "aNNA"), ("ÉMILE", "Émile"), ("ΟΔΥΣΣΕΥΣ", "οδυσσευς"), ("ЖЕНЯ", "женя")]
+        {
+            assert_eq!(name(one), name(other));
+            assert_eq!(name(one).key().as_str(), name(other).key().as_str());
+            assert_eq!(HashSet::from([name(one), name(other)]).len(), 1);
+        }
+    }
+
+    #[test]
+    fn names_that_differ_in_more_than_case_are_not_the_same() {
+        for (one, other) in [("Anna", "Ana"), ("i", "İ"), ("i", "ı"), ("ss", "ß"), ("a.b", "a-b"), ("Bob", "Воб")]
+        {
+            assert_ne!(name(one), name(other));
+            assert_ne!(name(one).key(), name(other).key());
+        }
+    }
+
+    #[test]
+    fn key_of_a_character_is_at_most_half_as_long_again() {
+        for character in allowed() {
+            // Between digits any allowed character may stand.
+            let key = name(&std::format!("1{character}1")).key();
+            let alone = key.as_str().len() - 2;
+            assert!(alone * 2 <= character.len_utf8() * 3, "{character:?}");
+        }
+    }
+
+    #[test]
+    fn longest_key_just_fits() {
+        let key = name(&"İ".repeat(16)).key();
+        assert_eq!(key.as_str(), "i\u{307}".repeat(16));
+        assert_eq!(key.as_str().len(), NAME_KEY_BYTES_MAX);
+        assert_eq!(name(&"Ⱥ".repeat(16)).key().as_str().len(), NAME_KEY_BYTES_MAX);
+    }
+
+    #[test]
+    fn name_is_shown_as_it_came() {
+        assert_eq!(name("Émile-3").to_string(), "Émile-3");
+        assert_eq!(std::format!("[{:>5}]", name("Zoë")), "[  Zoë]");
+    }
+
+    #[test]
+    fn name_on_the_wire_is_a_string_in_both_directions() {
+        let wire = [5, b'Z', b'o', 0xc3, 0xab, b'1'];
+        let mut buffer = [0xa5; 8];
+        assert_eq!(postcard::to_slice(&name("Zoë1"), &mut buffer).unwrap(), &wire);
+        assert_eq!(postcard::from_bytes::<Username>(&wire).unwrap().as_str(), "Zoë1");
+        for length in 0..wire.len() {
+            assert!(postcard::from_bytes::<Username>(&wire[..length]).is_err(), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn refused_name_on_the_wire_is_an_error() {
+        for wire in [&[0][..], &[1, b'-'], &[2, b'a', 0x1b], &[2, 0xc3, 0x28]] {
+            assert!(postcard::from_bytes::<Username>(wire).is_err(), "{wire:?}");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! `HOST[:PORT]` and `ADDR:PORT`, as they stand on the command line.
+
+use crate::failure::{Failure, cause};
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::str::FromStr;
+
+/// A host by name or address, and a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Name or address, without brackets.
+    pub host: String,
+    /// The port, if one was given.
+    pub port: Option<u16>,
+}
+
+impl FromStr for Endpoint {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (host, port) = if let Some(rest) = text.strip_prefix('[') {
+            let (host, rest) = rest.split_once(']').ok_or_else(|| format!("{text}: the bracket is not closed"))?;
+            match rest.strip_prefix(':') {
+                Some(port) => (host, Some(port)),
+                None if rest.is_empty() => (host, None),
+                None => return Err(format!("{text}: after ] comes :PORT or nothing")),
+            }
+        } else {
+            match text.split_once(':') {
+                // Two colons or more are an IPv6 address, which has its port only behind brackets.
+                Some((_, rest)) if rest.contains(':') => (text, None),
+                Some((host, port)) => (host, Some(port)),
+                None => (text, None),
+            }
+        };
+        if host.is_empty() {
+            return Err(format!("{text:?} names no host; write HOST or HOST:PORT, for example pi or 192.168.1.5:9090"));
+        }
+        let port = match port {
+            None => None,
+            Some(port) => match port.parse() {
+                Ok(0) | Err(_) => {
+                    return Err(format!("{text}: {port:?} is no port; a port is a number from 1 to 65535"));
+                }
+                Ok(port) => Some(port),
+            },
+        };
+        Ok(Self { host: host.to_owned(), port })
+    }
+}
+
+impl Endpoint {
+    /// Looks the host up, without waiting in the thread of the caller. The result is not empty.
+    ///
+    /// # Errors
+    /// The name is not known or its server does not answer.
+    pub async fn resolve(&self, port_default: u16) -> Result<Vec<SocketAddr>, Failure> {
+        let (host, port) = (self.host.clone(), self.port.unwrap_or(port_default));
+        let found =
+            smol::unblock(move || (host.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>)).await;
+        let reason = match found {
+            Ok(addresses) if !addresses.is_empty() => return Ok(addresses),
+            Ok(_) => "it has no address".to_owned(),
+            Err(error) => cause(&error),
+        };
+        Err(Failure::lost(format!(
+            "cannot find {}: {reason}; check the name, or give the address in its place",
+            self.host
+        )))
+    }
+}
+
+/// Reads `ADDR:PORT`, an address of this machine to bind.
+///
+/// # Errors
+/// Says what is wrong and how it is written.
+pub fn parse_bind_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        format!("{text:?} is no ADDR:PORT; write for example 0.0.0.0:9090, [::]:9090 or 127.0.0.1:0 (0: any free port)")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(text: &str) -> Result<(String, Option<u16>), String> {
+        text.parse().map(|endpoint: Endpoint| (endpoint.host, endpoint.port))
+    }
+
+    #[test]
+    fn hosts_with_and_without_port_are_read() {
+        for (text, host, port) in [
+            ("pi", "pi", None),
+            ("pi.local:9000", "pi.local", Some(9_000)),
+            ("192.0.2.1", "192.0.2.1", None),
+            ("192.0.2.1:65535", "192.0.2.1", Some(65_535)),
+            ("::1", "::1", None),
+            ("fe80::1%eth0", "fe80::1%eth0", None),
+            ("[::1]", "::1", None),
+            ("[::1]:1", "::1", Some(1)),
+        ] {
+            assert_eq!(endpoint(text), Ok((host.to_owned(), port)), "{text}");
+        }
+    }
+
+    #[test]
+    fn malformed_endpoints_are_refused() {
+        for text in ["", ":9090", "pi:", "pi:0", "pi:65536", "pi:x", "[::1", "[::1]9", "[]:9"] {
+            assert!(endpoint(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn bind_address_needs_address_and_port() {
+        assert_eq!(parse_bind_address("[::]:0"), Ok("[::]:0".parse().unwrap()));
+        for text in ["", "0.0.0.0", "localhost:9090", "9090", "::1:9090x"] {
+            assert!(parse_bind_address(text).unwrap_err().contains("ADDR:PORT"), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! How the program ends when it does not end well: one line for the user, and the exit code.
+
+use std::fmt;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+/// Why the program ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What went wrong, with whom, and what to do about it.
+    message: String,
+    /// Which exit code that is.
+    kind: Kind,
+}
+
+/// The kinds of failure that the exit code tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Refused or lost: 1.
+    Lost,
+    /// The command line is wrong: 2.
+    Usage,
+}
+
+impl Failure {
+    /// Somebody or something refused, or was lost: exit code 1.
+    pub fn lost(message: impl Into<String>) -> Self {
+        Self { message: message.into(), kind: Kind::Lost }
+    }
+
+    /// The command line is wrong: exit code 2.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self { message: message.into(), kind: Kind::Usage }
+    }
+
+    /// Writes the line to standard error. Should that be closed, nobody wants it.
+    pub fn report(&self) {
+        let _ = writeln!(io::stderr(), "chat-host: {self}");
+    }
+
+    /// The exit code: 1 refused or lost, 2 usage.
+    pub fn exit_code(&self) -> ExitCode {
+        match self.kind {
+            Kind::Lost => ExitCode::from(1),
+            Kind::Usage => ExitCode::from(2),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message.trim_end())
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// What the system says of an error, without the number that means nothing to most people.
+pub(crate) fn cause(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(end) => text[..end].to_lowercase(),
+        None => text,
+    }
+}

@@ -1,0 +1,156 @@
+//! Lines of standard input, read with bounded memory however long a line is.
+
+use chat_core::limits::TEXT_BYTES_MAX;
+use smol::io::{AsyncRead, AsyncReadExt as _};
+use std::io;
+
+/// Bytes read at once.
+const CHUNK_BYTES: usize = 4_096;
+
+/// One line of input, without its line feed and a carriage return before that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// A line that may be sent.
+    Text(String),
+    /// A line of nothing.
+    Empty,
+    /// A line longer than [`TEXT_BYTES_MAX`]; it had this many bytes.
+    Overlong(usize),
+    /// A line that is not UTF-8.
+    NotUtf8,
+}
+
+/// Splits what a reader gives into lines.
+#[derive(Debug)]
+pub struct Lines<R> {
+    /// Where it comes from.
+    reader: R,
+    /// What was read last.
+    chunk: Vec<u8>,
+    /// How much of `chunk` has been taken.
+    taken: usize,
+    /// The beginning of the line, no more than can be sent and the carriage return.
+    line: Vec<u8>,
+    /// How long the line is so far.
+    line_bytes: usize,
+    /// Whether the reader has come to its end.
+    ended: bool,
+}
+
+impl<R: AsyncRead + Unpin> Lines<R> {
+    /// The lines that `reader` gives.
+    pub fn new(reader: R) -> Self {
+        Self { reader, chunk: Vec::new(), taken: 0, line: Vec::new(), line_bytes: 0, ended: false }
+    }
+
+    /// The next line; `None` at the end. A last line without line feed is a line. Cancelling loses nothing.
+    ///
+    /// # Errors
+    /// What the reader says.
+    pub async fn next(&mut self) -> io::Result<Option<Line>> {
+        loop {
+            let rest = &self.chunk[self.taken..];
+            if let Some(length) = rest.iter().position(|&byte| byte == b'\n') {
+                self.take(length);
+                self.taken += 1;
+                return Ok(Some(self.finish()));
+            }
+            self.take(rest.len());
+            if self.ended {
+                return Ok(if self.line_bytes > 0 { Some(self.finish()) } else { None });
+            }
+            let mut chunk = [0; CHUNK_BYTES];
+            let length = self.reader.read(&mut chunk).await?;
+            self.ended = length == 0;
+            self.chunk.clear();
+            self.chunk.extend_from_slice(&chunk[..length]);
+            self.taken = 0;
+        }
+    }
+
+    /// Adds the next `length` bytes of the chunk to the line, as far as they could still be sent.
+    fn take(&mut self, length: usize) {
+        let bytes = &self.chunk[self.taken..self.taken + length];
+        let room = (TEXT_BYTES_MAX + 1).saturating_sub(self.line.len());
+        self.line.extend_from_slice(&bytes[..length.min(room)]);
+        self.line_bytes += length;
+        self.taken += length;
+    }
+
+    /// Ends the line and begins the next.
+    fn finish(&mut self) -> Line {
+        let mut bytes = std::mem::take(&mut self.line);
+        let mut length = std::mem::take(&mut self.line_bytes);
+        if bytes.len() == length && bytes.last() == Some(&b'\r') {
+            bytes.pop();
+            length -= 1;
+        }
+        match length {
+            0 => Line::Empty,
+            1..=TEXT_BYTES_MAX => String::from_utf8(bytes).map_or(Line::NotUtf8, Line::Text),
+            _ => Line::Overlong(length),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use smol::future::FutureExt as _;
+
+    /// All lines of these bytes, handed over in pieces of this length.
+    fn lines(bytes: &[u8], piece: usize) -> Vec<Line> {
+        let mut reader: Box<dyn AsyncRead + Unpin> = Box::new(smol::io::empty());
+        for part in bytes.chunks(piece).rev() {
+            reader = Box::new(smol::io::Cursor::new(part.to_vec()).chain(reader));
+        }
+        let mut lines = Lines::new(reader);
+        let all = async {
+            let mut all = Vec::new();
+            while let Some(line) = lines.next().await.unwrap() {
+                all.push(line);
+            }
+            all
+        };
+        smol::block_on(all.boxed_local())
+    }
+
+    fn text(text: &str) -> Line {
+        Line::Text(text.to_owned())
+    }
+
+    #[test]
+    fn lines_come_out_whole_in_whatever_pieces_they_come() {
+        for piece in [1, 2, 3, 100] {
+            let expected = [text("one"), Line::Empty, text("two"), Line::Empty, text("l\rast")];
+            assert_eq!(lines(b"one\n\ntwo\r\n\r\nl\rast", piece), expected);
+        }
+        assert_eq!(lines(b"", 1), []);
+        assert_eq!(lines(b"end\n", 9), [text("end")]);
+    }
+
+    #[test]
+    fn longest_line_is_taken_and_one_byte_more_is_overlong() {
+        let longest = "x".repeat(TEXT_BYTES_MAX);
+        assert_eq!(lines(format!("{longest}\r\nb").as_bytes(), 700), [text(&longest), text("b")]);
+        assert_eq!(lines(format!("{longest}x\nb").as_bytes(), 700), [Line::Overlong(TEXT_BYTES_MAX + 1), text("b")]);
+        assert_eq!(lines(format!("{longest}x\r\nb").as_bytes(), 9), [Line::Overlong(TEXT_BYTES_MAX + 2), text("b")]);
+    }
+
+    #[test]
+    fn line_without_end_keeps_bounded_memory() {
+        let mut lines = Lines::new(smol::io::empty());
+        lines.chunk = vec![b'x'; CHUNK_BYTES];
+        for _ in 0..1_000 {
+            lines.taken = 0;
+            lines.take(CHUNK_BYTES);
+        }
+        assert!(lines.line.capacity() <= 4 * TEXT_BYTES_MAX);
+        assert_eq!(lines.line_bytes, 1_000 * CHUNK_BYTES);
+    }
+
+    #[test]
+    fn line_that_is_not_utf8_is_told() {
+        assert_eq!(lines(b"gr\xfc\xdfe\nok", 4), [Line::NotUtf8, text("ok")]);
+    }
+}

@@ -1,0 +1,25 @@
+//! The `chat-host` program: takes its arguments, runs what they name, and maps the result to an exit code.
+
+use chat_host::command;
+use std::process::ExitCode;
+
+/// Runs the program; see docs/command-line.md for the exit codes.
+fn main() -> ExitCode {
+    let outcome = match command::parse(std::env::args()) {
+        Ok(command::Action::Print(text)) => {
+            // Whoever closed standard output does not want to read it.
+            let _ = std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes());
+            Ok(())
+        }
+        Ok(command::Action::Serve(options)) => chat_host::serve::run(&options),
+        Ok(command::Action::Client(options)) => chat_host::client::run(&options),
+        Err(failure) => Err(failure),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.report();
+            failure.exit_code()
+        }
+    }
+}

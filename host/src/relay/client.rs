@@ -1,0 +1,247 @@
+//! The relay client's driver: standard input, socket, timer and signals, whichever is ready first.
+
+use crate::clock;
+use crate::endpoint::Endpoint;
+use crate::failure::{Failure, cause};
+use crate::input::{Line, Lines};
+use crate::screen::{Event, Screen};
+use crate::serve::RELAY_PORT;
+use crate::signals::{Request, Requests};
+use chat_core::limits::{DATAGRAM_BYTES_MAX, TEXT_BYTES_MAX};
+use chat_core::refusal::RefusalReason;
+use chat_core::relay::{Client, Config, Output, Presence, SendError};
+use chat_core::text::Text;
+use smol::{Async, Timer, Unblock, future};
+use std::hash::{BuildHasher as _, RandomState};
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+
+/// Bytes of standard input read ahead.
+const READ_AHEAD_BYTES: usize = 4_096;
+
+/// One client on its connected socket.
+struct Driver<'s> {
+    /// What to send and to tell.
+    client: Client,
+    /// Connected to the relay, so that nothing else is heard.
+    socket: Async<UdpSocket>,
+    /// The relay.
+    server: SocketAddr,
+    /// Where things are shown.
+    screen: &'s mut Screen,
+    /// Whether the relay was last reported as not answering.
+    reported_silent: bool,
+    /// How many own messages were given up, or lines not sent.
+    lost: u64,
+    /// Which line of input came last, from 1.
+    line_number: u64,
+}
+
+/// What happened next.
+enum Input {
+    /// The socket has a datagram of this length, or an error.
+    Datagram(io::Result<usize>),
+    /// A line of standard input, or its end.
+    Line(io::Result<Option<Line>>),
+    /// A timer is due.
+    Timeout,
+    /// A signal came.
+    Signal(Request),
+}
+
+/// Why the driver stops short of the end of input.
+enum Stop {
+    /// Whoever read the output does not want any more.
+    OutputClosed,
+    /// The relay refuses this client.
+    Refused(RefusalReason),
+}
+
+/// Talks through the relay until the end of input or a signal.
+///
+/// # Errors
+/// The relay is not found, refuses, or has not confirmed every message at the end of input.
+pub async fn run(endpoint: &Endpoint, screen: &mut Screen) -> Result<(), Failure> {
+    let mut requests = Requests::new()?;
+    let (socket, server) = connect(endpoint).await?;
+    let mut driver = Driver {
+        client: Client::new(Config::DEFAULT, clock::now(), RandomState::new().hash_one(std::process::id())),
+        socket,
+        server,
+        screen,
+        reported_silent: false,
+        lost: 0,
+        line_number: 0,
+    };
+    let outcome = driver.run(&mut requests).await;
+    driver.screen.close();
+    match outcome {
+        Err(Stop::Refused(reason)) => Err(Failure::lost(format!("the relay at {server} refuses: {reason}"))),
+        Ok(()) if driver.lost > 0 => Err(Failure::lost(format!(
+            "{} of {} lines did not reach the relay at {server} or were not confirmed",
+            driver.lost, driver.line_number
+        ))),
+        Ok(()) | Err(Stop::OutputClosed) => Ok(()),
+    }
+}
+
+/// Connects to the first of the host's addresses that there is a way to.
+async fn connect(endpoint: &Endpoint) -> Result<(Async<UdpSocket>, SocketAddr), Failure> {
+    let mut last = None;
+    for server in endpoint.resolve(RELAY_PORT).await? {
+        match connect_to(server) {
+            Ok(socket) => return Ok((socket, server)),
+            Err(error) => last = Some((server, error)),
+        }
+    }
+    let (server, reason) = last.map_or_else(
+        || (endpoint.host.clone(), "it has no address".to_owned()),
+        |(server, error)| (server.to_string(), cause(&error)),
+    );
+    Err(Failure::lost(format!("cannot reach the relay at {server}: {reason}; check the address and the network")))
+}
+
+/// A socket that hears this relay alone.
+fn connect_to(server: SocketAddr) -> io::Result<Async<UdpSocket>> {
+    let local: SocketAddr =
+        if server.is_ipv6() { (Ipv6Addr::UNSPECIFIED, 0).into() } else { (Ipv4Addr::UNSPECIFIED, 0).into() };
+    let socket = UdpSocket::bind(local)?;
+    socket.connect(server)?;
+    Async::new(socket)
+}
+
+impl Driver<'_> {
+    /// Serves input and socket until the end of input, when nothing is under way any more, or a signal.
+    async fn run(&mut self, requests: &mut Requests) -> Result<(), Stop> {
+        let mut lines = Lines::new(Unblock::with_capacity(READ_AHEAD_BYTES, io::stdin()));
+        let mut buffer = [0; DATAGRAM_BYTES_MAX + 1];
+        let mut input_ended = false;
+        self.client.handle_timeout(clock::now());
+        self.drain()?;
+        self.screen.prompt()?;
+        while !(input_ended && self.client.under_way() == 0) {
+            let wants_line = !input_ended && self.client.may_send();
+            let deadline = self.client.poll_timeout();
+            let input = future::or(
+                async { Input::Signal(requests.next().await) },
+                future::or(
+                    async { Input::Datagram(self.socket.recv(&mut buffer).await) },
+                    future::or(timeout(deadline), async {
+                        if wants_line { Input::Line(lines.next().await) } else { future::pending().await }
+                    }),
+                ),
+            );
+            match input.await {
+                Input::Signal(Request::End) => return Ok(()),
+                Input::Signal(Request::ShowCounters) => self.show_counters(),
+                Input::Datagram(Ok(length)) => self.client.handle_datagram(clock::now(), &buffer[..length]),
+                Input::Datagram(Err(error)) => self.handle_unreachable(&error)?,
+                Input::Timeout => self.client.handle_timeout(clock::now()),
+                Input::Line(Ok(Some(line))) => self.handle_line(&line)?,
+                Input::Line(Ok(None)) => input_ended = true,
+                Input::Line(Err(error)) => {
+                    self.unsent(&format!("standard input cannot be read: {}", cause(&error)))?;
+                    input_ended = true;
+                }
+            }
+            self.drain()?;
+        }
+        Ok(())
+    }
+
+    /// Sends one line, or says why not.
+    fn handle_line(&mut self, line: &Line) -> io::Result<()> {
+        self.line_number += 1;
+        match line {
+            Line::Empty => {}
+            Line::NotUtf8 => self.unsent("it is not UTF-8")?,
+            Line::Overlong(length) => {
+                self.unsent(&format!("it has {length} bytes; a message has at most {TEXT_BYTES_MAX}"))?;
+            }
+            Line::Text(text) => match Text::new(text).map(|text| self.client.send(clock::now(), text)) {
+                Ok(Ok(_)) => {}
+                Ok(Err(SendError::Window | SendError::Undrained)) => self.unsent("too many messages are under way")?,
+                Err(error) => self.unsent(&error.to_string())?,
+            },
+        }
+        self.screen.prompt()
+    }
+
+    /// Says that the line that came last is not sent.
+    fn unsent(&mut self, cause: &str) -> io::Result<()> {
+        self.lost += 1;
+        self.screen.show(&Event::Unsent { line: self.line_number, cause })
+    }
+
+    /// Tells the engine, and the user once, that nothing gets through.
+    fn handle_unreachable(&mut self, error: &io::Error) -> io::Result<()> {
+        self.client.handle_unreachable(clock::now());
+        if std::mem::replace(&mut self.reported_silent, true) {
+            return Ok(());
+        }
+        self.screen.show(&Event::Presence { answers: false, server: self.server, cause: Some(&cause(error)) })
+    }
+
+    /// Does all that the engine wants done.
+    fn drain(&mut self) -> Result<(), Stop> {
+        let mut unreachable = None;
+        while let Some(output) = self.client.poll_output() {
+            match output {
+                Output::Send(bytes) => {
+                    if let Err(error) = self.socket.get_ref().send(bytes) {
+                        unreachable = Some(error);
+                    }
+                }
+                Output::Incoming { number, sender, text, own } => {
+                    self.screen.show(&Event::Incoming { from: sender, number, own, text: text.as_str() })?;
+                }
+                Output::Refused(reason) => return Err(Stop::Refused(reason)),
+                Output::Presence(presence) => {
+                    let answers = presence == Presence::Answers;
+                    // A relay that was never missed needs no line for a script.
+                    let news = self.reported_silent == answers || (answers && self.screen.is_terminal());
+                    self.reported_silent = !answers;
+                    if news {
+                        self.screen.show(&Event::Presence { answers, server: self.server, cause: None })?;
+                    }
+                }
+                Output::Unconfirmed(count) => {
+                    self.lost += u64::from(count);
+                    self.screen.show(&Event::Unconfirmed { count, server: self.server })?;
+                }
+            }
+        }
+        match unreachable {
+            // A full send buffer is a lost datagram like any other.
+            Some(error) if error.kind() != io::ErrorKind::WouldBlock => Ok(self.handle_unreachable(&error)?),
+            _ => Ok(()),
+        }
+    }
+
+    /// Shows what was counted.
+    fn show_counters(&mut self) {
+        Failure::lost(format!(
+            "client: lines={} lost={} ignored={}",
+            self.line_number,
+            self.lost,
+            self.client.ignored()
+        ))
+        .report();
+    }
+}
+
+/// Waits for the deadline, or for ever if there is none.
+async fn timeout(deadline: Option<chat_core::time::Instant>) -> Input {
+    match deadline {
+        Some(deadline) => Timer::at(clock::system_instant(deadline)).await,
+        None => future::pending().await,
+    };
+    Input::Timeout
+}
+
+/// Only standard output is written to while the driver runs, so that is what has failed.
+impl From<io::Error> for Stop {
+    fn from(_: io::Error) -> Self {
+        Self::OutputClosed
+    }
+}

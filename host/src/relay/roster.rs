@@ -1,0 +1,125 @@
+//! A roster that grows: as many clients as there is memory, or as the operator allows.
+//!
+//! Addresses stand in fixed blocks in the order of their admission, so growing never moves them; a hash table of positions,
+//! keyed at random because source addresses can be chosen by an attacker, finds them. At 100,000 clients that is 24 bytes
+//! each for the address and 5 to 12 for the table.
+
+use chat_core::relay::{Address, Admission, Full, Roster};
+use hashbrown::HashTable;
+use std::hash::{BuildHasher, RandomState};
+
+/// Addresses in one block.
+const BLOCK_LEN: usize = 1_024;
+
+/// A roster without a capacity of its own.
+#[derive(Debug)]
+pub struct GrowingRoster {
+    /// The addresses; all blocks but the last are full.
+    blocks: Vec<Vec<Address>>,
+    /// Positions by the hash of the address that stands there.
+    positions: HashTable<u32>,
+    /// Keys of the hash.
+    hash: RandomState,
+    /// How many addresses there are.
+    count: u32,
+    /// Most addresses that may be admitted.
+    count_max: u32,
+}
+
+impl GrowingRoster {
+    /// An empty roster; `count_max` is the operator's limit.
+    pub fn new(count_max: Option<u32>) -> Self {
+        Self {
+            blocks: Vec::new(),
+            positions: HashTable::new(),
+            hash: RandomState::new(),
+            count: 0,
+            count_max: count_max.unwrap_or(u32::MAX),
+        }
+    }
+
+    /// Bytes of memory that it has reserved beyond itself.
+    pub fn reserved_bytes(&self) -> usize {
+        let blocks: usize = self.blocks.iter().map(|block| block.capacity() * size_of::<Address>()).sum();
+        blocks + self.blocks.capacity() * size_of::<Vec<Address>>() + self.positions.allocation_size()
+    }
+
+    /// Reserves room for one more address, and gives the block for it.
+    fn reserve(&mut self) -> Result<&mut Vec<Address>, Full> {
+        let Self { blocks, positions, hash, .. } = self;
+        let rehash = |&position: &u32| hash.hash_one(at(blocks, position));
+        positions.try_reserve(1, rehash).map_err(|_| Full)?;
+        if blocks.last().is_none_or(|block| block.len() == BLOCK_LEN) {
+            let mut block = Vec::new();
+            block.try_reserve_exact(BLOCK_LEN).map_err(|_| Full)?;
+            blocks.try_reserve(1).map_err(|_| Full)?;
+            blocks.push(block);
+        }
+        blocks.last_mut().ok_or(Full)
+    }
+}
+
+/// The address at a position, if there is one.
+fn at(blocks: &[Vec<Address>], position: u32) -> Option<&Address> {
+    let position = usize::try_from(position).ok()?;
+    blocks.get(position / BLOCK_LEN)?.get(position % BLOCK_LEN)
+}
+
+impl Roster for GrowingRoster {
+    fn admit(&mut self, address: Address) -> Result<Admission, Full> {
+        if self.contains(&address) {
+            return Ok(Admission::Known);
+        }
+        if self.count >= self.count_max {
+            return Err(Full);
+        }
+        self.reserve()?.push(address);
+        let Self { blocks, positions, hash, count, .. } = self;
+        // Room was reserved above, so nothing is hashed anew.
+        positions.insert_unique(hash.hash_one(Some(&address)), *count, |&position| hash.hash_one(at(blocks, position)));
+        *count += 1;
+        Ok(Admission::New)
+    }
+
+    fn contains(&self, address: &Address) -> bool {
+        let same = |&position: &u32| at(&self.blocks, position) == Some(address);
+        self.positions.find(self.hash.hash_one(Some(address)), same).is_some()
+    }
+
+    fn count(&self) -> u32 {
+        self.count
+    }
+
+    fn address(&self, position: u32) -> Option<Address> {
+        at(&self.blocks, position).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    /// The `index`th of many different addresses.
+    fn address(index: u32) -> Address {
+        Address::from(SocketAddr::from((Ipv4Addr::from(0x0a00_0000 | index), 4_000)))
+    }
+
+    #[test]
+    fn hundred_thousand_addresses_are_found_in_order_and_take_at_most_64_bytes_each() {
+        const COUNT: u32 = 100_000;
+        let mut roster = GrowingRoster::new(None);
+        for index in 0..COUNT {
+            assert_eq!(roster.admit(address(index)), Ok(Admission::New));
+        }
+        assert_eq!(roster.count(), COUNT);
+        for index in (0..COUNT).step_by(97) {
+            assert_eq!(roster.admit(address(index)), Ok(Admission::Known));
+            assert_eq!(roster.address(index), Some(address(index)));
+        }
+        assert!(!roster.contains(&address(COUNT)));
+        assert_eq!(roster.address(COUNT), None);
+        let bytes = roster.reserved_bytes();
+        assert!(bytes <= 64 * COUNT as usize, "{bytes} bytes");
+    }
+}
