@@ -1,0 +1,131 @@
+//! Destinations that cannot be reached: the relay skips them, and serves all others.
+//!
+//! Each scenario runs in a network namespace of its own (this executable starts itself anew in one), so that it can take
+//! addresses and routes away. Nothing leaves the machine: a namespace has no interface but its own loopback.
+
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, sendto, socket};
+use std::net::SocketAddrV4;
+use std::os::fd::AsRawFd as _;
+use std::process::Command;
+use tests::process::Server;
+use tests::udp::{Client, GREETING, datagram, message};
+
+/// How many clients the relay has, the bad one included.
+const CLIENTS: usize = 100;
+
+/// Set where a test already runs in its namespace.
+const VARIABLE: &str = "CHAT_HOST_NAMESPACE";
+
+/// Runs the scenario in a new network namespace: the test of this name, in a process of its own.
+fn in_namespace(test: &str, scenario: impl FnOnce()) {
+    if std::env::var_os(VARIABLE).is_some() {
+        run("ip", "link set lo up");
+        return scenario();
+    }
+    // Built outside, where there is a network for cargo.
+    tests::workspace::program();
+    let this = std::env::current_exe().expect("a running test has an executable");
+    let status = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--net"])
+        .arg(this)
+        .args(["--exact", test, "--nocapture"])
+        .env(VARIABLE, "1")
+        .status()
+        .expect("unshare is part of util-linux");
+    assert!(status.success(), "{test} failed in its namespace");
+}
+
+/// Runs a command of words.
+fn run(program: &str, arguments: &str) {
+    let status = Command::new(program).args(arguments.split_whitespace()).status();
+    assert!(status.is_ok_and(|status| status.success()), "{program} {arguments}");
+}
+
+/// The loopback address of a client by its index.
+fn ip(index: usize) -> String {
+    format!("10.9.0.{}", index + 1)
+}
+
+/// One client becomes unreachable after its GREETING; all others still get everything, wherever it stands in the roster.
+fn check_others_are_served(make_unreachable: impl Fn(&str)) {
+    for bad in [0, CLIENTS / 2, CLIENTS - 1] {
+        let relay = Server::start("10.9.1.1:0", &[]);
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|index| {
+                run("ip", &format!("address replace {}/32 dev lo", ip(index)));
+                Client::greeted(&format!("{}:0", ip(index)), relay.udp)
+            })
+            .collect();
+        run("ip", &format!("address del {}/32 dev lo", ip(bad)));
+        make_unreachable(&ip(bad));
+        let (speaker, _) = others(&clients, bad).next().expect("there are others");
+        for number in 0..3 {
+            speaker.send(&[message(number, "to all that can be reached")]);
+            for (client, index) in others(&clients, bad) {
+                let received = client.receive();
+                assert_eq!((received.len(), received[0].number), (1, number), "client {index}, bad {bad}");
+            }
+        }
+        let counters = relay.counters();
+        assert_eq!((counters["unreachable"], counters["sent"]), (3, 3 * 99 + 100), "{counters:?}");
+        run("ip", "route flush root 10.9.0.0/24");
+    }
+}
+
+/// All clients but the bad one, with their index.
+fn others(clients: &[Client], bad: usize) -> impl Iterator<Item = (&Client, usize)> {
+    clients.iter().zip(0..).filter(move |(_, index)| *index != bad)
+}
+
+/// A namespace with the relay's address, and the bad client behind a route of this kind.
+fn check_route(test: &str, kind: &str) {
+    in_namespace(test, || {
+        run("ip", "address add 10.9.1.1/32 dev lo");
+        check_others_are_served(|bad| run("ip", &format!("route add {kind} {bad}/32")));
+    });
+}
+
+#[test]
+fn unreachable_route_is_skipped() {
+    check_route("unreachable_route_is_skipped", "unreachable");
+}
+
+#[test]
+fn prohibited_route_is_skipped() {
+    check_route("prohibited_route_is_skipped", "prohibit");
+}
+
+#[test]
+fn blackhole_route_is_skipped() {
+    check_route("blackhole_route_is_skipped", "blackhole");
+}
+
+#[test]
+fn missing_route_is_skipped() {
+    in_namespace("missing_route_is_skipped", || {
+        run("ip", "address add 10.9.1.1/32 dev lo");
+        check_others_are_served(|_| ());
+    });
+}
+
+#[test]
+fn forged_source_port_0_is_not_admitted_and_the_others_are_served() {
+    in_namespace("forged_source_port_0_is_not_admitted_and_the_others_are_served", || {
+        let relay = Server::start("127.0.0.1:0", &[]);
+        let port = relay.udp.port();
+        let payload = datagram(&[GREETING]);
+        // A UDP header (RFC 768): source port 0, destination port, length, no checksum.
+        let length = u16::try_from(8 + payload.len()).unwrap();
+        let packet = [&[0, 0][..], &port.to_be_bytes(), &length.to_be_bytes(), &[0, 0], &payload].concat();
+        let raw = socket(AddressFamily::Inet, SockType::Raw, SockFlag::empty(), SockProtocol::Udp).unwrap();
+        let to = SockaddrIn::from(SocketAddrV4::new([127, 0, 0, 1].into(), port));
+        for _ in 0..3 {
+            sendto(raw.as_raw_fd(), &packet, &to, MsgFlags::empty()).unwrap();
+            let client = Client::greeted("127.0.0.1:0", relay.udp);
+            client.send(&[message(1, "hi")]);
+            assert_eq!(client.receive()[0].text, "hi");
+        }
+        let counters = relay.counters();
+        assert_eq!((counters["unanswerable"], counters["clients"], counters["unreachable"]), (3, 3, 0), "{counters:?}");
+    });
+}

@@ -1,0 +1,13 @@
+//! What the scenarios share: the program under test, running processes, deadlines and seeds.
+//!
+//! Nothing here sleeps: whoever waits, waits for an event with a deadline.
+
+pub mod process;
+pub mod seed;
+pub mod udp;
+pub mod workspace;
+
+use std::time::Duration;
+
+/// How long an event may take before a test fails. Only a hang takes that long.
+pub const DEADLINE: Duration = Duration::from_secs(30);

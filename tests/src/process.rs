@@ -1,0 +1,188 @@
+//! Running programs of ours, as their users run them.
+
+use crate::DEADLINE;
+use crate::workspace::program;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::collections::HashMap;
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+
+/// One run of `chat-host`. Ended hard when dropped.
+#[derive(Debug)]
+pub struct Process {
+    /// The process.
+    child: Child,
+    /// Its standard input, until closed.
+    input: Option<ChildStdin>,
+    /// Lines of its standard output.
+    pub output: Lines,
+    /// Lines of its standard error.
+    pub errors: Lines,
+}
+
+/// Lines that a process writes, in the order in which it writes them.
+#[derive(Debug)]
+pub struct Lines(Receiver<String>);
+
+impl Lines {
+    /// Reads in a thread of its own, so that the process never waits for its reader.
+    fn new(reader: impl Read + Send + 'static) -> Self {
+        let (sender, receiver) = channel();
+        std::thread::spawn(move || {
+            // Ends with the process, or when the test does not want any more.
+            for line in BufReader::new(reader).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Self(receiver)
+    }
+
+    /// The next line; `None` at the end.
+    pub fn next(&self) -> Option<String> {
+        match self.0.recv_timeout(DEADLINE) {
+            Ok(line) => Some(line),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("no line within {DEADLINE:?}"),
+        }
+    }
+
+    /// The next line that contains `part`; those before it are dropped.
+    pub fn find(&self, part: &str) -> String {
+        let mut passed = Vec::new();
+        while let Some(line) = self.next() {
+            if line.contains(part) {
+                return line;
+            }
+            passed.push(line);
+        }
+        panic!("no line with {part:?} in {passed:#?}");
+    }
+
+    /// All lines to the end.
+    pub fn rest(&self) -> Vec<String> {
+        std::iter::from_fn(|| self.next()).collect()
+    }
+}
+
+impl Process {
+    /// Starts `chat-host` with these arguments.
+    pub fn start(arguments: &[&str]) -> Self {
+        let (mut process, output) = Self::spawn(arguments);
+        process.output = Lines::new(output);
+        process
+    }
+
+    /// Starts `chat-host` with a standard output that nobody reads any more.
+    pub fn start_unread(arguments: &[&str]) -> Self {
+        Self::spawn(arguments).0
+    }
+
+    /// Starts the process; its standard output is still to be read.
+    fn spawn(arguments: &[&str]) -> (Self, ChildStdout) {
+        let mut child = Command::new(program())
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("chat-host was just built");
+        let input = child.stdin.take();
+        let output = child.stdout.take().expect("it is piped");
+        let errors = Lines::new(child.stderr.take().expect("it is piped"));
+        (Self { child, input, output: Lines::new(std::io::empty()), errors }, output)
+    }
+
+    /// Writes to its standard input.
+    pub fn write(&mut self, bytes: &[u8]) {
+        let input = self.input.as_mut().expect("standard input is open");
+        input.write_all(bytes).and_then(|()| input.flush()).expect("the process reads its standard input");
+    }
+
+    /// Ends its standard input.
+    pub fn end_input(&mut self) {
+        self.input = None;
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.child.id()).expect("process ids have 31 bits");
+        kill(Pid::from_raw(id), signal).expect("the process is ours and not waited for");
+    }
+
+    /// Waits for its end.
+    pub fn finish(&mut self) -> Finished {
+        // Both close when the process ends, and reading them has a deadline.
+        let (output, errors) = (self.output.rest(), self.errors.rest());
+        let code = self.child.wait().expect("the process is ours").code();
+        Finished { code, output, errors }
+    }
+}
+
+/// How a process has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// Its exit code; `None` after a signal.
+    pub code: Option<i32>,
+    /// The lines of standard output that were not taken before.
+    pub output: Vec<String>,
+    /// The lines of standard error that were not taken before.
+    pub errors: Vec<String>,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A running `chat-host serve`.
+#[derive(Debug)]
+pub struct Server {
+    /// The process.
+    pub process: Process,
+    /// Where its relay listens.
+    pub udp: SocketAddr,
+}
+
+/// What a server has counted, by name.
+pub type Counts = HashMap<String, u64>;
+
+impl Server {
+    /// Starts it on a free port of this address, with further arguments, and waits until it serves.
+    pub fn start(udp: &str, arguments: &[&str]) -> Self {
+        let process = Process::start(&[&["serve", "--udp", udp], arguments].concat());
+        assert_eq!(process.output.next().as_deref(), Some("Server Initialized..."));
+        let line = process.output.next().expect("the bound address follows");
+        let udp = line.strip_prefix("udp ").and_then(|address| address.parse().ok());
+        Self { udp: udp.unwrap_or_else(|| panic!("{line:?} is no bound address")), process }
+    }
+
+    /// What it has counted so far.
+    pub fn counters(&self) -> Counts {
+        self.process.signal(Signal::SIGUSR1);
+        parse_counters(&self.process.errors.find("relay:"))
+    }
+
+    /// Ends it by a signal, and gives its exit code and what it has counted.
+    pub fn stop(mut self, signal: Signal) -> (Option<i32>, Counts) {
+        self.process.signal(signal);
+        let counters = parse_counters(&self.process.errors.find("relay:"));
+        (self.process.finish().code, counters)
+    }
+}
+
+/// Reads `relay: name=value ...`.
+fn parse_counters(line: &str) -> Counts {
+    let pairs = line.trim_start_matches("relay:").split_whitespace().map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or_else(|| panic!("{pair:?} in {line:?}"));
+        (name.to_owned(), value.parse().unwrap_or_else(|_| panic!("{pair:?} in {line:?}")))
+    });
+    pairs.collect()
+}

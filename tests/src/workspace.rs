@@ -1,0 +1,32 @@
+//! The project's own folder and program.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The folder with the workspace's manifest.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package tests lies in the workspace's folder")
+}
+
+/// The text of a file of the project.
+pub fn read(path: &str) -> String {
+    let path = root().join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The `chat-host` program, built from what stands here now, once in each run.
+pub fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--locked", "--package", "chat-host"])
+            .current_dir(root())
+            .status()
+            .expect("cargo runs, for it has run this test");
+        assert!(built.success(), "chat-host does not build");
+        // This executable is in target/<profile>/deps, the program one folder above.
+        let tests = std::env::current_exe().expect("a running test has an executable");
+        tests.ancestors().nth(2).expect("it lies in target/<profile>/deps").join("chat-host")
+    })
+}
