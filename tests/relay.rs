@@ -178,7 +178,11 @@ fn client_beyond_the_limit_is_told_and_ends_with_code_1() {
     assert_eq!(finished.code, Some(1));
     let expected = format!("chat-host: the relay at {} refuses: it is full (reason 20)", relay.udp);
     assert_eq!(finished.errors, [expected]);
-    assert_eq!(relay.counters()["greetings_refused"], 1);
+    let finished = Process::start(&["client", "--json", "--udp", &relay.udp.to_string()]).finish();
+    let event: serde_json::Value = serde_json::from_str(&finished.output[0]).unwrap();
+    let expected = serde_json::json!({ "event": "refused", "reason": 20, "server": relay.udp.to_string() });
+    assert_eq!((finished.code, event), (Some(1), expected));
+    assert_eq!(relay.counters()["greetings_refused"], 2);
 }
 
 #[test]

@@ -20,8 +20,9 @@ const MARKS_IN_A_ROW_MAX: usize = 3;
 
 /// A checked name of 1 to [`NAME_BYTES_MAX`] bytes of UTF-8.
 ///
-/// `==` and `Hash` ask for the [key](Self::key), because that is what makes two names the same: "Anna" and "ANNA" are equal.
-/// Compare [`as_str`](Self::as_str) to find out whether they are also written alike. There is no order: sort by key.
+/// `==` and `Hash` ask for the [key](Self::key), because that is what makes two names the same: "Anna" and "ANNA" are
+/// equal. Compare [`as_str`](Self::as_str) to find out whether they are also written alike. There is no order: sort by
+/// key.
 #[derive(Debug, Clone)]
 pub struct Username(String<NAME_BYTES_MAX, u8>);
 
@@ -83,8 +84,8 @@ impl Username {
         &self.0
     }
 
-    /// The key: each character in lower case, final sigma as sigma. Computed anew each time, by a look-up of at most 174
-    /// rows per character: whoever compares often keeps it.
+    /// The key: each character in lower case, final sigma as sigma. Computed anew each time, by a look-up that reads at
+    /// most 174 rows per character: whoever compares often keeps it.
     ///
     /// It always fits: the key of a character is at most half as long again as the character (two bytes may become
     /// three, as in U+0130 or U+023A; none of one, three or four bytes grows), and [`NAME_KEY_BYTES_MAX`] is half as

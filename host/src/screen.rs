@@ -136,6 +136,14 @@ impl Screen {
         }
     }
 
+    /// Shows an event to programs alone: people are told of it in another way.
+    ///
+    /// # Errors
+    /// Standard output is closed.
+    pub fn show_json(&mut self, event: &Event<'_>) -> io::Result<()> {
+        if self.mode == Mode::Json { self.show(event) } else { Ok(()) }
+    }
+
     /// Tells the user something on standard error.
     ///
     /// # Errors
@@ -164,6 +172,11 @@ fn write_output(bytes: &[u8]) -> io::Result<()> {
     output.flush()
 }
 
+/// The refusal in one sentence.
+pub fn refusal(server: SocketAddr, reason: RefusalReason) -> String {
+    format!("the relay at {server} refuses: {reason}")
+}
+
 /// The event in one sentence.
 fn sentence(event: &Event<'_>) -> String {
     match event {
@@ -175,7 +188,7 @@ fn sentence(event: &Event<'_>) -> String {
         Event::Presence { server, cause: None, .. } => {
             format!("no answer from the relay at {server}; is the address right and the relay running? going on trying")
         }
-        Event::Refused { server, reason } => format!("the relay at {server} refuses: {reason}"),
+        Event::Refused { server, reason } => refusal(*server, *reason),
         Event::Unconfirmed { count: 1, server } => {
             format!("1 message was not confirmed by the relay at {server} and may be lost")
         }

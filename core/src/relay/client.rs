@@ -278,3 +278,212 @@ impl Outgoing {
         if core::mem::take(&mut self.waiting) { Some(self.datagram.as_bytes()) } else { None }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::limits::{RELAY_WINDOW_MAX, TEXT_BYTES_MAX};
+    use std::string::{String, ToString as _};
+    use std::vec::Vec;
+
+    const START: Instant = Instant::from_millis(1_000);
+
+    /// What the relay would have sent.
+    fn datagram(messages: &[Message<'_>]) -> Vec<u8> {
+        let mut datagram = Datagram::EMPTY;
+        datagram.begin(PROTOCOL);
+        messages.iter().for_each(|message| datagram.push(message).unwrap());
+        datagram.as_bytes().to_vec()
+    }
+
+    fn text(text: &str) -> Text<'_> {
+        Text::new(text).unwrap()
+    }
+
+    fn incoming(number: u32, said: &str) -> Message<'_> {
+        Message::Incoming { number, sender: "192.0.2.1:9".parse().unwrap(), text: text(said) }
+    }
+
+    const PROBED: Message<'static> = Message::Probed { echo: Echo::EMPTY };
+
+    /// All that the client wants done, in words.
+    fn drain(client: &mut Client) -> Vec<String> {
+        let mut words = Vec::new();
+        while let Some(output) = client.poll_output() {
+            words.push(match output {
+                Output::Send(bytes) => {
+                    let kinds: Vec<_> = datagram::open(PROTOCOL, bytes)
+                        .unwrap()
+                        .map(|item| match Message::decode(item.unwrap()).unwrap() {
+                            Message::Greeting { .. } => "greeting".to_string(),
+                            Message::Probe { .. } => "probe".to_string(),
+                            Message::Message { text, .. } => text.as_str().to_string(),
+                            other => panic!("a client does not send {other:?}"),
+                        })
+                        .collect();
+                    std::format!("send {}", kinds.join(" "))
+                }
+                Output::Incoming { text, own: true, .. } => std::format!("own {}", text.as_str()),
+                Output::Incoming { text, .. } => std::format!("shown {}", text.as_str()),
+                Output::Refused(reason) => std::format!("refused {}", u16::from(reason)),
+                Output::Presence(presence) => std::format!("{presence:?}"),
+                Output::Unconfirmed(count) => std::format!("unconfirmed {count}"),
+            });
+        }
+        words
+    }
+
+    /// A client that has sent its first GREETING.
+    fn greeted() -> Client {
+        let mut client = Client::new(Config::DEFAULT, START, 5);
+        client.handle_timeout(START);
+        assert_eq!(drain(&mut client), ["send greeting probe"]);
+        client
+    }
+
+    /// A client that has heard an INCOMING.
+    fn hearing() -> Client {
+        let mut client = greeted();
+        client.handle_datagram(START, &datagram(&[PROBED, incoming(0, "hi")]));
+        assert_eq!(drain(&mut client), ["shown hi", "Answers"]);
+        client
+    }
+
+    #[test]
+    fn greeting_goes_with_messages_until_the_first_incoming() {
+        let mut client = greeted();
+        client.handle_datagram(START, &datagram(&[PROBED]));
+        assert_eq!(drain(&mut client), ["Answers"]);
+        client.send(START, text("a")).unwrap();
+        assert_eq!(drain(&mut client), ["send greeting a"]);
+        client.handle_datagram(START, &datagram(&[incoming(0, "x")]));
+        drain(&mut client);
+        client.send(START, text("b")).unwrap();
+        assert_eq!(drain(&mut client), ["send b"]);
+    }
+
+    #[test]
+    fn own_message_is_known_by_its_number_and_once_only() {
+        let mut client = hearing();
+        assert_eq!(client.send(START, text("mine")), Ok(5));
+        drain(&mut client);
+        client.handle_datagram(START, &datagram(&[incoming(4, "a"), incoming(5, "mine"), incoming(5, "again")]));
+        assert_eq!(drain(&mut client), ["shown a", "own mine", "shown again"]);
+        assert_eq!(client.under_way(), 0);
+    }
+
+    #[test]
+    fn full_window_takes_no_more_until_one_comes_back() {
+        let mut client = hearing();
+        for _ in 0..RELAY_WINDOW_MAX {
+            client.send(START, text("m")).unwrap();
+            drain(&mut client);
+        }
+        assert_eq!((client.send(START, text("m")), client.may_send()), (Err(SendError::Window), false));
+        assert_eq!(drain(&mut client), [""; 0]);
+        client.handle_datagram(START, &datagram(&[incoming(5, "m")]));
+        drain(&mut client);
+        assert_eq!(client.send(START, text("m")), Ok(5 + 16));
+    }
+
+    #[test]
+    fn texts_sent_before_draining_share_a_datagram_until_it_is_full() {
+        let mut client = greeted();
+        let long = String::from_utf8(std::vec![b'x'; TEXT_BYTES_MAX]).unwrap();
+        client.send(START, text("a")).unwrap();
+        client.send(START, text("b")).unwrap();
+        client.send(START, text(&long)).unwrap();
+        assert_eq!(client.send(START, text(&long)), Err(SendError::Undrained));
+        assert_eq!(client.under_way(), 3);
+        assert_eq!(drain(&mut client), [std::format!("send greeting a b {long}")]);
+    }
+
+    #[test]
+    fn messages_that_do_not_come_back_are_given_up_and_the_relay_greeted_anew() {
+        let mut client = hearing();
+        client.send(START, text("a")).unwrap();
+        client.send(START, text("b")).unwrap();
+        drain(&mut client);
+        let later = START + Duration::from_millis(2_000);
+        client.handle_datagram(later, &datagram(&[incoming(5, "a")]));
+        assert_eq!(drain(&mut client), ["own a"]);
+        let due = later + Duration::from_millis(3_000);
+        assert_eq!(client.poll_timeout(), Some(due));
+        client.handle_timeout(due);
+        assert_eq!(drain(&mut client), ["unconfirmed 1", "send greeting probe"]);
+        client.send(due, text("c")).unwrap();
+        assert_eq!(drain(&mut client), ["send greeting c"]);
+        client.handle_datagram(due, &datagram(&[incoming(6, "b, late")]));
+        assert_eq!(drain(&mut client), ["shown b, late"]);
+    }
+
+    #[test]
+    fn silence_is_told_once_and_its_end_too() {
+        let mut client = hearing();
+        let mut words = Vec::new();
+        while client.poll_timeout().unwrap() < START + Duration::from_secs(60) {
+            client.handle_timeout(client.poll_timeout().unwrap());
+            words.extend(drain(&mut client));
+        }
+        assert_eq!(words.iter().filter(|word| *word == "Silent").count(), 1);
+        assert!(words.iter().filter(|word| word.starts_with("send greeting")).count() > 6);
+        client.handle_datagram(START, &datagram(&[PROBED]));
+        assert_eq!(drain(&mut client), ["Answers"]);
+    }
+
+    #[test]
+    fn unreachable_relay_is_greeted_again_at_once_and_with_every_message() {
+        let mut client = hearing();
+        client.handle_unreachable(START);
+        assert_eq!(client.poll_timeout(), Some(START));
+        client.handle_timeout(START);
+        assert_eq!(drain(&mut client), ["send greeting probe"]);
+        client.send(START, text("a")).unwrap();
+        assert_eq!(drain(&mut client), ["send greeting a"]);
+    }
+
+    #[test]
+    fn refusal_is_told_with_its_reason() {
+        let mut client = greeted();
+        client.handle_datagram(START, &datagram(&[Message::Refused { reason: RefusalReason::Full }]));
+        assert_eq!(drain(&mut client), ["refused 20"]);
+    }
+
+    #[test]
+    fn what_is_no_good_is_ignored_and_counted_and_the_next_item_stands() {
+        let mut client = greeted();
+        client.handle_datagram(START, b"CHX\x01\x02\x05\x00");
+        assert_eq!(client.ignored(), 1);
+        // Unknown tag, a GREETING, no tag, PROBED, a length past the end.
+        client.handle_datagram(START, b"CHR\x01\x01\x09\x02\x00\x00\x00\x02\x05\x00\x07");
+        assert_eq!(drain(&mut client), ["Answers"]);
+        assert_eq!(client.ignored(), 5);
+    }
+
+    #[test]
+    fn datagram_that_was_not_drained_is_counted_as_ignored() {
+        let mut client = greeted();
+        client.handle_datagram(START, &datagram(&[incoming(1, "a"), incoming(2, "b")]));
+        assert!(client.poll_output().is_some());
+        client.handle_datagram(START, &datagram(&[incoming(3, "c")]));
+        assert_eq!(drain(&mut client), ["shown c", "Answers"]);
+        assert_eq!(client.ignored(), 1);
+    }
+
+    #[test]
+    fn longest_datagram_is_read_and_any_garbage_survived() {
+        let mut client = greeted();
+        for length in [0, 1, 4, 5, DATAGRAM_BYTES_MAX, DATAGRAM_BYTES_MAX + 1] {
+            for fill in [0x00, 0x01, 0x7f, 0x80, 0xff] {
+                let mut bytes = std::vec![fill; length];
+                let header = datagram(&[]);
+                let known = header.len().min(length);
+                bytes[..known].copy_from_slice(&header[..known]);
+                client.handle_datagram(START, &bytes);
+                drain(&mut client);
+            }
+        }
+        assert!(client.ignored() > 20);
+    }
+}

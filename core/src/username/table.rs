@@ -1,17 +1,17 @@
 //! The characters that names may have and their keys: docs/names.tsv in packed form, and the look-up.
 //!
 //! It is frozen at Unicode 15.0 (docs/names.md, NAME-3) and asks the compiler's own Unicode tables nothing: those move
-//! with the compiler, and `char::to_lowercase` takes 12 KB of a microcontroller's flash where the keys here take 1.3 KB.
+//! with the compiler, and `char::to_lowercase` takes 12 KB of a microcontroller's flash, the keys here take 1.3 KB.
 //! tests/names.rs compares it with docs/names.tsv for every code point.
 //!
 //! # Packed form
 //! Rows in ascending order. A row is a head byte, then what did not fit into it. A *field* is some bits of the head; if
-//! they are all ones, a varint to be added follows (7 bits per byte, lowest first, top bit set on all but the last). The
-//! gap is the number of code points between the end of the row before and the first of this row.
+//! they are all ones, a varint to be added follows (7 bits per byte, lowest first, top bit set on all but the last).
+//! The gap is the number of code points between the last of the row before and the first of this row.
 //!
 //! - [`CLASSES`], bits from the highest: mark (1), gap (3), length (4). Length 0 stands for ten digits.
-//! - [`KEYS`], bits from the highest: step is two (1), distance is one (1), gap (3), count less one (3); then, unless the
-//!   distance is one, the distance as a varint: twice its value, or twice its absolute value less one if it is negative.
+//! - [`KEYS`], bits from the highest: step is two (1), distance is one (1), gap (3), count less one (3); then, unless
+//!   the distance is one, the distance as a varint: twice its value, or twice its absolute value less one if negative.
 
 use core::slice::Iter;
 

@@ -4,7 +4,7 @@ use crate::clock;
 use crate::endpoint::Endpoint;
 use crate::failure::{Failure, cause};
 use crate::input::{Line, Lines};
-use crate::screen::{Event, Screen};
+use crate::screen::{Event, Screen, refusal};
 use crate::serve::RELAY_PORT;
 use crate::signals::{Request, Requests};
 use chat_core::limits::{DATAGRAM_BYTES_MAX, TEXT_BYTES_MAX};
@@ -76,7 +76,11 @@ pub async fn run(endpoint: &Endpoint, screen: &mut Screen) -> Result<(), Failure
     let outcome = driver.run(&mut requests).await;
     driver.screen.close();
     match outcome {
-        Err(Stop::Refused(reason)) => Err(Failure::lost(format!("the relay at {server} refuses: {reason}"))),
+        Err(Stop::Refused(reason)) => {
+            // If nobody reads the event, the line on standard error still tells.
+            let _ = driver.screen.show_json(&Event::Refused { server, reason });
+            Err(Failure::lost(refusal(server, reason)))
+        }
         Ok(()) if driver.lost > 0 => Err(Failure::lost(format!(
             "{} of {} lines did not reach the relay at {server} or were not confirmed",
             driver.lost, driver.line_number

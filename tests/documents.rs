@@ -1,0 +1,155 @@
+//! What docs/ says against what the code does: dumps, limits, reasons, requirement numbers.
+
+use chat_core::datagram::{Datagram, open};
+use chat_core::limits;
+use chat_core::refusal::RefusalReason;
+use chat_core::relay::{Config, Echo, Message, PROTOCOL};
+use chat_core::text::Text;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+use tests::workspace::{read, root};
+
+/// The blocks ```` ```hex NAME ```` of a document, with the bytes of their lines.
+fn dumps(document: &str) -> HashMap<String, Vec<u8>> {
+    let mut dumps = HashMap::new();
+    let mut open: Option<String> = None;
+    for line in document.lines() {
+        if let Some(name) = line.strip_prefix("```hex ") {
+            assert!(dumps.insert(name.to_owned(), Vec::new()).is_none(), "{name} twice");
+            open = Some(name.to_owned());
+        } else if line == "```" {
+            open = None;
+        } else if let Some(name) = &open {
+            let (bytes, meaning) = line.split_once("  ").unwrap_or_else(|| panic!("{line:?} has no meaning"));
+            assert!(!meaning.trim().is_empty(), "{line:?} has no meaning");
+            let bytes =
+                bytes.split(' ').map(|byte| u8::from_str_radix(byte, 16).unwrap_or_else(|_| panic!("{line:?}")));
+            dumps.get_mut(name).unwrap().extend(bytes);
+        }
+    }
+    dumps
+}
+
+/// The cells of every table row.
+fn rows(document: &str) -> impl Iterator<Item = Vec<&str>> {
+    document.lines().filter_map(|line| Some(line.strip_prefix("| ")?.strip_suffix(" |")?.split(" | ").collect()))
+}
+
+#[test]
+fn every_dump_of_the_relay_is_what_core_writes_and_reads() {
+    let text = |text| Text::new(text).unwrap();
+    let echo = Echo::new(&[0xde, 0xad, 0x01]).unwrap();
+    let (v4, v6) = ("192.0.2.7:40000".parse().unwrap(), "[2001:db8::1]:9090".parse().unwrap());
+    let messages = [
+        ("greeting", vec![Message::Greeting { features: 0 }]),
+        ("message", vec![Message::Message { number: 300, text: text("hello") }]),
+        ("incoming-ipv4", vec![Message::Incoming { number: 300, sender: v4, text: text("hello") }]),
+        ("incoming-ipv6", vec![Message::Incoming { number: 1, sender: v6, text: text("übr") }]),
+        ("refused", vec![Message::Refused { reason: RefusalReason::Full }]),
+        ("probe", vec![Message::Probe { echo }]),
+        ("probed", vec![Message::Probed { echo }]),
+        (
+            "greeting-and-message",
+            vec![Message::Greeting { features: 0 }, Message::Message { number: 7, text: text("hi") }],
+        ),
+    ];
+    let mut dumps = dumps(&read("docs/relay-protocol.md"));
+    for (name, messages) in messages {
+        let dump = dumps.remove(name).unwrap_or_else(|| panic!("no dump {name}"));
+        let mut datagram = Datagram::EMPTY;
+        datagram.begin(PROTOCOL);
+        messages.iter().for_each(|message| datagram.push(message).unwrap());
+        assert_eq!(datagram.as_bytes(), dump, "{name}");
+        let decoded: Vec<_> =
+            open(PROTOCOL, &dump).unwrap().map(|item| Message::decode(item.unwrap()).unwrap()).collect();
+        assert_eq!(decoded, messages, "{name}");
+    }
+    assert!(dumps.is_empty(), "not compared: {dumps:?}");
+}
+
+#[test]
+fn limits_and_timers_of_the_relay_are_those_of_the_code() {
+    let document = read("docs/relay-protocol.md");
+    let section = document.split("## 7. Limits and timers").nth(1).unwrap().split("\n## ").next().unwrap();
+    let documented: HashMap<_, _> = rows(section)
+        .filter_map(|row| {
+            let number = row[1].split(' ').next()?.parse().ok()?;
+            Some((row[0].trim_matches('`').to_owned(), number))
+        })
+        .collect();
+    let millis = |span: Duration| usize::try_from(span.as_millis()).unwrap();
+    let timers = Config::DEFAULT;
+    let expected = [
+        ("datagram_bytes_max", limits::DATAGRAM_BYTES_MAX),
+        ("text_bytes_max", limits::TEXT_BYTES_MAX),
+        ("relay_echo_bytes_max", limits::RELAY_ECHO_BYTES_MAX),
+        ("relay_window_max", limits::RELAY_WINDOW_MAX),
+        ("relay_answers_max", limits::RELAY_ANSWERS_MAX),
+        ("greeting_pause_min", millis(timers.greeting_pause_min)),
+        ("greeting_pause_max", millis(timers.greeting_pause_max)),
+        ("progress_max", millis(timers.progress_max)),
+        ("slot_count", chat_host::relay::server::SLOT_COUNT),
+        ("relay_port", usize::from(chat_host::serve::RELAY_PORT)),
+    ];
+    assert_eq!(documented, expected.map(|(name, value)| (name.to_owned(), value)).into());
+}
+
+#[test]
+fn refusal_reasons_are_those_of_the_code() {
+    let document = read("docs/refusals.md");
+    let documented: Vec<_> = rows(&document)
+        .filter(|row| row[0].parse::<u16>().is_ok())
+        .map(|row| (row[1].to_owned(), format!("{} (reason {})", row[2], row[0])))
+        .collect();
+    let coded: Vec<_> = RefusalReason::ALL.iter().map(|reason| (format!("{reason:?}"), reason.to_string())).collect();
+    assert_eq!(documented, coded);
+}
+
+#[test]
+fn counters_are_all_explained_in_their_order() {
+    let document = read("docs/command-line.md");
+    let section = document.split("### Counters of the relay").nth(1).unwrap().split("\n#").next().unwrap();
+    let documented: Vec<_> =
+        rows(section).filter(|row| row[0].starts_with('`')).map(|row| row[0].trim_matches('`').to_owned()).collect();
+    let coded: Vec<_> = chat_core::relay::Counters::ZERO.iter().map(|(name, _)| name.to_owned()).collect();
+    assert_eq!(documented, coded);
+}
+
+/// A number such as RELAY-GREET-1, at the beginning of bold text.
+fn requirement(line: &str) -> Option<&str> {
+    let number = line.trim_start_matches("- ").strip_prefix("**")?.split([' ', '*']).next()?;
+    let ends_in_digits = number.rsplit('-').next()?.parse::<u32>().is_ok();
+    (ends_in_digits && number.contains('-')).then_some(number)
+}
+
+#[test]
+fn requirement_numbers_are_unique_and_every_must_has_one() {
+    for name in ["relay-protocol.md", "refusals.md", "names.md"] {
+        let document = read(&format!("docs/{name}"));
+        let mut numbers = HashSet::new();
+        for paragraph in document.split("\n\n").flat_map(|paragraph| paragraph.split("\n- ")) {
+            match requirement(paragraph) {
+                Some(number) => assert!(numbers.insert(number), "{name}: {number} twice"),
+                None => assert!(
+                    !paragraph.contains(" MUST ") || paragraph.contains("RFC 2119"),
+                    "{name}: a MUST without a number: {paragraph}"
+                ),
+            }
+        }
+        assert!(!numbers.is_empty(), "{name}: no requirement found");
+    }
+}
+
+#[test]
+fn every_link_between_documents_leads_somewhere() {
+    let documents = std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let top = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| root().join(name));
+    for path in documents.chain(top).filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let target = link.split('#').next().unwrap();
+            let there = target.contains("://") || target.is_empty() || path.parent().unwrap().join(target).exists();
+            assert!(there, "{}: {link}", path.display());
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Habits of the code that no lint knows.
+
+use std::path::PathBuf;
+use std::process::Command;
+use tests::workspace::root;
+
+/// The shipped part of each source file of core and host: what stands before its tests.
+fn shipped_sources() -> Vec<(String, String)> {
+    let output = Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard", "core/src/*.rs", "host/src/*.rs"])
+        .current_dir(root())
+        .output()
+        .expect("the project is a git checkout");
+    let names = String::from_utf8(output.stdout).unwrap();
+    let sources: Vec<_> = names
+        .lines()
+        .map(|name| (name.to_owned(), PathBuf::from(root()).join(name)))
+        .filter(|(_, path)| path.exists())
+        .map(|(name, path)| {
+            let text = std::fs::read_to_string(path).unwrap();
+            (name, text.split("#[cfg(test)]").next().unwrap().to_owned())
+        })
+        .collect();
+    assert!(sources.len() > 20, "only {} files", sources.len());
+    sources
+}
+
+#[test]
+fn every_file_begins_with_what_it_is() {
+    for (name, text) in shipped_sources() {
+        assert!(text.starts_with("//! "), "{name}");
+    }
+}
+
+#[test]
+fn files_hold_one_concept() {
+    for (name, text) in shipped_sources() {
+        let lines = text.lines().count();
+        assert!(lines <= 400, "{name} has {lines} lines before its tests: look for the second concept");
+    }
+}
+
+#[test]
+fn core_names_neither_std_nor_alloc() {
+    for (name, text) in shipped_sources() {
+        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let found: Vec<_> = code.filter(|line| line.contains("std::") || line.contains("alloc::")).collect();
+        assert!(!name.starts_with("core/") || found.is_empty(), "{name}: {found:?}");
+    }
+}
+
+#[test]
+fn what_may_panic_has_its_reason_on_the_line_above() {
+    for (name, text) in shipped_sources() {
+        let mut above = "";
+        for line in text.lines() {
+            let may_panic = [".unwrap()", ".expect(", "panic!(", "unreachable!(", "todo!(", "unimplemented!("];
+            if may_panic.iter().any(|call| line.contains(call)) {
+                assert!(above.trim_start().starts_with("//"), "{name}: {line}");
+            }
+            above = line;
+        }
+    }
+}
