@@ -1,4 +1,5 @@
 //! The command line (docs/command-line.md): what can be asked for, and what is wrong with what was asked.
+#![allow(rustdoc::broken_intra_doc_links, reason = "argh shows these comments as help, where brackets are no links")]
 
 use crate::endpoint::{Endpoint, parse_bind_address};
 use crate::failure::Failure;

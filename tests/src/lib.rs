@@ -1,6 +1,7 @@
 //! What the scenarios share: the program under test, running processes, deadlines and seeds.
 //!
 //! Nothing here sleeps: whoever waits, waits for an event with a deadline.
+#![allow(clippy::missing_panics_doc, reason = "panicking is how a test fails")]
 
 pub mod process;
 pub mod seed;
