@@ -149,8 +149,8 @@ fn cases_of_the_document_show_every_result() {
     assert!(cases.iter().all(|case| (case.1 == "ok") == case.2.is_some()));
 }
 
-/// Core does not use this mapping. If it fails after an update of Rust, core is right still, and what docs/names.md says
-/// about `name.to_lowercase()` and its like in other languages has to be mended.
+/// Core does not use this mapping. If this fails after an update of Rust, core is right still, and what docs/names.md
+/// says about `name.to_lowercase()` and its like in other languages has to be mended.
 #[test]
 fn lower_case_of_this_compiler_is_the_frozen_one() {
     let table = Table::read();

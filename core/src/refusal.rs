@@ -70,7 +70,7 @@ reasons! {
     /// The name has a combining character of U+0300 to U+036F; composed (NFC) it would not.
     NameNotComposed = 13, "the name is not composed (send it in Unicode's form NFC)";
     /// The name begins or ends with a character that only its middle may have, or has four marks in a row.
-    NamePlacement = 14, "the name begins or ends with what only its middle may have";
+    NamePlacement = 14, "the name begins or ends with what only its middle may have, or has four marks in a row";
     /// The name has Latin letters and letters or marks of another script.
     NameMixedScripts = 15, "the name mixes Latin letters with those of another script";
     /// A member has this name, or one that differs in case only.
