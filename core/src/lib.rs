@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod datagram;
+pub mod frame;
 pub mod limits;
 pub mod refusal;
 pub mod relay;

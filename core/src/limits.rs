@@ -9,6 +9,13 @@ pub const DATAGRAM_BYTES_MAX: usize = 1_200;
 /// Bytes before the first item of a datagram: a magic of three bytes and the version.
 pub const DATAGRAM_HEADER_BYTES: usize = 4;
 
+/// Longest frame of a stream, in bytes before it is stuffed: as much as a datagram, so that one buffer size serves both.
+pub const FRAME_BYTES_MAX: usize = 1_200;
+
+/// Longest frame as it travels, without the 0x00 that ends it: COBS adds one byte, and one more for every 254 bytes that
+/// are not zero.
+pub const FRAME_STUFFED_BYTES_MAX: usize = FRAME_BYTES_MAX + 1 + FRAME_BYTES_MAX / 254;
+
 /// Longest text of one message, in bytes of UTF-8: a long paragraph that fits into one datagram with room to spare.
 pub const TEXT_BYTES_MAX: usize = 1_024;
 

@@ -31,8 +31,10 @@ impl Add<Duration> for Instant {
     type Output = Self;
 
     fn add(self, span: Duration) -> Self {
-        let millis = u64::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
-        Self { millis: self.millis.saturating_add(millis) }
+        // In 64 bits: a microcontroller pays dearly for the 128 of as_nanos.
+        let millis = span.as_secs().saturating_mul(1_000);
+        let rest = u64::from(span.subsec_nanos().div_ceil(1_000_000));
+        Self { millis: self.millis.saturating_add(millis).saturating_add(rest) }
     }
 }
 

@@ -1,0 +1,130 @@
+//! What a microcontroller's firmware would do with core, as one function; tests/probe/link links it for a machine
+//! without an operating system. It is linked, never run: what core does is the business of core's own tests.
+//!
+//! Whatever core offers to firmware is used here, or the link would say nothing about it. The arguments are unknown to
+//! the compiler and `black_box` keeps the results, so that nothing is optimised away.
+#![no_std]
+#![allow(clippy::deref_addrof, reason = "what it proposes instead, rustc refuses (static_mut_refs)")]
+
+use chat_core::datagram::{self, Datagram};
+use chat_core::refusal::RefusalReason;
+use chat_core::relay::{Client, Config, Echo, FixedRoster, Message, Output, PROTOCOL, Server, Slot};
+use chat_core::text::Text;
+use chat_core::time::Instant;
+use chat_core::username::Username;
+use core::fmt::{self, Display, Write};
+use core::hint::black_box;
+use core::mem::MaybeUninit;
+use core::net::SocketAddr;
+use core::panic::PanicInfo;
+
+#[cfg(feature = "alloc_fault")]
+extern crate alloc;
+
+// All that is large: a microcontroller's stack has a few kilobytes. Uninitialised, so that it costs no flash.
+static mut SERVER: MaybeUninit<Server<'static, FixedRoster<16>>> = MaybeUninit::uninit();
+static mut SLOTS: [Slot; 4] = [Slot::EMPTY; 4];
+static mut CLIENT: MaybeUninit<Client> = MaybeUninit::uninit();
+static mut DATAGRAM: Datagram = Datagram::EMPTY;
+
+/// The entry of the linked program: what came from the network, and what clock and random source say.
+///
+/// # Safety
+/// There are `length` bytes at `input`, and it is called once.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn probe(input: *const u8, length: usize, now_ms: u64, seed: u64) {
+    #[cfg(feature = "alloc_fault")]
+    black_box(alloc::vec::Vec::<u8>::with_capacity(length));
+
+    // SAFETY: the caller promises it.
+    let input = unsafe { core::slice::from_raw_parts(input, length) };
+    let now = Instant::from_millis(now_ms);
+    // SAFETY: probe is called once, so these are the only references.
+    let (server, slots, client, datagram) = unsafe {
+        (&mut *(&raw mut SERVER), &mut *(&raw mut SLOTS), &mut *(&raw mut CLIENT), &mut *(&raw mut DATAGRAM))
+    };
+    let server = server.write(Server::new(FixedRoster::new(), slots));
+    let client = client.write(Client::new(Config::DEFAULT, now, seed));
+
+    if let Ok(input) = str::from_utf8(input) {
+        use_username(input);
+    }
+    use_datagram(datagram, input);
+    use_relay_server(server, input);
+    use_relay_client(client, now, input);
+}
+
+fn use_username(input: &str) {
+    match Username::new(input) {
+        Ok(name) => {
+            black_box(name.key() == black_box(&name).key());
+            show(&name);
+        }
+        Err(error) => show(&error),
+    }
+}
+
+fn use_datagram(datagram: &mut Datagram, input: &[u8]) {
+    for item in datagram::open(PROTOCOL, input).into_iter().flatten().flatten() {
+        let _ = black_box(Message::decode(item));
+    }
+    datagram.begin(PROTOCOL);
+    if let Some(echo) = Echo::new(input) {
+        let _ = black_box(datagram.push(&Message::Probe { echo }));
+    }
+    black_box(datagram.as_bytes());
+}
+
+fn use_relay_server(server: &mut Server<'_, FixedRoster<16>>, input: &[u8]) {
+    let source = SocketAddr::from((black_box([127, 0, 0, 1]), black_box(9090)));
+    server.handle_datagram(source, input);
+    server.handle_unreachable();
+    let mut sent = 0;
+    for transmit in server.outputs() {
+        black_box(transmit);
+        sent += 1;
+    }
+    server.handle_sent(sent);
+    server.handle_receive_dropped(black_box(1));
+    for counter in server.counters().iter() {
+        black_box(counter);
+    }
+}
+
+fn use_relay_client(client: &mut Client, now: Instant, input: &[u8]) {
+    let text = str::from_utf8(input).ok().and_then(|input| Text::new(input).ok());
+    if let Some(text) = text.filter(|_| client.may_send()) {
+        let _ = black_box(client.send(now, text));
+    }
+    client.handle_datagram(now, input);
+    client.handle_unreachable(now);
+    if client.poll_timeout().is_some_and(|due| due <= now) {
+        client.handle_timeout(now);
+    }
+    while let Some(output) = client.poll_output() {
+        if let Output::Refused(reason) = output {
+            show(&reason);
+        }
+        black_box(output);
+    }
+    black_box((client.under_way(), client.ignored(), RefusalReason::ALL));
+}
+
+/// A display that nobody sees.
+struct Screen;
+
+impl Write for Screen {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        black_box(text);
+        Ok(())
+    }
+}
+
+fn show(sentence: &dyn Display) {
+    let _ = black_box(write!(Screen, "{sentence}"));
+}
+
+#[panic_handler]
+fn panic(_: &PanicInfo<'_>) -> ! {
+    loop {}
+}
