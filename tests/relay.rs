@@ -259,6 +259,16 @@ fn message_that_does_not_come_back_is_told_and_ends_with_code_1() {
 }
 
 #[test]
+fn script_whose_relay_never_answers_ends_soon_and_says_from_where_on_nothing_was_sent() {
+    let deaf = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut client = Process::start(&["client", "--udp", &deaf.local_addr().unwrap().to_string()]);
+    client.write("line\n".repeat(100).as_bytes());
+    let finished = client.finish();
+    assert_eq!(finished.code, Some(1));
+    assert!(finished.errors.last().unwrap().contains("line 17 and what follows was not sent"), "{finished:?}");
+}
+
+#[test]
 fn greeting_goes_with_every_message_until_the_first_incoming() {
     let server = UdpSocket::bind("127.0.0.1:0").unwrap();
     server.set_read_timeout(Some(tests::DEADLINE)).unwrap();
@@ -296,15 +306,20 @@ fn relay_that_was_not_there_yet_is_found_without_losing_what_is_said_then() {
     drop(place);
     let mut client = Process::start(&["client", "--udp", &address]);
     assert!(client.errors.next().unwrap().contains("connection refused"));
-    let relay = Server::start(&address, &[]);
+    let mut relay = Server::start(&address, &[]);
     assert!(client.errors.find("answers").contains(&address));
     client.write(b"there you are\n");
     assert!(client.output.next().unwrap().ends_with(">: there you are"));
-    drop(relay);
-    let relay = Server::start(&address, &[]);
-    while relay.counters()["clients"] == 0 {}
-    client.write(b"and again\n");
-    assert!(client.output.next().unwrap().ends_with(">: and again"));
+    // A line typed while nobody listens there waits; what was under way is told.
+    for round in 0..2 {
+        drop(relay);
+        client.write(b"into the void\n");
+        assert!(client.errors.find("no answer").contains("connection refused"), "round {round}");
+        client.write(b"waits\n");
+        relay = Server::start(&address, &[]);
+        assert!(client.errors.find("answers").contains(&address), "round {round}");
+        assert!(client.output.next().unwrap().ends_with(">: waits"), "round {round}");
+    }
 }
 
 #[test]

@@ -42,16 +42,19 @@ impl Datagram {
     /// Appends one item. Work is bounded by the item's length.
     ///
     /// # Errors
-    /// [`Full`] when header and items together would pass [`DATAGRAM_BYTES_MAX`] (an item of less than 128 bytes wants one
-    /// byte to spare); nothing that counts has changed then.
+    /// [`Full`] when header and items together would pass [`DATAGRAM_BYTES_MAX`]; nothing that counts has changed then.
     pub fn push(&mut self, item: &impl Serialize) -> Result<(), Full> {
-        // Encoded behind two bytes for its length, and moved down by one where the length needs but one.
+        // Encoded behind one byte for its length, and moved up by one where the length needs two.
         let room = self.bytes.get_mut(self.len..).ok_or(Full)?;
-        let (prefix, body) = room.split_at_mut_checked(2).ok_or(Full)?;
+        let body = room.get_mut(1..).ok_or(Full)?;
         let length = postcard::to_slice(item, body).map_err(|_| Full)?.len();
         let length_wire = u16::try_from(length).map_err(|_| Full)?;
-        let prefix_length = postcard::to_slice(&length_wire, prefix).map_err(|_| Full)?.len();
-        room.copy_within(2..2 + length, prefix_length);
+        let prefix_length = if length < 0x80 { 1 } else { 2 };
+        if prefix_length + length > room.len() {
+            return Err(Full);
+        }
+        room.copy_within(1..1 + length, prefix_length);
+        postcard::to_slice(&length_wire, &mut room[..prefix_length]).map_err(|_| Full)?;
         self.len += prefix_length + length;
         Ok(())
     }
@@ -209,6 +212,18 @@ mod tests {
         assert_eq!(datagram.as_bytes().len(), DATAGRAM_BYTES_MAX);
         assert_eq!(datagram.push(&0_u8), Err(Full));
         assert_eq!(datagram.as_bytes().len(), DATAGRAM_BYTES_MAX);
+    }
+
+    #[test]
+    fn short_item_fills_the_datagram_to_its_last_byte() {
+        let text = std::string::String::from_utf8(std::vec![b'z'; DATAGRAM_BYTES_MAX]).unwrap();
+        let mut datagram = begun();
+        datagram.push(&&text[..DATAGRAM_BYTES_MAX - DATAGRAM_HEADER_BYTES - 4 - 10]).unwrap();
+        assert_eq!(datagram.push(&"123456789"), Err(Full));
+        datagram.push(&"12345678").unwrap();
+        assert_eq!(datagram.as_bytes().len(), DATAGRAM_BYTES_MAX);
+        let items: Vec<_> = open(PROTOCOL, datagram.as_bytes()).unwrap().collect();
+        assert_eq!(items[1], Ok(&b"\x0812345678"[..]));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! Drain order: after every `handle_*` and [`Client::send`], call [`Client::poll_output`] until `None`. Call
 //! [`Client::handle_timeout`] at [`Client::poll_timeout`], which each of these may change.
 
+use super::Address;
 use super::greeter::Greeter;
 use super::message::{Echo, Message, PROTOCOL};
 use super::window::Window;
@@ -83,7 +84,7 @@ pub enum Output<'a> {
     Incoming {
         /// The number that the sender chose.
         number: u32,
-        /// Where the relay saw the sender.
+        /// Where the relay saw the sender; IPv4 as IPv4.
         sender: SocketAddr,
         /// What was said.
         text: Text<'a>,
@@ -133,6 +134,7 @@ impl Client {
         let number = self.window.vacancy().ok_or(SendError::Window)?;
         if !self.incoming_heard {
             self.outgoing.greet().map_err(|_| SendError::Undrained)?;
+            self.greeter.handle_greeted(now);
         }
         self.outgoing.push(&Message::Message { number, text }).map_err(|_| SendError::Undrained)?;
         self.window.enter(now);
@@ -147,6 +149,11 @@ impl Client {
     /// Whether [`Client::send`] would take a text once everything is drained.
     pub fn may_send(&self) -> bool {
         self.window.vacancy().is_some()
+    }
+
+    /// Whether the relay is known not to answer, so that what is sent is likely to be lost.
+    pub fn is_silent(&self) -> bool {
+        self.greeter.is_silent()
     }
 
     /// Takes one datagram from the relay. If an earlier one has not been drained, its rest is counted as ignored.
@@ -166,7 +173,7 @@ impl Client {
     /// The relay's host says that nobody listens there, or the network that there is no way: greet until it is back.
     pub fn handle_unreachable(&mut self, now: Instant) {
         self.incoming_heard = false;
-        self.greeter.handle_loss(now);
+        self.greeter.handle_unreachable(now);
     }
 
     /// Does what is due.
@@ -193,7 +200,10 @@ impl Client {
     pub fn poll_output(&mut self) -> Option<Output<'_>> {
         if let Some((item, own)) = self.read_item() {
             return match Message::decode(&self.received[item]) {
-                Ok(Message::Incoming { number, sender, text }) => Some(Output::Incoming { number, sender, text, own }),
+                Ok(Message::Incoming { number, sender, text }) => {
+                    let sender = Address::from(sender).into();
+                    Some(Output::Incoming { number, sender, text, own })
+                }
                 Ok(Message::Refused { reason }) => Some(Output::Refused(reason)),
                 // Nothing else is given by read_item.
                 _ => None,
@@ -436,11 +446,37 @@ mod tests {
     fn unreachable_relay_is_greeted_again_at_once_and_with_every_message() {
         let mut client = hearing();
         client.handle_unreachable(START);
+        assert_eq!((drain(&mut client), client.is_silent()), (std::vec!["Silent".to_string()], true));
         assert_eq!(client.poll_timeout(), Some(START));
         client.handle_timeout(START);
         assert_eq!(drain(&mut client), ["send greeting probe"]);
         client.send(START, text("a")).unwrap();
         assert_eq!(drain(&mut client), ["send greeting a"]);
+        client.handle_datagram(START, &datagram(&[PROBED]));
+        assert_eq!((drain(&mut client), client.is_silent()), (std::vec!["Answers".to_string()], false));
+    }
+
+    #[test]
+    fn greeting_beside_a_message_starts_the_wait_for_an_answer() {
+        let mut client = greeted();
+        client.handle_datagram(START, &datagram(&[PROBED]));
+        drain(&mut client);
+        let spoken = START + Duration::from_secs(1);
+        client.send(spoken, text("a")).unwrap();
+        drain(&mut client);
+        let due = spoken + Duration::from_secs(3);
+        assert_eq!(client.poll_timeout(), Some(due));
+        client.handle_timeout(due);
+        assert!(drain(&mut client).contains(&"Silent".to_string()));
+    }
+
+    #[test]
+    fn mapped_sender_is_shown_as_ipv4() {
+        let mut client = greeted();
+        let sender = "[::ffff:192.0.2.9]:5".parse().unwrap();
+        client.handle_datagram(START, &datagram(&[Message::Incoming { number: 0, sender, text: text("hi") }]));
+        let shown = client.poll_output();
+        assert!(matches!(shown, Some(Output::Incoming { sender, .. }) if sender.to_string() == "192.0.2.9:5"));
     }
 
     #[test]

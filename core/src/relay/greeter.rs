@@ -56,7 +56,7 @@ impl Greeter {
         }
         let due = self.due_at <= now;
         if due {
-            self.unanswered_since.get_or_insert(now);
+            self.handle_greeted(now);
             self.due_at = now + self.pause;
             self.pause = (self.pause * 2).min(self.pause_usual);
         }
@@ -70,6 +70,22 @@ impl Greeter {
             self.pause = self.config.greeting_pause_min;
             self.due_at = now + self.pause_usual;
         }
+    }
+
+    /// A GREETING was sent beside a message.
+    pub(super) fn handle_greeted(&mut self, now: Instant) {
+        self.unanswered_since.get_or_insert(now);
+    }
+
+    /// Nobody listens where the relay should be, or there is no way to it.
+    pub(super) fn handle_unreachable(&mut self, now: Instant) {
+        self.note(Presence::Silent);
+        self.handle_loss(now);
+    }
+
+    /// Whether the relay is known not to answer.
+    pub(super) fn is_silent(&self) -> bool {
+        self.presence == Some(Presence::Silent)
     }
 
     /// The relay is gone or has forgotten this client: the next GREETING is due now. While one is unanswered already, the

@@ -11,6 +11,7 @@ use chat_core::limits::{DATAGRAM_BYTES_MAX, TEXT_BYTES_MAX};
 use chat_core::refusal::RefusalReason;
 use chat_core::relay::{Client, Config, Output, Presence, SendError};
 use chat_core::text::Text;
+use chat_core::time::Instant;
 use smol::{Async, Timer, Unblock, future};
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
@@ -29,8 +30,16 @@ struct Driver<'s> {
     server: SocketAddr,
     /// Where things are shown.
     screen: &'s mut Screen,
-    /// Whether the relay was last reported as not answering.
+    /// Whether the relay has ever answered.
+    answered: bool,
+    /// Whether it was last reported as not answering.
     reported_silent: bool,
+    /// Why nothing gets through, if the system has said so since the relay last answered.
+    cause: Option<String>,
+    /// When something last came from the relay, or the client started.
+    progress_at: Instant,
+    /// A line of input that waits until it may be sent.
+    waiting: Option<Line>,
     /// How many own messages were given up, or lines not sent.
     lost: u64,
     /// Which line of input came last, from 1.
@@ -55,6 +64,8 @@ enum Stop {
     OutputClosed,
     /// The relay refuses this client.
     Refused(RefusalReason),
+    /// The relay does not answer, and lines of input wait.
+    NoAnswer,
 }
 
 /// Talks through the relay until the end of input or a signal.
@@ -69,7 +80,11 @@ pub async fn run(endpoint: &Endpoint, screen: &mut Screen) -> Result<(), Failure
         socket,
         server,
         screen,
+        answered: false,
         reported_silent: false,
+        cause: None,
+        progress_at: clock::now(),
+        waiting: None,
         lost: 0,
         line_number: 0,
     };
@@ -81,6 +96,10 @@ pub async fn run(endpoint: &Endpoint, screen: &mut Screen) -> Result<(), Failure
             let _ = driver.screen.show_json(&Event::Refused { server, reason });
             Err(Failure::lost(refusal(server, reason)))
         }
+        Err(Stop::NoAnswer) => Err(Failure::lost(format!(
+            "the relay at {server} does not answer; of the input, line {} and what follows was not sent",
+            driver.line_number + 1
+        ))),
         Ok(()) if driver.lost > 0 => Err(Failure::lost(format!(
             "{} of {} lines did not reach the relay at {server} or were not confirmed",
             driver.lost, driver.line_number
@@ -123,9 +142,22 @@ impl Driver<'_> {
         self.client.handle_timeout(clock::now());
         self.drain()?;
         self.screen.prompt()?;
-        while !(input_ended && self.client.under_way() == 0) {
-            let wants_line = !input_ended && self.client.may_send();
-            let deadline = self.client.poll_timeout();
+        loop {
+            if self.may_send()
+                && let Some(line) = self.waiting.take()
+            {
+                self.handle_line(&line)?;
+                self.drain()?;
+            }
+            if input_ended && self.waiting.is_none() && self.client.under_way() == 0 {
+                return Ok(());
+            }
+            let give_up_at = self.give_up_at(input_ended);
+            if give_up_at.is_some_and(|due| due <= clock::now()) {
+                return Err(Stop::NoAnswer);
+            }
+            let wants_line = !input_ended && self.waiting.is_none();
+            let deadline = [self.client.poll_timeout(), give_up_at].into_iter().flatten().min();
             let input = future::or(
                 async { Input::Signal(requests.next().await) },
                 future::or(
@@ -139,9 +171,9 @@ impl Driver<'_> {
                 Input::Signal(Request::End) => return Ok(()),
                 Input::Signal(Request::ShowCounters) => self.show_counters(),
                 Input::Datagram(Ok(length)) => self.client.handle_datagram(clock::now(), &buffer[..length]),
-                Input::Datagram(Err(error)) => self.handle_unreachable(&error)?,
+                Input::Datagram(Err(error)) => self.handle_unreachable(&error),
                 Input::Timeout => self.client.handle_timeout(clock::now()),
-                Input::Line(Ok(Some(line))) => self.handle_line(&line)?,
+                Input::Line(Ok(Some(line))) => self.waiting = Some(line),
                 Input::Line(Ok(None)) => input_ended = true,
                 Input::Line(Err(error)) => {
                     self.unsent(&format!("standard input cannot be read: {}", cause(&error)))?;
@@ -150,7 +182,19 @@ impl Driver<'_> {
             }
             self.drain()?;
         }
-        Ok(())
+    }
+
+    /// Whether a line of input is sent now. A script's line waits while the relay is silent; a person sees that it is, and
+    /// decides.
+    fn may_send(&self) -> bool {
+        self.client.may_send() && (self.screen.is_terminal() || !self.client.is_silent())
+    }
+
+    /// When a script is told that its lines get nowhere: at the end of input, or if the relay has never answered. Else a line
+    /// waits until the relay is back.
+    fn give_up_at(&self, input_ended: bool) -> Option<Instant> {
+        let hopeless = (input_ended || !self.answered) && !self.screen.is_terminal();
+        (hopeless && self.waiting.is_some()).then(|| self.progress_at + Config::DEFAULT.progress_max)
     }
 
     /// Sends one line, or says why not.
@@ -177,48 +221,54 @@ impl Driver<'_> {
         self.screen.show(&Event::Unsent { line: self.line_number, cause })
     }
 
-    /// Tells the engine, and the user once, that nothing gets through.
-    fn handle_unreachable(&mut self, error: &io::Error) -> io::Result<()> {
+    /// Tells the engine that nothing gets through; that tells the user.
+    fn handle_unreachable(&mut self, error: &io::Error) {
+        self.cause = Some(cause(error));
         self.client.handle_unreachable(clock::now());
-        if std::mem::replace(&mut self.reported_silent, true) {
-            return Ok(());
-        }
-        self.screen.show(&Event::Presence { answers: false, server: self.server, cause: Some(&cause(error)) })
     }
 
     /// Does all that the engine wants done.
     fn drain(&mut self) -> Result<(), Stop> {
-        let mut unreachable = None;
-        while let Some(output) = self.client.poll_output() {
+        let mut unreachable: Option<io::Error> = None;
+        loop {
+            let Some(output) = self.client.poll_output() else {
+                // A full send buffer is a lost datagram like any other.
+                match unreachable.take() {
+                    Some(error) if error.kind() != io::ErrorKind::WouldBlock => self.handle_unreachable(&error),
+                    _ => return Ok(()),
+                }
+                continue;
+            };
             match output {
                 Output::Send(bytes) => {
-                    if let Err(error) = self.socket.get_ref().send(bytes) {
-                        unreachable = Some(error);
-                    }
+                    let socket = self.socket.get_ref();
+                    // The first error may be about an earlier datagram; then this one was not sent at all.
+                    unreachable = socket.send(bytes).or_else(|_| socket.send(bytes)).err().or(unreachable);
                 }
                 Output::Incoming { number, sender, text, own } => {
+                    self.progress_at = clock::now();
                     self.screen.show(&Event::Incoming { from: sender, number, own, text: text.as_str() })?;
                 }
                 Output::Refused(reason) => return Err(Stop::Refused(reason)),
-                Output::Presence(presence) => {
-                    let answers = presence == Presence::Answers;
+                Output::Presence(Presence::Answers) => {
+                    self.progress_at = clock::now();
+                    self.cause = None;
                     // A relay that was never missed needs no line for a script.
-                    let news = self.reported_silent == answers || (answers && self.screen.is_terminal());
-                    self.reported_silent = !answers;
-                    if news {
-                        self.screen.show(&Event::Presence { answers, server: self.server, cause: None })?;
+                    if self.reported_silent || self.screen.is_terminal() {
+                        self.screen.show(&Event::Presence { answers: true, server: self.server, cause: None })?;
                     }
+                    (self.answered, self.reported_silent) = (true, false);
+                }
+                Output::Presence(Presence::Silent) => {
+                    let cause = self.cause.as_deref();
+                    self.screen.show(&Event::Presence { answers: false, server: self.server, cause })?;
+                    self.reported_silent = true;
                 }
                 Output::Unconfirmed(count) => {
                     self.lost += u64::from(count);
                     self.screen.show(&Event::Unconfirmed { count, server: self.server })?;
                 }
             }
-        }
-        match unreachable {
-            // A full send buffer is a lost datagram like any other.
-            Some(error) if error.kind() != io::ErrorKind::WouldBlock => Ok(self.handle_unreachable(&error)?),
-            _ => Ok(()),
         }
     }
 
@@ -235,7 +285,7 @@ impl Driver<'_> {
 }
 
 /// Waits for the deadline, or for ever if there is none.
-async fn timeout(deadline: Option<chat_core::time::Instant>) -> Input {
+async fn timeout(deadline: Option<Instant>) -> Input {
     match deadline {
         Some(deadline) => Timer::at(clock::system_instant(deadline)).await,
         None => future::pending().await,
