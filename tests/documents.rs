@@ -108,11 +108,15 @@ fn refusal_reasons_are_those_of_the_code() {
 #[test]
 fn counters_are_all_explained_in_their_order() {
     let document = read("docs/command-line.md");
-    let section = document.split("### Counters of the relay").nth(1).unwrap().split("\n#").next().unwrap();
-    let documented: Vec<_> =
-        rows(section).filter(|row| row[0].starts_with('`')).map(|row| row[0].trim_matches('`').to_owned()).collect();
-    let coded: Vec<_> = chat_core::relay::Counters::ZERO.iter().map(|(name, _)| name.to_owned()).collect();
-    assert_eq!(documented, coded);
+    let documented = |title: &str| -> Vec<_> {
+        let section = document.split(title).nth(1).unwrap().split("\n#").next().unwrap();
+        rows(section).filter(|row| row[0].starts_with('`')).map(|row| row[0].trim_matches('`').to_owned()).collect()
+    };
+    let relay: Vec<_> = chat_core::relay::Counters::ZERO.iter().map(|(name, _)| name.to_owned()).collect();
+    assert_eq!(documented("### Counters of the relay"), relay);
+    let counters = chat_host::room::counters::Counters::default();
+    let room: Vec<_> = std::iter::once("members").chain(counters.iter().map(|(name, _)| name)).collect();
+    assert_eq!(documented("### Counters of the room"), room);
 }
 
 /// A number such as RELAY-GREET-1, at the beginning of bold text.

@@ -13,6 +13,7 @@ pub mod frame;
 pub mod limits;
 pub mod refusal;
 pub mod relay;
+pub mod room;
 pub mod text;
 pub mod time;
 pub mod username;

@@ -59,3 +59,26 @@ const _: () = assert!(
         <= DATAGRAM_BYTES_MAX
 );
 const _: () = assert!(NAME_KEY_BYTES_MAX * 2 == NAME_BYTES_MAX * 3);
+
+/// Messages that a newcomer to the room is given.
+pub const HISTORY_MESSAGES_MAX: usize = 10;
+
+/// Frames between two marks of the journal: a sequence number is found by looking at no more than these.
+pub const JOURNAL_MARK_FRAMES: u64 = 64;
+
+/// Members that have left and whose numbers are remembered for when they come back.
+pub const DEPARTED_MAX: usize = 64;
+
+/// Members in one page of the answer to Who: one for each slot.
+pub const PAGE_SLOTS: u32 = 32;
+
+/// Bytes of names in one page of the members: names of the greatest length with their lengths.
+pub const PAGE_BYTES_MAX: usize = PAGE_SLOTS as usize * (1 + NAME_BYTES_MAX);
+
+// A page fits into a frame, behind its tag, number, mark that there are more, and length.
+const _: () = assert!(1 + VARINT_U32_BYTES_MAX + 1 + VARINT_U16_BYTES_MAX + PAGE_BYTES_MAX <= FRAME_BYTES_MAX);
+// A message with the longest name and text fits too: tag, sequence and time (10 bytes each), number, kind, name, text.
+const _: () = assert!(
+    1 + 10 + 10 + VARINT_U32_BYTES_MAX + 1 + (1 + NAME_BYTES_MAX) + VARINT_U16_BYTES_MAX + TEXT_BYTES_MAX
+        <= FRAME_BYTES_MAX
+);

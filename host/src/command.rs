@@ -5,6 +5,7 @@ use crate::endpoint::{Endpoint, parse_bind_address};
 use crate::failure::Failure;
 use argh::FromArgs;
 use std::net::SocketAddr;
+use std::str::FromStr;
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -40,7 +41,7 @@ enum Command {
 
 #[derive(Debug, FromArgs)]
 #[argh(subcommand, name = "serve")]
-/// Run the relay server until SIGINT or SIGTERM. SIGUSR1 shows its counters.
+/// Run relay and room until SIGINT or SIGTERM; naming the address of one runs that one alone. SIGUSR1 shows the counters.
 pub struct Serve {
     /// where the relay listens, ADDR:PORT (default [::]:9090, which serves IPv4 too)
     #[argh(option, from_str_fn(parse_bind_address))]
@@ -48,6 +49,50 @@ pub struct Serve {
     /// most clients of the relay (default: no limit but memory)
     #[argh(option)]
     pub max_clients: Option<u32>,
+    /// where the room listens, ADDR:PORT (default [::]:9191, which serves IPv4 too)
+    #[argh(option, from_str_fn(parse_bind_address))]
+    pub tcp: Option<SocketAddr>,
+    /// most members of the room (default: no limit but memory and open files)
+    #[argh(option)]
+    pub max_members: Option<u32>,
+    /// messages a second that are read from a member above a burst of 10, 1 to 1000, or off (default 5)
+    #[argh(option, default = "Rate::Limited(5)")]
+    pub rate: Rate,
+    /// threads that serve the room (default: one for each core)
+    #[argh(option)]
+    pub threads: Option<u16>,
+    /// bytes of what was said that the room keeps for slow and returning members, 4096 or more (default 1048576)
+    #[argh(option, default = "1 << 20", from_str_fn(parse_journal))]
+    pub journal: usize,
+}
+
+/// How fast the messages of one member are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rate {
+    /// So many a second above the burst.
+    Limited(u16),
+    /// As fast as they come.
+    Off,
+}
+
+impl FromStr for Rate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            _ if text == "off" => Ok(Self::Off),
+            Ok(rate @ 1..=1_000) => Ok(Self::Limited(rate)),
+            _ => Err(format!("{text:?} is no rate; write a number from 1 to 1000, or off")),
+        }
+    }
+}
+
+/// Reads the size of the journal.
+fn parse_journal(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(bytes @ 4_096..=0x4000_0000) => Ok(bytes),
+        _ => Err(format!("{text:?} is no size for the journal; write a number of bytes from 4096 to 1073741824")),
+    }
 }
 
 #[derive(Debug, FromArgs)]

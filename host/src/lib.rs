@@ -2,15 +2,28 @@
 //!
 //! No protocol rule stands here. docs/ARCHITECTURE.md has the map.
 
+#[cfg(not(loom))]
 pub mod client;
+#[cfg(not(loom))]
 mod clock;
+#[cfg(not(loom))]
 pub mod command;
+#[cfg(not(loom))]
 pub mod display;
+#[cfg(not(loom))]
 pub mod endpoint;
+#[cfg(not(loom))]
 pub mod failure;
+#[cfg(not(loom))]
 pub mod input;
+#[cfg(not(loom))]
 pub mod json;
+#[cfg(not(loom))]
 pub mod relay;
+pub mod room;
+#[cfg(not(loom))]
 pub mod screen;
+#[cfg(not(loom))]
 pub mod serve;
+#[cfg(not(loom))]
 mod signals;

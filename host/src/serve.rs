@@ -1,18 +1,33 @@
 //! `chat-host serve`: the servers, from start to signal.
 
-use crate::command::Serve;
+use crate::command::{self, Serve};
 use crate::failure::{Failure, cause};
-use crate::relay::roster::GrowingRoster;
-use crate::relay::server::{Driver, SLOT_COUNT};
+use crate::relay;
 use crate::relay::socket::Socket;
+use crate::room;
+use crate::room::listener::Listener;
 use crate::signals::{Request, Requests};
-use chat_core::relay::{Counters, Slot};
+use chat_core::relay::Slot;
+use chat_core::room::{Config, Rate};
+use smol::future;
 use std::fmt::Write as _;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The relay's usual port.
 pub const RELAY_PORT: u16 = 9_090;
+
+/// The room's usual port.
+pub const ROOM_PORT: u16 = 9_191;
+
+/// The servers that run.
+struct Servers<'r> {
+    /// The relay.
+    relay: Option<relay::server::Driver<'r>>,
+    /// The room.
+    room: Option<room::server::Driver>,
+}
 
 /// Runs the servers until a signal ends them.
 ///
@@ -21,61 +36,135 @@ pub const RELAY_PORT: u16 = 9_090;
 pub fn run(options: &Serve) -> Result<(), Failure> {
     smol::block_on(async {
         let mut requests = Requests::new()?;
-        let socket = bind_relay(options.udp)?;
-        let mut slots = vec![Slot::EMPTY; SLOT_COUNT];
-        let mut relay = Driver::new(socket, GrowingRoster::new(options.max_clients), &mut slots);
-        announce(&relay).map_err(|error| Failure::lost(format!("cannot tell the bound address: {error}")))?;
-        loop {
-            let failed = async { Err(relay.run().await) };
-            match smol::future::or(failed, async { Ok(requests.next().await) }).await {
-                Ok(Request::ShowCounters) => show(relay.counters()),
-                Ok(Request::End) => break,
-                Err(outcome) => {
-                    show(relay.counters());
-                    return outcome.map_err(|error| Failure::lost(format!("the relay's socket failed: {error}")));
-                }
-            }
+        let mut slots = vec![Slot::EMPTY; relay::server::SLOT_COUNT];
+        // Naming one runs that one alone.
+        let (relay, room) = (options.udp.is_some(), options.tcp.is_some());
+        let mut servers = Servers {
+            relay: if relay || !room { Some(start_relay(options, &mut slots)?) } else { None },
+            room: if room || !relay { Some(start_room(options)?) } else { None },
+        };
+        servers.announce().map_err(|error| Failure::lost(format!("cannot tell the bound address: {error}")))?;
+        let outcome = servers.run(&mut requests).await;
+        if let Some(room) = &mut servers.room {
+            room.close();
         }
-        show(relay.counters());
-        Ok(())
+        servers.show_counters();
+        outcome
     })
 }
 
-/// Binds the relay's socket: where the operator says, else on every address, IPv6 and IPv4, or IPv4 alone where the
-/// system has no IPv6.
-fn bind_relay(address: Option<SocketAddr>) -> Result<Socket, Failure> {
-    let preferred = address.unwrap_or_else(|| (Ipv6Addr::UNSPECIFIED, RELAY_PORT).into());
+/// Binds the relay's socket and starts the relay.
+fn start_relay<'r>(options: &Serve, slots: &'r mut [Slot]) -> Result<relay::server::Driver<'r>, Failure> {
+    let socket = bind("udp", options.udp, RELAY_PORT, Socket::bind)?;
+    Ok(relay::server::Driver::new(socket, relay::roster::GrowingRoster::new(options.max_clients), slots))
+}
+
+/// Binds the room's socket and starts its threads.
+fn start_room(options: &Serve) -> Result<room::server::Driver, Failure> {
+    let listener = bind("tcp", options.tcp, ROOM_PORT, Listener::bind)?;
+    let rate = match (options.rate, Config::DEFAULT.rate) {
+        (command::Rate::Limited(per_second), Some(rate)) => Some(Rate { per_second, ..rate }),
+        _ => None,
+    };
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let room_options = room::server::Options {
+        config: Config { rate, ..Config::DEFAULT },
+        members_max: options.max_members,
+        thread_count: options.threads.map_or_else(cores, usize::from),
+        journal_bytes: options.journal,
+    };
+    let epoch = RandomState::new().hash_one(std::process::id());
+    room::server::Driver::new(listener, &room_options, epoch)
+        .map_err(|error| Failure::lost(format!("cannot start the room's threads: {error}")))
+}
+
+/// Binds a socket: where the operator says, else on every address, IPv6 and IPv4, or IPv4 alone where the system has no IPv6.
+fn bind<S>(
+    protocol: &str,
+    address: Option<SocketAddr>,
+    port: u16,
+    bind: impl Fn(SocketAddr) -> io::Result<S>,
+) -> Result<S, Failure> {
+    let preferred = address.unwrap_or_else(|| (Ipv6Addr::UNSPECIFIED, port).into());
     let failure = |address: SocketAddr, error: io::Error| {
         let advice = match error.kind() {
-            io::ErrorKind::AddrInUse => "another program has this port: end it, or choose another with --udp ADDR:PORT",
-            io::ErrorKind::AddrNotAvailable => "this machine does not have that address: choose one that it has",
-            io::ErrorKind::PermissionDenied => "ports below 1024 want a privilege: choose a higher one",
-            _ => "choose another address with --udp ADDR:PORT",
+            io::ErrorKind::AddrInUse => "another program has this port: end it, or choose another with",
+            io::ErrorKind::AddrNotAvailable => "this machine does not have that address: choose one that it has with",
+            io::ErrorKind::PermissionDenied => "ports below 1024 want a privilege: choose a higher one with",
+            _ => "choose another address with",
         };
-        Failure::lost(format!("cannot listen on udp {address}: {}; {advice}", cause(&error)))
+        Failure::lost(format!(
+            "cannot listen on {protocol} {address}: {}; {advice} --{protocol} ADDR:PORT",
+            cause(&error)
+        ))
     };
-    match Socket::bind(preferred) {
+    match bind(preferred) {
         Err(error) if address.is_none() && error.raw_os_error() == Some(nix::libc::EAFNOSUPPORT) => {
-            let fallback = (Ipv4Addr::UNSPECIFIED, RELAY_PORT).into();
-            Socket::bind(fallback).map_err(|error| failure(fallback, error))
+            let fallback = (Ipv4Addr::UNSPECIFIED, port).into();
+            bind(fallback).map_err(|error| failure(fallback, error))
         }
         outcome => outcome.map_err(|error| failure(preferred, error)),
     }
 }
 
-/// Says on standard output that the servers run, and where. If that is closed nobody waits for it, and they run all the
-/// same.
-fn announce(relay: &Driver<'_>) -> io::Result<()> {
-    let text = format!("Server Initialized...\nudp {}\n", relay.local_address()?);
-    let mut output = io::stdout().lock();
-    let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
-    Ok(())
+impl Servers<'_> {
+    /// Says on standard output that the servers run, and where. If that is closed nobody waits for it, and they run all the
+    /// same.
+    fn announce(&self) -> io::Result<()> {
+        let mut text = "Server Initialized...\n".to_owned();
+        if let Some(relay) = &self.relay {
+            text += &format!("udp {}\n", relay.local_address()?);
+        }
+        if let Some(room) = &self.room {
+            text += &format!("tcp {}\n", room.local_address()?);
+        }
+        let mut output = io::stdout().lock();
+        let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
+        Ok(())
+    }
+
+    /// Serves until a signal asks for the end.
+    async fn run(&mut self, requests: &mut Requests) -> Result<(), Failure> {
+        loop {
+            let relay = run_or_wait(self.relay.as_mut(), |relay| Box::pin(relay.run()));
+            let room = run_or_wait(self.room.as_mut(), |room| Box::pin(room.run()));
+            let failed = async { Err(future::or(relay, room).await) };
+            match future::or(failed, async { Ok(requests.next().await) }).await {
+                Ok(Request::ShowCounters) => self.show_counters(),
+                Ok(Request::End) => return Ok(()),
+                Err(outcome) => {
+                    return outcome.map_err(|error| Failure::lost(format!("a server's socket failed: {error}")));
+                }
+            }
+        }
+    }
+
+    /// Writes the counters to standard error, one line for each server.
+    fn show_counters(&self) {
+        if let Some(relay) = &self.relay {
+            show("relay", relay.counters().iter());
+        }
+        if let Some(room) = &self.room {
+            show("room", room.counters());
+        }
+    }
 }
 
-/// Writes the counters to standard error, in one line and at once.
-fn show(counters: &Counters) {
-    let mut line = "relay:".to_owned();
-    for (name, value) in counters.iter() {
+/// A server's work, if there is that server; else nothing, for ever.
+async fn run_or_wait<'s, S>(
+    server: Option<&'s mut S>,
+    run: impl FnOnce(&'s mut S) -> std::pin::Pin<Box<dyn Future<Output = io::Result<()>> + 's>>,
+) -> io::Result<()> {
+    match server {
+        Some(server) => run(server).await,
+        None => future::pending().await,
+    }
+}
+
+/// Writes counters to standard error, in one line and at once.
+fn show(server: &str, counters: impl Iterator<Item = (&'static str, u64)>) {
+    let mut line = format!("{server}:");
+    for (name, value) in counters {
         // Writing to a String does not fail.
         let _ = write!(line, " {name}={value}");
     }

@@ -1,0 +1,41 @@
+//! The room's timers and limits, all in one place (docs/room-protocol.md section 8).
+
+use core::time::Duration;
+
+/// Timers and limits of a room's server. How many members it takes is the roster's matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Config {
+    /// Joins and leaves are announced while the room has at most this many members.
+    pub announced_members_max: u32,
+    /// How fast a member is read; `None` without a limit.
+    pub rate: Option<Rate>,
+    /// How long a connection may take to join.
+    pub join_max: Duration,
+    /// After this long without a byte a client is asked for a sign of life.
+    pub ping_after: Duration,
+    /// After this long without a byte a client counts as gone.
+    pub gone_after: Duration,
+    /// After this long without taking a byte that waits a client counts as stalled.
+    pub stalled_after: Duration,
+}
+
+/// How fast messages of one member are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// So many at once.
+    pub burst: u16,
+    /// Then so many a second; at least 1.
+    pub per_second: u16,
+}
+
+impl Config {
+    /// What the document says.
+    pub const DEFAULT: Self = Self {
+        announced_members_max: 64,
+        rate: Some(Rate { burst: 10, per_second: 5 }),
+        join_max: Duration::from_secs(5),
+        ping_after: Duration::from_secs(30),
+        gone_after: Duration::from_secs(75),
+        stalled_after: Duration::from_secs(30),
+    };
+}

@@ -1,0 +1,21 @@
+//! The room's drivers: sockets, threads and time around the machines of `chat_core::room`.
+//!
+//! The registry is what threads share, and all that loom checks; the rest stands on smol.
+
+#[cfg(loom)]
+pub mod fault;
+pub mod reader;
+pub mod registry;
+pub mod roster;
+mod sync;
+
+#[cfg(not(loom))]
+mod connection;
+#[cfg(not(loom))]
+pub mod counters;
+#[cfg(not(loom))]
+pub mod listener;
+#[cfg(not(loom))]
+pub mod server;
+#[cfg(not(loom))]
+mod worker;

@@ -1,0 +1,107 @@
+//! The room's listening socket: accepts without ever stopping for good, and without spinning.
+
+use super::counters::{Counters, count};
+use chat_core::frame::Frame;
+use chat_core::refusal::RefusalReason;
+use chat_core::room::Message;
+use nix::errno::Errno;
+use nix::sys::socket::{self, AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, sockopt};
+use smol::{Async, Timer, future};
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::time::Duration;
+
+/// Connections that may wait to be accepted. With the usual 128, a class that joins at once waits for seconds.
+const BACKLOG: i32 = 4_096;
+
+/// Bytes that the kernel keeps for a connection that does not read; it doubles what it is told. Left alone it takes megabytes.
+const SEND_BUFFER_BYTES: usize = 64 << 10;
+
+/// Connections accepted before other tasks get their turn.
+const ACCEPT_ROUND: usize = 64;
+
+/// Pause when there is no file descriptor or memory for one more connection.
+const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
+
+/// A bound and listening socket.
+#[derive(Debug)]
+pub struct Listener {
+    /// The socket.
+    inner: Async<TcpListener>,
+    /// A file descriptor to give up when there is no other, so that a newcomer can be told.
+    spare: Option<File>,
+}
+
+impl Listener {
+    /// Listens on an address of this machine; port 0 takes any free port. An IPv6 address serves IPv4 too.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+        let family = if address.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
+        let socket: OwnedFd = socket::socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+        if address.is_ipv6() {
+            socket::setsockopt(&socket, sockopt::Ipv6V6Only, &false)?;
+        }
+        // A server that was restarted must not wait for its old connections to be forgotten.
+        socket::setsockopt(&socket, sockopt::ReuseAddr, &true)?;
+        // Accepted connections inherit both.
+        socket::setsockopt(&socket, sockopt::TcpNoDelay, &true)?;
+        socket::setsockopt(&socket, sockopt::SndBuf, &SEND_BUFFER_BYTES)?;
+        socket::bind(socket.as_raw_fd(), &SockaddrStorage::from(address))?;
+        socket::listen(&socket, Backlog::new(BACKLOG)?)?;
+        Ok(Self { inner: Async::new(TcpListener::from(socket))?, spare: File::open("/dev/null").ok() })
+    }
+
+    /// The address that it is bound to.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn local_address(&self) -> io::Result<SocketAddr> {
+        self.inner.get_ref().local_addr()
+    }
+
+    /// Accepts for ever, and hands each connection to `serve`.
+    ///
+    /// # Errors
+    /// The socket cannot be used any more.
+    pub async fn run(&mut self, counters: &Counters, mut serve: impl FnMut(TcpStream)) -> io::Result<()> {
+        loop {
+            for _ in 0..ACCEPT_ROUND {
+                match self.inner.get_ref().accept() {
+                    Ok((stream, _)) => serve(stream),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        self.inner.readable().await?;
+                        break;
+                    }
+                    Err(error) => match error.raw_os_error().map(Errno::from_raw) {
+                        Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM) => {
+                            self.shed(counters);
+                            Timer::after(SHORTAGE_PAUSE).await;
+                        }
+                        Some(Errno::EBADF | Errno::EINVAL | Errno::ENOTSOCK | Errno::EFAULT) => return Err(error),
+                        // All others are about the one connection, which is gone already.
+                        _ => {}
+                    },
+                }
+            }
+            future::yield_now().await;
+        }
+    }
+
+    /// Gives up the spare descriptor to tell all that wait that there is no room for them.
+    fn shed(&mut self, counters: &Counters) {
+        self.spare = None;
+        let mut frame = Frame::EMPTY;
+        let refusal = frame.encode(&Message::Refused { reason: RefusalReason::Busy }).unwrap_or_default();
+        for _ in 0..ACCEPT_ROUND {
+            let Ok((mut stream, _)) = self.inner.get_ref().accept() else { break };
+            count(&counters.connections_shed);
+            // Its send buffer is empty, so this does not wait; if it fails, the newcomer is gone.
+            let _ = stream.write_all(refusal);
+        }
+        self.spare = File::open("/dev/null").ok();
+    }
+}

@@ -1,0 +1,269 @@
+//! The shared registry: the room behind one mutex, with one waker for each worker under the same lock.
+//!
+//! It is all that the worker threads share, and it is what loom checks: the models in tests/loom.rs call these very functions.
+//! It knows nothing of smol, and no lock is held across a system call.
+
+use super::roster::GrowingRoster;
+use super::sync::{Mutex, MutexGuard};
+use chat_core::limits::{JOURNAL_MARK_FRAMES, PAGE_BYTES_MAX};
+use chat_core::refusal::RefusalReason;
+use chat_core::room::{Admission, Config, Cursor, Join, Journal, Kind, Mark, MemberId, Room, SayError, Seen, WallTime};
+use std::task::{Context, Poll, Waker};
+
+/// A journal in memory of its own.
+pub type Ring = Journal<Vec<u8>, Vec<Mark>>;
+
+/// Fewest bytes of a frame, about: what decides how many marks a ring needs.
+const FRAME_BYTES_USUAL: usize = 16;
+
+/// A ring of this many bytes, with as many marks as it can use.
+pub fn ring(bytes: usize) -> Ring {
+    let frames_per_mark = usize::try_from(JOURNAL_MARK_FRAMES).unwrap_or(usize::MAX);
+    let mark_count = bytes / (FRAME_BYTES_USUAL * frames_per_mark) + 2;
+    Journal::new(vec![0; bytes], vec![Mark::default(); mark_count])
+}
+
+/// What the threads of a room's server share.
+#[derive(Debug)]
+pub struct Registry {
+    /// Everything, behind one lock.
+    shared: Mutex<Shared>,
+    /// Bytes of the journal.
+    ring_bytes: usize,
+}
+
+/// What stands behind the lock.
+#[derive(Debug)]
+struct Shared {
+    /// The room.
+    room: Room<GrowingRoster, Vec<u8>, Vec<Mark>>,
+    /// The workers.
+    workers: Vec<Worker>,
+    /// For each slot of the roster in use, the member in it and the worker whose connection it is.
+    owners: Vec<Option<(MemberId, usize)>>,
+    /// Whether the server ends.
+    closing: bool,
+}
+
+/// A worker as the others see it.
+#[derive(Debug, Default)]
+struct Worker {
+    /// Wakes it; there while it waits for news.
+    waker: Option<Waker>,
+    /// How far its own ring has got.
+    position: u64,
+    /// Members of its connections that went on from another connection.
+    replaced: Vec<MemberId>,
+}
+
+/// What a worker is told beside what was said.
+#[derive(Debug, Default)]
+pub struct News {
+    /// Members that went on from another connection: theirs are to be closed.
+    pub replaced: Vec<MemberId>,
+    /// Whether the server ends.
+    pub closing: bool,
+}
+
+/// How a publisher is to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// At once.
+    Go,
+    /// After its worker's next round: some worker is more than half a ring behind.
+    Pause,
+}
+
+impl Registry {
+    /// A registry for this many workers, with a journal of `ring_bytes`.
+    pub fn new(config: Config, epoch: u64, roster: GrowingRoster, ring_bytes: usize, worker_count: usize) -> Self {
+        let shared = Shared {
+            room: Room::new(config, epoch, roster, ring(ring_bytes)),
+            workers: (0..worker_count).map(|_| Worker::default()).collect(),
+            owners: Vec::new(),
+            closing: false,
+        };
+        Self { shared: Mutex::new(shared), ring_bytes }
+    }
+
+    /// A ring for a worker, as large as the journal.
+    pub fn worker_ring(&self) -> Ring {
+        ring(self.ring_bytes)
+    }
+
+    /// Takes the lock. A thread that panicked with it has left the room as it was between two steps, at worst without one
+    /// announcement, so the others go on.
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Lets a member in, or go on, by a connection of this worker, and appends the history that it is to be given.
+    ///
+    /// # Errors
+    /// The reason when it is refused.
+    pub fn join(
+        &self,
+        worker: usize,
+        now: WallTime,
+        join: &Join<'_>,
+        history: &mut Vec<u8>,
+    ) -> Result<(MemberId, Admission), RefusalReason> {
+        let mut shared = self.lock();
+        let (id, admission) = shared.room.join(now, join)?;
+        shared.own(id, worker);
+        #[cfg(loom)]
+        if super::fault::is_on("history_after_the_lock") {
+            drop(shared);
+            shared = self.lock();
+        }
+        shared.copy_history(admission.welcome.history, history);
+        wake(shared);
+        Ok((id, admission))
+    }
+
+    /// Lets somebody listen, and appends the history that it is to be given.
+    pub fn observe(&self, now: WallTime, seen: Option<Seen>, history: &mut Vec<u8>) -> Admission {
+        let shared = self.lock();
+        let admission = shared.room.observe(now, seen);
+        shared.copy_history(admission.welcome.history, history);
+        admission
+    }
+
+    /// A member says something.
+    ///
+    /// # Errors
+    /// [`SayError`] when it is not taken.
+    pub fn say(&self, now: WallTime, id: MemberId, number: u32, kind: Kind, text: &str) -> Result<Pace, SayError> {
+        let mut shared = self.lock();
+        let id = shared.trusted(id, "say_trusts_the_slot");
+        shared.room.say(now, id, number, kind, text)?;
+        let pace = if shared.is_behind(self.ring_bytes / 2) { Pace::Pause } else { Pace::Go };
+        wake(shared);
+        Ok(pace)
+    }
+
+    /// A member leaves, or its connection is gone. Says whether the connection was still the member's.
+    pub fn leave(&self, id: MemberId) -> bool {
+        let mut shared = self.lock();
+        let id = shared.trusted(id, "leave_trusts_the_slot");
+        let left = shared.room.leave(id);
+        if left && let Some(owner) = shared.owners.get_mut(id.slot as usize) {
+            *owner = None;
+        }
+        wake(shared);
+        left
+    }
+
+    /// Writes a page of the members' names, as [`Room::page`] does.
+    pub fn page(&self, page: u32, buffer: &mut [u8; PAGE_BYTES_MAX]) -> (usize, bool) {
+        self.lock().room.page(page, buffer)
+    }
+
+    /// How many members there are.
+    pub fn member_count(&self) -> u32 {
+        self.lock().room.member_count()
+    }
+
+    /// Brings a worker's ring up to date, and gives what else it is to know.
+    pub fn fetch(&self, worker: usize, ring: &mut Ring) -> News {
+        let mut shared = self.lock();
+        ring.copy_from(shared.room.journal());
+        let was_behind = shared.is_behind(self.ring_bytes / 2);
+        let closing = shared.closing;
+        let Some(this) = shared.workers.get_mut(worker) else { return News::default() };
+        this.position = ring.head().position();
+        let news = News { replaced: std::mem::take(&mut this.replaced), closing };
+        if was_behind && !shared.is_behind(self.ring_bytes / 2) {
+            // Publishers of other workers may be waiting for this.
+            wake(shared);
+        }
+        news
+    }
+
+    /// Whether a worker whose ring has got to `seen` has something to fetch. If not, it is woken when it has.
+    pub fn poll_news(&self, worker: usize, seen: Cursor, context: &mut Context<'_>) -> Poll<()> {
+        let mut shared = self.lock();
+        if shared.has_news(worker, seen) {
+            return Poll::Ready(());
+        }
+        #[cfg(loom)]
+        if super::fault::is_on("sleeps_without_another_look") {
+            drop(shared);
+            shared = self.lock();
+        }
+        if let Some(worker) = shared.workers.get_mut(worker) {
+            worker.waker = Some(context.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// Whether some worker is more than half a ring behind, so that publishers pause.
+    pub fn is_behind(&self) -> bool {
+        self.lock().is_behind(self.ring_bytes / 2)
+    }
+
+    /// Tells all workers that the server ends.
+    pub fn close(&self) {
+        let mut shared = self.lock();
+        shared.closing = true;
+        wake(shared);
+    }
+}
+
+/// Gives the lock back and wakes all workers that wait.
+fn wake(mut shared: MutexGuard<'_, Shared>) {
+    let wakers = shared.take_wakers();
+    drop(shared);
+    wakers.into_iter().for_each(Waker::wake);
+}
+
+impl Shared {
+    /// The member is a connection of this worker from now on; the worker that had it before is told.
+    fn own(&mut self, id: MemberId, worker: usize) {
+        let slot = id.slot as usize;
+        if self.owners.len() <= slot {
+            self.owners.resize(slot + 1, None);
+        }
+        if let Some((before, owner)) = self.owners[slot].replace((id, worker))
+            && let Some(owner) = self.workers.get_mut(owner)
+        {
+            owner.replaced.push(before);
+        }
+    }
+
+    /// Appends the last messages, if there are to be any.
+    fn copy_history(&self, count: u8, history: &mut Vec<u8>) {
+        if count > 0 {
+            self.room.history().iter().for_each(|frame| history.extend_from_slice(frame));
+        }
+    }
+
+    /// Whether there is something that this worker has not fetched.
+    fn has_news(&self, worker: usize, seen: Cursor) -> bool {
+        let told = self.workers.get(worker).is_none_or(|worker| worker.replaced.is_empty());
+        self.closing || !told || self.room.journal().head() != seen
+    }
+
+    /// Whether some worker is more than `distance_max` bytes behind the journal.
+    fn is_behind(&self, distance_max: usize) -> bool {
+        let head = self.room.journal().head().position();
+        let distance_max = u64::try_from(distance_max).unwrap_or(u64::MAX);
+        self.workers.iter().any(|worker| head - worker.position > distance_max)
+    }
+
+    /// The wakers of all workers that wait. They are to be woken when the lock is free again: waking may be a system call.
+    fn take_wakers(&mut self) -> Vec<Waker> {
+        self.workers.iter_mut().filter_map(|worker| worker.waker.take()).collect()
+    }
+
+    /// The id as it came; under loom, with this fault, that of whoever has the slot now.
+    #[cfg_attr(not(loom), allow(clippy::unused_self, reason = "the fault needs it"))]
+    fn trusted(&self, id: MemberId, fault: &str) -> MemberId {
+        #[cfg(loom)]
+        if super::fault::is_on(fault) {
+            return self.room.current(id.slot).unwrap_or(id);
+        }
+        let _ = fault;
+        id
+    }
+}

@@ -1,0 +1,113 @@
+//! The room's server: one listener, and worker threads that share the connections.
+
+use super::counters::Counters;
+use super::listener::Listener;
+use super::registry::Registry;
+use super::roster::GrowingRoster;
+use super::worker::{self, Setup};
+use chat_core::room::Config;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use smol::channel::{Sender, unbounded};
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+/// What an operator may set.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Timers and limits of the protocol.
+    pub config: Config,
+    /// Most members; `None` without a limit but memory and file descriptors.
+    pub members_max: Option<u32>,
+    /// Worker threads; at least 1.
+    pub thread_count: usize,
+    /// Bytes of the journal, and of each worker's copy of it.
+    pub journal_bytes: usize,
+}
+
+/// A running room's server.
+#[derive(Debug)]
+pub struct Driver {
+    /// Where connections come from.
+    listener: Listener,
+    /// Hands connections to the workers, by turns.
+    workers: Vec<Sender<TcpStream>>,
+    /// Whose turn it is.
+    turn: usize,
+    /// The workers' threads.
+    threads: Vec<JoinHandle<io::Result<()>>>,
+    /// The room.
+    registry: Arc<Registry>,
+    /// What is counted.
+    counters: Arc<Counters>,
+}
+
+impl Driver {
+    /// Starts the workers. `epoch` is a random number.
+    ///
+    /// # Errors
+    /// A thread cannot be started.
+    pub fn new(listener: Listener, options: &Options, epoch: u64) -> io::Result<Self> {
+        raise_file_limit();
+        let roster = GrowingRoster::new(options.members_max);
+        let thread_count = options.thread_count.max(1);
+        let registry = Registry::new(options.config, epoch, roster, options.journal_bytes, thread_count);
+        let (registry, counters) = (Arc::new(registry), Arc::new(Counters::default()));
+        let (mut workers, mut threads) = (Vec::new(), Vec::new());
+        for index in 0..thread_count {
+            let (sender, accepted) = unbounded();
+            let (registry, counters) = (Arc::clone(&registry), Arc::clone(&counters));
+            let setup = Setup { index, registry, config: options.config, counters, accepted };
+            threads.push(std::thread::Builder::new().name(format!("room-{index}")).spawn(|| worker::run(setup))?);
+            workers.push(sender);
+        }
+        Ok(Self { listener, workers, turn: 0, threads, registry, counters })
+    }
+
+    /// Serves until something on this machine fails.
+    ///
+    /// # Errors
+    /// The listening socket cannot be used any more.
+    pub async fn run(&mut self) -> io::Result<()> {
+        let Self { listener, workers, turn, counters, .. } = self;
+        let serve = |stream| {
+            *turn = (*turn + 1) % workers.len();
+            // A worker that is gone closes the connection, which is all that can be done for it.
+            let _ = workers[*turn].try_send(stream);
+        };
+        listener.run(counters, serve).await
+    }
+
+    /// Puts everybody out with the reason, and ends the workers.
+    pub fn close(&mut self) {
+        self.registry.close();
+        for thread in self.threads.drain(..) {
+            // A worker that failed has nothing left to close.
+            let _ = thread.join();
+        }
+    }
+
+    /// The address that it is bound to.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn local_address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_address()
+    }
+
+    /// How many members there are, and what was counted.
+    pub fn counters(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        std::iter::once(("members", u64::from(self.registry.member_count()))).chain(self.counters.iter())
+    }
+}
+
+/// Raises the number of files that may be open to the most that is allowed: each connection is one.
+fn raise_file_limit() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+    {
+        // If that is refused, the server sheds connections sooner.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
