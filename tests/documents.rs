@@ -1,4 +1,5 @@
 //! What docs/ says against what the code does: dumps, limits, reasons, requirement numbers.
+#![cfg(not(loom))]
 
 use chat_core::datagram::{Datagram, open};
 use chat_core::limits;

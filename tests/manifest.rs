@@ -1,4 +1,5 @@
 //! What the manifests promise.
+#![cfg(not(loom))]
 
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};

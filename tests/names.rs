@@ -1,4 +1,5 @@
 //! The rule for names: core against docs/names.md and docs/names.tsv, which are all that strangers have.
+#![cfg(not(loom))]
 
 use chat_core::username::{Username, UsernameError};
 use std::collections::HashMap;

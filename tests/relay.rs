@@ -1,4 +1,5 @@
 //! The relay from end to end: real processes on loopback, as their users run them.
+#![cfg(not(loom))]
 
 use chat_core::relay::{Message, PROTOCOL};
 use nix::sys::signal::Signal;

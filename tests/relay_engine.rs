@@ -1,4 +1,5 @@
 //! The relay server's engine over both rosters, the fixed one of core and the growing one of host.
+#![cfg(not(loom))]
 
 use chat_core::refusal::RefusalReason;
 use chat_core::relay::{Counters, FixedRoster, Message, Roster, Server, Slot};

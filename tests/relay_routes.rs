@@ -2,6 +2,7 @@
 //!
 //! Each scenario runs in a network namespace of its own (this executable starts itself anew in one), so that it can take
 //! addresses and routes away. Nothing leaves the machine: a namespace has no interface but its own loopback.
+#![cfg(not(loom))]
 
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, sendto, socket};
 use std::net::SocketAddrV4;

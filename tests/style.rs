@@ -1,4 +1,5 @@
 //! Habits of the code that no lint knows.
+#![cfg(not(loom))]
 
 use std::path::PathBuf;
 use std::process::Command;

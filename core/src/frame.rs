@@ -33,6 +33,12 @@ impl Frame {
         Ok(self.as_bytes())
     }
 
+    /// Takes over what another frame holds.
+    pub fn copy_from(&mut self, other: &Self) {
+        self.bytes[..other.len].copy_from_slice(other.as_bytes());
+        self.len = other.len;
+    }
+
     /// The bytes to write to the stream.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]

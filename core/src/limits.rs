@@ -82,3 +82,10 @@ const _: () = assert!(
     1 + 10 + 10 + VARINT_U32_BYTES_MAX + 1 + (1 + NAME_BYTES_MAX) + VARINT_U16_BYTES_MAX + TEXT_BYTES_MAX
         <= FRAME_BYTES_MAX
 );
+
+/// Own messages that a room client keeps until it knows that they were taken; then it waits. As many as may be under way
+/// through the relay.
+pub const ROOM_OUTBOX_MESSAGES_MAX: usize = 16;
+
+/// Bytes of their texts.
+pub const ROOM_OUTBOX_BYTES_MAX: usize = 4 * TEXT_BYTES_MAX;

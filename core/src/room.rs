@@ -7,18 +7,31 @@
 //! comes from a connection whose generation is not the member's changes nothing.
 
 mod bucket;
+mod client;
+mod client_config;
 mod config;
 mod departed;
 mod history;
 pub mod journal;
 pub mod message;
+mod notice;
+mod outbox;
+mod output;
+mod place;
+mod retry;
 mod roster;
 mod session;
+mod transcript;
+mod watch;
 
+pub use client::Client;
+pub use client_config::ClientConfig;
 pub use config::{Config, Rate};
 pub use history::History;
 pub use journal::{Cursor, Journal, Lagged, Mark};
 pub use message::{Kind, Message, Names, Seen, Token, Welcome};
+pub use outbox::OutboxFull;
+pub use output::{Break, ClientCounts, Output, Return, Said};
 pub use roster::{FixedRoster, Full, Member, MemberId, Roster};
 pub use session::{Request, Session};
 
@@ -35,9 +48,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Sequence(pub u64);
 
-/// What all connections of a room share.
+/// What all connections of a room share: `R` is its roster, `B` and `M` are the journal's storage, `F` is the history's.
 #[derive(Debug)]
-pub struct Room<R, B, M> {
+pub struct Room<R, B, M, F> {
     /// Timers and limits.
     config: Config,
     /// Which run of the server this is.
@@ -49,7 +62,7 @@ pub struct Room<R, B, M> {
     /// Who left last.
     departed: Departed,
     /// The last messages.
-    history: History,
+    history: History<F>,
     /// All that was said, as far as it reaches.
     journal: Journal<B, M>,
     /// Where the frame in the making is.
@@ -98,16 +111,22 @@ pub enum SayError {
     Refused(RefusalReason),
 }
 
-impl<R: Roster, B: AsRef<[u8]> + AsMut<[u8]>, M: AsRef<[Mark]> + AsMut<[Mark]>> Room<R, B, M> {
+impl<R, B, M, F> Room<R, B, M, F>
+where
+    R: Roster,
+    B: AsRef<[u8]> + AsMut<[u8]>,
+    M: AsRef<[Mark]> + AsMut<[Mark]>,
+    F: AsRef<[Frame]> + AsMut<[Frame]>,
+{
     /// An empty room. `epoch` is a random number, so that a client notices that the server was restarted.
-    pub const fn new(config: Config, epoch: u64, roster: R, journal: Journal<B, M>) -> Self {
+    pub const fn new(config: Config, epoch: u64, roster: R, journal: Journal<B, M>, history: History<F>) -> Self {
         Self {
             config,
             epoch,
             roster,
             generation_next: 0,
             departed: Departed::new(),
-            history: History::new(),
+            history,
             journal,
             frame: Frame::EMPTY,
         }
@@ -181,7 +200,7 @@ impl<R: Roster, B: AsRef<[u8]> + AsMut<[u8]>, M: AsRef<[Mark]> + AsMut<[Mark]>> 
             }
             None => (self.journal.head(), head, 0),
         };
-        let history = if replay.is_some() { 0 } else { self.history.iter().len() };
+        let history = if replay.is_some() { 0 } else { self.history.len() };
         let welcome = self.welcome(now, (next, cursor), taken, history);
         Admission { cursor, lagged, welcome }
     }
@@ -292,7 +311,7 @@ impl<R: Roster, B: AsRef<[u8]> + AsMut<[u8]>, M: AsRef<[Mark]> + AsMut<[Mark]>> 
     }
 
     /// The last messages.
-    pub const fn history(&self) -> &History {
+    pub const fn history(&self) -> &History<F> {
         &self.history
     }
 

@@ -97,8 +97,15 @@ fn parse_journal(text: &str) -> Result<usize, String> {
 
 #[derive(Debug, FromArgs)]
 #[argh(subcommand, name = "client")]
-/// Talk through a server. Each line of standard input is one message.
+/// Talk in a room or through a relay, whichever is named. Each line of standard input is one message; in a room and at a
+/// terminal there are /me, /who and /quit too.
 pub struct Client {
+    /// the room to talk in, HOST[:PORT] (default port 9191)
+    #[argh(option)]
+    pub tcp: Option<Endpoint>,
+    /// your name in the room (default: that of $USER)
+    #[argh(option)]
+    pub name: Option<String>,
     /// the relay to talk through, HOST[:PORT] (default port 9090)
     #[argh(option)]
     pub udp: Option<Endpoint>,

@@ -1,9 +1,16 @@
 //! The `chat-host` program: takes its arguments, runs what they name, and maps the result to an exit code.
 
+/// Nothing: under loom there is only the registry.
+#[cfg(loom)]
+fn main() {}
+
+#[cfg(not(loom))]
 use chat_host::command;
+#[cfg(not(loom))]
 use std::process::ExitCode;
 
 /// Runs the program; see docs/command-line.md for the exit codes.
+#[cfg(not(loom))]
 fn main() -> ExitCode {
     let outcome = match command::parse(std::env::args()) {
         Ok(command::Action::Print(text)) => {

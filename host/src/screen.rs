@@ -16,7 +16,26 @@ const ERASE_LINE: &str = "\r\x1b[K";
 /// What invites to type.
 const PROMPT: &str = "] ";
 
-/// What can be shown.
+/// What can be shown: to programs as it is, to people as a line.
+pub trait Show: Serialize {
+    /// How people see it.
+    fn line(&self) -> Line;
+}
+
+/// How people see something. What came from the network has been through the display filter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// What somebody has said: on standard output.
+    Said(String),
+    /// What happens around it.
+    Aside(String),
+    /// What goes wrong, as a sentence.
+    Fault(String),
+    /// Not at all.
+    Hidden,
+}
+
+/// What a relay client shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
 pub enum Event<'a> {
@@ -66,7 +85,7 @@ pub enum Event<'a> {
 }
 
 /// The reason as its number.
-fn serialize_number<S: serde::Serializer>(reason: &RefusalReason, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn serialize_number<S: serde::Serializer>(reason: &RefusalReason, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u16(u16::from(*reason))
 }
 
@@ -116,23 +135,30 @@ impl Screen {
     ///
     /// # Errors
     /// Standard output is closed.
-    pub fn show(&mut self, event: &Event<'_>) -> io::Result<()> {
+    pub fn show(&mut self, event: &impl Show) -> io::Result<()> {
         let mut bytes = Vec::new();
-        match (self.mode, event) {
-            (Mode::Json, event) => {
-                json::write_line(&mut bytes, event)?;
-                write_output(&bytes)
-            }
-            (Mode::Plain, Event::Incoming { from, text, .. }) => {
-                writeln!(bytes, "<From {from}>: {}", Shown(text))?;
-                write_output(&bytes)
-            }
-            (Mode::Terminal, Event::Incoming { from, text, .. }) => {
-                writeln!(bytes, "{ERASE_LINE}<From {from}>: {}", Shown(text))?;
+        if self.mode == Mode::Json {
+            json::write_line(&mut bytes, event)?;
+            return write_output(&bytes);
+        }
+        match (self.mode, event.line()) {
+            (_, Line::Hidden) => Ok(()),
+            (_, Line::Fault(sentence)) => self.notice(&sentence),
+            (Mode::Terminal, Line::Said(line) | Line::Aside(line)) => {
+                writeln!(bytes, "{ERASE_LINE}{line}")?;
                 bytes.extend_from_slice(PROMPT.as_bytes());
                 write_output(&bytes)
             }
-            (_, event) => self.notice(&sentence(event)),
+            (_, Line::Said(line)) => {
+                writeln!(bytes, "{line}")?;
+                write_output(&bytes)
+            }
+            (_, Line::Aside(line)) => {
+                writeln!(bytes, "{line}")?;
+                // Should standard error be closed, nobody wants it.
+                let _ = io::stderr().write_all(&bytes);
+                Ok(())
+            }
         }
     }
 
@@ -140,7 +166,7 @@ impl Screen {
     ///
     /// # Errors
     /// Standard output is closed.
-    pub fn show_json(&mut self, event: &Event<'_>) -> io::Result<()> {
+    pub fn show_json(&mut self, event: &impl Show) -> io::Result<()> {
         if self.mode == Mode::Json { self.show(event) } else { Ok(()) }
     }
 
@@ -177,24 +203,25 @@ pub fn refusal(server: SocketAddr, reason: RefusalReason) -> String {
     format!("the relay at {server} refuses: {reason}")
 }
 
-/// The event in one sentence.
-fn sentence(event: &Event<'_>) -> String {
-    match event {
-        Event::Incoming { from, text, .. } => format!("<From {from}>: {}", Shown(text)),
-        Event::Presence { answers: true, server, .. } => format!("the relay at {server} answers"),
-        Event::Presence { server, cause: Some(cause), .. } => {
-            format!("no answer from the relay at {server} ({cause}); going on trying")
-        }
-        Event::Presence { server, cause: None, .. } => {
-            format!("no answer from the relay at {server}; is the address right and the relay running? going on trying")
-        }
-        Event::Refused { server, reason } => refusal(*server, *reason),
-        Event::Unconfirmed { count: 1, server } => {
-            format!("1 message was not confirmed by the relay at {server} and may be lost")
-        }
-        Event::Unconfirmed { count, server } => {
-            format!("{count} messages were not confirmed by the relay at {server} and may be lost")
-        }
-        Event::Unsent { line, cause } => format!("line {line} was not sent: {cause}"),
+impl Show for Event<'_> {
+    fn line(&self) -> Line {
+        Line::Fault(match self {
+            Self::Incoming { from, text, .. } => return Line::Said(format!("<From {from}>: {}", Shown(text))),
+            Self::Presence { answers: true, server, .. } => format!("the relay at {server} answers"),
+            Self::Presence { server, cause: Some(cause), .. } => {
+                format!("no answer from the relay at {server} ({cause}); going on trying")
+            }
+            Self::Presence { server, cause: None, .. } => format!(
+                "no answer from the relay at {server}; is the address right and the relay running? going on trying"
+            ),
+            Self::Refused { server, reason } => refusal(*server, *reason),
+            Self::Unconfirmed { count: 1, server } => {
+                format!("1 message was not confirmed by the relay at {server} and may be lost")
+            }
+            Self::Unconfirmed { count, server } => {
+                format!("{count} messages were not confirmed by the relay at {server} and may be lost")
+            }
+            Self::Unsent { line, cause } => format!("line {line} was not sent: {cause}"),
+        })
     }
 }

@@ -45,10 +45,10 @@ pub fn run(options: &Serve) -> Result<(), Failure> {
         };
         servers.announce().map_err(|error| Failure::lost(format!("cannot tell the bound address: {error}")))?;
         let outcome = servers.run(&mut requests).await;
+        servers.show_counters();
         if let Some(room) = &mut servers.room {
             room.close();
         }
-        servers.show_counters();
         outcome
     })
 }

@@ -1,10 +1,13 @@
 //! What the scenarios share: the program under test, running processes, deadlines and seeds.
 //!
 //! Nothing here sleeps: whoever waits, waits for an event with a deadline.
+#![cfg(not(loom))]
 #![allow(clippy::missing_panics_doc, reason = "panicking is how a test fails")]
 
+pub mod document;
 pub mod process;
 pub mod seed;
+pub mod tcp;
 pub mod udp;
 pub mod workspace;
 

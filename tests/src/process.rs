@@ -72,20 +72,24 @@ impl Lines {
 impl Process {
     /// Starts `chat-host` with these arguments.
     pub fn start(arguments: &[&str]) -> Self {
-        let (mut process, output) = Self::spawn(arguments);
+        Self::start_command(Command::new(program()).args(arguments))
+    }
+
+    /// Starts a command that becomes `chat-host`.
+    pub fn start_command(command: &mut Command) -> Self {
+        let (mut process, output) = Self::spawn(command);
         process.output = Lines::new(output);
         process
     }
 
     /// Starts `chat-host` with a standard output that nobody reads any more.
     pub fn start_unread(arguments: &[&str]) -> Self {
-        Self::spawn(arguments).0
+        Self::spawn(Command::new(program()).args(arguments)).0
     }
 
     /// Starts the process; its standard output is still to be read.
-    fn spawn(arguments: &[&str]) -> (Self, ChildStdout) {
-        let mut child = Command::new(program())
-            .args(arguments)
+    fn spawn(command: &mut Command) -> (Self, ChildStdout) {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -142,13 +146,22 @@ impl Drop for Process {
     }
 }
 
-/// A running `chat-host serve`.
+/// A running `chat-host serve` with a relay alone.
 #[derive(Debug)]
 pub struct Server {
     /// The process.
     pub process: Process,
     /// Where its relay listens.
     pub udp: SocketAddr,
+}
+
+/// A running `chat-host serve` with a room alone.
+#[derive(Debug)]
+pub struct RoomServer {
+    /// The process.
+    pub process: Process,
+    /// Where its room listens.
+    pub tcp: SocketAddr,
 }
 
 /// What a server has counted, by name.
@@ -158,29 +171,68 @@ impl Server {
     /// Starts it on a free port of this address, with further arguments, and waits until it serves.
     pub fn start(udp: &str, arguments: &[&str]) -> Self {
         let process = Process::start(&[&["serve", "--udp", udp], arguments].concat());
-        assert_eq!(process.output.next().as_deref(), Some("Server Initialized..."));
-        let line = process.output.next().expect("the bound address follows");
-        let udp = line.strip_prefix("udp ").and_then(|address| address.parse().ok());
-        Self { udp: udp.unwrap_or_else(|| panic!("{line:?} is no bound address")), process }
+        Self { udp: bound_address(&process, "udp "), process }
     }
 
     /// What it has counted so far.
     pub fn counters(&self) -> Counts {
         self.process.signal(Signal::SIGUSR1);
-        parse_counters(&self.process.errors.find("relay:"))
+        read_counters(&self.process, "relay:")
     }
 
     /// Ends it by a signal, and gives its exit code and what it has counted.
     pub fn stop(mut self, signal: Signal) -> (Option<i32>, Counts) {
         self.process.signal(signal);
-        let counters = parse_counters(&self.process.errors.find("relay:"));
+        let counters = read_counters(&self.process, "relay:");
         (self.process.finish().code, counters)
     }
 }
 
+impl RoomServer {
+    /// Starts it on a free port of this address, with further arguments, and waits until it serves.
+    pub fn start(tcp: &str, arguments: &[&str]) -> Self {
+        Self::serving(Process::start(&[&["serve", "--tcp", tcp], arguments].concat()))
+    }
+
+    /// The same with at most this many open files.
+    pub fn start_limited(files_max: u32, tcp: &str, arguments: &[&str]) -> Self {
+        let script = format!("ulimit -n {files_max} && exec \"$0\" \"$@\"");
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(script).arg(program()).args(["serve", "--tcp", tcp]).args(arguments);
+        Self::serving(Process::start_command(&mut command))
+    }
+
+    /// The process, once it serves.
+    fn serving(process: Process) -> Self {
+        Self { tcp: bound_address(&process, "tcp "), process }
+    }
+
+    /// What it has counted so far.
+    pub fn counters(&self) -> Counts {
+        self.process.signal(Signal::SIGUSR1);
+        read_counters(&self.process, "room:")
+    }
+
+    /// Ends it by a signal, and gives its exit code and what it has counted.
+    pub fn stop(mut self, signal: Signal) -> (Option<i32>, Counts) {
+        self.process.signal(signal);
+        let counters = read_counters(&self.process, "room:");
+        (self.process.finish().code, counters)
+    }
+}
+
+/// Waits until a server with one protocol serves, and gives its address.
+fn bound_address(process: &Process, protocol: &str) -> SocketAddr {
+    assert_eq!(process.output.next().as_deref(), Some("Server Initialized..."));
+    let line = process.output.next().expect("the bound address follows");
+    let address = line.strip_prefix(protocol).and_then(|address| address.parse().ok());
+    address.unwrap_or_else(|| panic!("{line:?} is no bound address"))
+}
+
 /// Reads `relay: name=value ...`.
-fn parse_counters(line: &str) -> Counts {
-    let pairs = line.trim_start_matches("relay:").split_whitespace().map(|pair| {
+fn read_counters(process: &Process, server: &str) -> Counts {
+    let line = process.errors.find(server);
+    let pairs = line.trim_start_matches(server).split_whitespace().map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or_else(|| panic!("{pair:?} in {line:?}"));
         (name.to_owned(), value.parse().unwrap_or_else(|_| panic!("{pair:?} in {line:?}")))
     });

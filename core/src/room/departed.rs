@@ -19,6 +19,10 @@ impl Departed {
 
     /// A member leaves; the one that left first is forgotten if there are too many.
     pub(super) fn push(&mut self, token: Token, taken: u32) {
+        // Nothing was taken of it, or it will not be known again.
+        if taken == 0 || !same_token(&token, &token) {
+            return;
+        }
         if self.members.is_full() {
             self.members.pop_front();
         }

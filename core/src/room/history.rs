@@ -1,40 +1,52 @@
 //! The last messages of a room, for newcomers: as they were sent, stuffed and ended, so that they are only copied.
 
 use crate::frame::Frame;
-use crate::limits::HISTORY_MESSAGES_MAX;
-use heapless::Deque;
 
-/// The most recent messages, at most [`HISTORY_MESSAGES_MAX`].
+/// The most recent messages, as many as the storage that is handed in has frames: `HISTORY_MESSAGES_MAX`.
 #[derive(Debug)]
-pub struct History {
-    /// Their frames, oldest first.
-    frames: Deque<Frame, HISTORY_MESSAGES_MAX>,
+pub struct History<F> {
+    /// The frames; a ring.
+    frames: F,
+    /// Which one is the oldest.
+    oldest: usize,
+    /// How many there are.
+    len: usize,
 }
 
-impl History {
-    /// No messages yet.
-    pub const fn new() -> Self {
-        Self { frames: Deque::new() }
+impl<F: AsRef<[Frame]> + AsMut<[Frame]>> History<F> {
+    /// No messages yet, whatever the storage holds.
+    pub const fn new(frames: F) -> Self {
+        Self { frames, oldest: 0, len: 0 }
     }
 
     /// Adds a message; the oldest goes if there are as many as there may be.
     pub fn push(&mut self, frame: &Frame) {
-        if self.frames.is_full() {
-            self.frames.pop_front();
+        let frames = self.frames.as_mut();
+        let capacity = frames.len();
+        if let Some(place) = (self.oldest + self.len).checked_rem(capacity) {
+            frames[place].copy_from(frame);
+            if self.len < capacity {
+                self.len += 1;
+            } else {
+                self.oldest = (self.oldest + 1) % capacity;
+            }
         }
-        // There is room now.
-        let _ = self.frames.push_back(frame.clone());
+    }
+
+    /// How many messages there are.
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
     /// The messages as they travel, oldest first.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
-        self.frames.iter().map(Frame::as_bytes)
-    }
-}
-
-impl Default for History {
-    fn default() -> Self {
-        Self::new()
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let (newer, older) = self.frames.as_ref().split_at(self.oldest);
+        older.iter().chain(newer).take(self.len).map(Frame::as_bytes)
     }
 }
 
@@ -46,15 +58,22 @@ mod tests {
 
     #[test]
     fn history_holds_the_last_ten_oldest_first() {
-        let mut history = History::new();
-        assert_eq!(history.iter().len(), 0);
+        let mut history = History::new(std::vec![Frame::EMPTY; 10]);
+        assert!(history.is_empty());
         for count in 1..=25_u8 {
             let mut frame = Frame::EMPTY;
             frame.encode(&count).unwrap();
             history.push(&frame);
             let held: Vec<_> = history.iter().map(|frame| frame[1]).collect();
             let expected: Vec<_> = (count.saturating_sub(10) + 1..=count).collect();
-            assert_eq!(held, expected);
+            assert_eq!((held, history.len()), (expected.clone(), expected.len()));
         }
+    }
+
+    #[test]
+    fn history_without_storage_holds_nothing() {
+        let mut history = History::new(Vec::new());
+        history.push(&Frame::EMPTY);
+        assert_eq!(history.iter().count(), 0);
     }
 }

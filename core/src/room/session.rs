@@ -204,13 +204,15 @@ impl Session {
     }
 
     /// The room has let the member in.
-    pub fn handle_joined(&mut self, id: MemberId) {
+    pub fn handle_joined(&mut self, now: Instant, id: MemberId) {
         self.state = State::Member(id);
+        self.heard_at = now;
     }
 
     /// The room has let the observer in.
-    pub fn handle_observing(&mut self) {
+    pub fn handle_observing(&mut self, now: Instant) {
         self.state = State::Observer;
+        self.heard_at = now;
     }
 
     /// What the member said was not taken.

@@ -114,7 +114,7 @@ impl Connection {
 
     /// Goes on with what came too fast, as far as that may be taken now.
     pub(super) fn take_unread(&mut self, context: Context<'_>, decoder: &mut Decoder) {
-        self.paused = context.registry.is_behind();
+        self.paused = self.paused && context.registry.pace(context.worker) == Pace::Pause;
         let unread = std::mem::take(&mut self.unread);
         self.take(context, decoder, &unread);
     }
@@ -145,7 +145,7 @@ impl Connection {
                 match registry.join(worker, wall_time, &join, &mut history) {
                     Ok((id, admission)) => {
                         count(&counters.joins);
-                        self.session.handle_joined(id);
+                        self.session.handle_joined(context.now, id);
                         self.welcome(context, &admission, &history);
                     }
                     Err(reason) => {
@@ -158,10 +158,10 @@ impl Connection {
                 let mut history = Vec::new();
                 let admission = registry.observe(wall_time, seen, &mut history);
                 count(&counters.joins);
-                self.session.handle_observing();
+                self.session.handle_observing(context.now);
                 self.welcome(context, &admission, &history);
             }
-            Request::Say { id, number, kind, text } => match registry.say(wall_time, id, number, kind, text) {
+            Request::Say { id, number, kind, text } => match registry.say(worker, wall_time, id, number, kind, text) {
                 Ok(pace) => {
                     count(&counters.messages);
                     self.paused = pace == Pace::Pause;

@@ -5,9 +5,12 @@
 
 use super::roster::GrowingRoster;
 use super::sync::{Mutex, MutexGuard};
-use chat_core::limits::{JOURNAL_MARK_FRAMES, PAGE_BYTES_MAX};
+use chat_core::frame::Frame;
+use chat_core::limits::{HISTORY_MESSAGES_MAX, JOURNAL_MARK_FRAMES, PAGE_BYTES_MAX};
 use chat_core::refusal::RefusalReason;
-use chat_core::room::{Admission, Config, Cursor, Join, Journal, Kind, Mark, MemberId, Room, SayError, Seen, WallTime};
+use chat_core::room::{
+    Admission, Config, Cursor, History, Join, Journal, Kind, Mark, MemberId, Room, SayError, Seen, WallTime,
+};
 use std::task::{Context, Poll, Waker};
 
 /// A journal in memory of its own.
@@ -36,7 +39,7 @@ pub struct Registry {
 #[derive(Debug)]
 struct Shared {
     /// The room.
-    room: Room<GrowingRoster, Vec<u8>, Vec<Mark>>,
+    room: Room<GrowingRoster, Vec<u8>, Vec<Mark>, Vec<Frame>>,
     /// The workers.
     workers: Vec<Worker>,
     /// For each slot of the roster in use, the member in it and the worker whose connection it is.
@@ -54,6 +57,10 @@ struct Worker {
     position: u64,
     /// Members of its connections that went on from another connection.
     replaced: Vec<MemberId>,
+    /// Whether publishers among its connections pause.
+    paused: bool,
+    /// Whether they may go on, and it has not been told yet.
+    resumed: bool,
 }
 
 /// What a worker is told beside what was said.
@@ -61,6 +68,8 @@ struct Worker {
 pub struct News {
     /// Members that went on from another connection: theirs are to be closed.
     pub replaced: Vec<MemberId>,
+    /// Whether publishers that were told to pause go on.
+    pub resumed: bool,
     /// Whether the server ends.
     pub closing: bool,
 }
@@ -70,15 +79,16 @@ pub struct News {
 pub enum Pace {
     /// At once.
     Go,
-    /// After its worker's next round: some worker is more than half a ring behind.
+    /// When its worker is told ([`News::resumed`]): some worker is more than half a ring behind.
     Pause,
 }
 
 impl Registry {
     /// A registry for this many workers, with a journal of `ring_bytes`.
     pub fn new(config: Config, epoch: u64, roster: GrowingRoster, ring_bytes: usize, worker_count: usize) -> Self {
+        let history = History::new(vec![Frame::EMPTY; HISTORY_MESSAGES_MAX]);
         let shared = Shared {
-            room: Room::new(config, epoch, roster, ring(ring_bytes)),
+            room: Room::new(config, epoch, roster, ring(ring_bytes), history),
             workers: (0..worker_count).map(|_| Worker::default()).collect(),
             owners: Vec::new(),
             closing: false,
@@ -129,17 +139,30 @@ impl Registry {
         admission
     }
 
-    /// A member says something.
+    /// A member says something by a connection of this worker.
     ///
     /// # Errors
     /// [`SayError`] when it is not taken.
-    pub fn say(&self, now: WallTime, id: MemberId, number: u32, kind: Kind, text: &str) -> Result<Pace, SayError> {
+    pub fn say(
+        &self,
+        worker: usize,
+        now: WallTime,
+        id: MemberId,
+        number: u32,
+        kind: Kind,
+        text: &str,
+    ) -> Result<Pace, SayError> {
         let mut shared = self.lock();
         let id = shared.trusted(id, "say_trusts_the_slot");
         shared.room.say(now, id, number, kind, text)?;
-        let pace = if shared.is_behind(self.ring_bytes / 2) { Pace::Pause } else { Pace::Go };
+        let pace = shared.pace(worker, self.ring_bytes / 2);
         wake(shared);
         Ok(pace)
+    }
+
+    /// How a publisher among the connections of this worker is to go on.
+    pub fn pace(&self, worker: usize) -> Pace {
+        self.lock().pace(worker, self.ring_bytes / 2)
     }
 
     /// A member leaves, or its connection is gone. Says whether the connection was still the member's.
@@ -168,16 +191,20 @@ impl Registry {
     pub fn fetch(&self, worker: usize, ring: &mut Ring) -> News {
         let mut shared = self.lock();
         ring.copy_from(shared.room.journal());
-        let was_behind = shared.is_behind(self.ring_bytes / 2);
+        if let Some(this) = shared.workers.get_mut(worker) {
+            this.position = ring.head().position();
+        }
+        let told = shared.resume(self.ring_bytes / 2);
         let closing = shared.closing;
-        let Some(this) = shared.workers.get_mut(worker) else { return News::default() };
-        this.position = ring.head().position();
-        let news = News { replaced: std::mem::take(&mut this.replaced), closing };
-        if was_behind && !shared.is_behind(self.ring_bytes / 2) {
-            // Publishers of other workers may be waiting for this.
+        let news = shared.workers.get_mut(worker).map(|this| News {
+            replaced: std::mem::take(&mut this.replaced),
+            resumed: std::mem::take(&mut this.resumed),
+            closing,
+        });
+        if told {
             wake(shared);
         }
-        news
+        news.unwrap_or_default()
     }
 
     /// Whether a worker whose ring has got to `seen` has something to fetch. If not, it is woken when it has.
@@ -195,11 +222,6 @@ impl Registry {
             worker.waker = Some(context.waker().clone());
         }
         Poll::Pending
-    }
-
-    /// Whether some worker is more than half a ring behind, so that publishers pause.
-    pub fn is_behind(&self) -> bool {
-        self.lock().is_behind(self.ring_bytes / 2)
     }
 
     /// Tells all workers that the server ends.
@@ -240,7 +262,7 @@ impl Shared {
 
     /// Whether there is something that this worker has not fetched.
     fn has_news(&self, worker: usize, seen: Cursor) -> bool {
-        let told = self.workers.get(worker).is_none_or(|worker| worker.replaced.is_empty());
+        let told = self.workers.get(worker).is_none_or(|worker| worker.replaced.is_empty() && !worker.resumed);
         self.closing || !told || self.room.journal().head() != seen
     }
 
@@ -249,6 +271,35 @@ impl Shared {
         let head = self.room.journal().head().position();
         let distance_max = u64::try_from(distance_max).unwrap_or(u64::MAX);
         self.workers.iter().any(|worker| head - worker.position > distance_max)
+    }
+
+    /// How a publisher of this worker is to go on; if it is to pause, the worker will be told when that is over.
+    fn pace(&mut self, worker: usize, distance_max: usize) -> Pace {
+        if !self.is_behind(distance_max) {
+            return Pace::Go;
+        }
+        if let Some(worker) = self.workers.get_mut(worker) {
+            worker.paused = true;
+        }
+        Pace::Pause
+    }
+
+    /// If no worker is behind any more, those with publishers that pause are to be told; says whether there are such.
+    fn resume(&mut self, distance_max: usize) -> bool {
+        #[cfg(loom)]
+        if super::fault::is_on("end_of_a_pause_is_not_told") {
+            return false;
+        }
+        if self.is_behind(distance_max) {
+            return false;
+        }
+        let mut told = false;
+        for worker in &mut self.workers {
+            let paused = std::mem::take(&mut worker.paused);
+            worker.resumed |= paused;
+            told |= paused;
+        }
+        told
     }
 
     /// The wakers of all workers that wait. They are to be woken when the lock is free again: waking may be a system call.

@@ -148,7 +148,8 @@ impl Worker {
         let put_out = peer.connection.borrow_mut().close(self.context());
         self.peers.borrow_mut().remove(key);
         if put_out {
-            peer.linger().await;
+            // Rare, so it costs memory only then.
+            Box::pin(peer.linger()).await;
         }
     }
 
@@ -179,6 +180,9 @@ impl Worker {
             let news = registry.fetch(*index, &mut self.ring.borrow_mut());
             if !news.replaced.is_empty() {
                 self.put_out(&news.replaced);
+            }
+            if news.resumed {
+                self.resume();
             }
             self.flush_all(news.closing).await;
             if news.closing {
@@ -217,11 +221,20 @@ impl Worker {
             return;
         }
         let gone = connection.flush(context, &self.ring.borrow(), peer.stream.get_ref()).is_err();
-        let changed = gone || connection.is_blocked() || connection.is_paused() || connection.session().is_ended();
+        let changed = gone || connection.is_blocked() || connection.session().is_ended();
         drop(connection);
         if changed {
             self.watch(peer);
             peer.poke();
+        }
+    }
+
+    /// Lets the publishers that pause go on.
+    fn resume(&self) {
+        for (_, peer) in self.peers.borrow().iter() {
+            if peer.connection.borrow().is_paused() {
+                peer.poke();
+            }
         }
     }
 
@@ -315,38 +328,26 @@ impl Peer {
 
     /// Waits for what the connection waits for, or until it is poked. Cancelling loses nothing.
     async fn wait(&self, waits: Waits) -> Event {
-        let readable = async {
-            match waits.readable {
-                // An error shows again when the socket is read.
-                true => _ = self.stream.readable().await,
-                false => future::pending().await,
-            }
-            Event::Readable
-        };
-        let writable = async {
-            match waits.writable {
-                true => _ = self.stream.writable().await,
-                false => future::pending().await,
-            }
-            Event::Changed
-        };
-        let until = async {
-            match waits.until {
-                Some(until) => sleep_until(Some(until)).await,
-                None => future::pending().await,
-            }
-            Event::Changed
-        };
-        future::or(self.poked(), future::or(readable, future::or(writable, until))).await
+        match waits.until {
+            // Rare, so it costs memory only then.
+            Some(until) => future::or(self.ready(waits), Box::pin(timeout(until))).await,
+            None => self.ready(waits).await,
+        }
     }
 
-    /// Waits until the connection's task is to look again.
-    async fn poked(&self) -> Event {
+    /// Waits until the socket is ready as the connection wants it, or until it is poked. An error shows when the socket is used.
+    async fn ready(&self, waits: Waits) -> Event {
         future::poll_fn(|context| {
             if self.poked.take() {
                 return Poll::Ready(Event::Changed);
             }
             self.waker.set(Some(context.waker().clone()));
+            if waits.readable && self.stream.poll_readable(context).is_ready() {
+                return Poll::Ready(Event::Readable);
+            }
+            if waits.writable && self.stream.poll_writable(context).is_ready() {
+                return Poll::Ready(Event::Changed);
+            }
             Poll::Pending
         })
         .await
@@ -367,6 +368,12 @@ async fn sleep_until(at: Option<Instant>) {
         Some(at) => _ = Timer::at(clock::system_instant(at)).await,
         None => future::pending().await,
     }
+}
+
+/// Something has changed: this instant has come.
+async fn timeout(at: Instant) -> Event {
+    sleep_until(Some(at)).await;
+    Event::Changed
 }
 
 /// What the system's clock says.

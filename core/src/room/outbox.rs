@@ -1,0 +1,179 @@
+//! A room client's own messages that the server is not known to have taken, in the order in which they were said.
+//!
+//! They are kept until they come back, so that they can be said again from another connection: never one that was taken.
+
+use super::{Kind, Message, Sequence};
+use crate::limits::{ROOM_OUTBOX_BYTES_MAX, ROOM_OUTBOX_MESSAGES_MAX, TEXT_BYTES_MAX};
+use crate::text::Text;
+use core::ops::Range;
+use heapless::Vec;
+
+/// The messages, at most [`ROOM_OUTBOX_MESSAGES_MAX`] with [`ROOM_OUTBOX_BYTES_MAX`] of text.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    /// The number of the next message.
+    number_next: u32,
+    /// The messages, oldest first.
+    entries: Vec<Entry, ROOM_OUTBOX_MESSAGES_MAX>,
+    /// Their texts, one behind the other in the same order.
+    texts: Vec<u8, ROOM_OUTBOX_BYTES_MAX>,
+    /// The highest number that is known to have been taken.
+    taken: u32,
+}
+
+/// One message.
+#[derive(Debug)]
+struct Entry {
+    /// Its number.
+    number: u32,
+    /// How it is said.
+    kind: Kind,
+    /// The length of its text.
+    text_bytes: usize,
+    /// How far it has got.
+    stage: Stage,
+    /// It cannot come back in a frame before this one, because the room was there when it was sent last. So what another
+    /// member of the same name has said before is not taken for it.
+    since: Sequence,
+}
+
+/// How far a message has got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// It is to be sent.
+    Unsent,
+    /// It was sent.
+    Sent,
+    /// The server has taken it; it only has to come back. Goes when its room is needed.
+    Taken,
+}
+
+/// As many messages as may be are unconfirmed: wait until one comes back. Nothing has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutboxFull;
+
+impl Outbox {
+    /// Nothing was said yet.
+    pub(super) const fn new() -> Self {
+        Self { number_next: 1, entries: Vec::new(), texts: Vec::new(), taken: 0 }
+    }
+
+    /// Adds a message, and gives its number.
+    pub(super) fn push(&mut self, kind: Kind, text: Text<'_>) -> Result<u32, OutboxFull> {
+        if !self.may_push() {
+            return Err(OutboxFull);
+        }
+        let text = text.as_str().as_bytes();
+        while self.entries.is_full() || self.texts.capacity() - self.texts.len() < text.len() {
+            // Those that were taken come first, and without them there is room.
+            self.remove(0..1);
+        }
+        let (number, text_bytes) = (self.number_next, text.len());
+        let entry = Entry { number, kind, text_bytes, stage: Stage::Unsent, since: Sequence(0) };
+        self.texts.extend_from_slice(text).map_err(|_| OutboxFull)?;
+        self.entries.push(entry).map_err(|_| OutboxFull)?;
+        self.number_next = self.number_next.wrapping_add(1);
+        Ok(number)
+    }
+
+    /// Whether there is room for a message, however long.
+    pub(super) fn may_push(&self) -> bool {
+        let waiting = || self.entries.iter().filter(|entry| entry.stage != Stage::Taken);
+        let text_bytes: usize = waiting().map(|entry| entry.text_bytes).sum();
+        waiting().count() < ROOM_OUTBOX_MESSAGES_MAX && text_bytes + TEXT_BYTES_MAX <= ROOM_OUTBOX_BYTES_MAX
+    }
+
+    /// How many messages are not known to have been taken.
+    pub(super) fn waiting_count(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.stage != Stage::Taken).count()
+    }
+
+    /// Whether messages were sent that are not known to have been taken.
+    pub(super) fn has_sent(&self) -> bool {
+        self.entries.iter().any(|entry| entry.stage == Stage::Sent)
+    }
+
+    /// The highest number that was sent; 0 if none was, or all came back.
+    pub(super) fn sent_last(&self) -> u32 {
+        self.entries.iter().rfind(|entry| entry.stage == Stage::Sent).map_or(0, |entry| entry.number)
+    }
+
+    /// The highest number that is known to have been taken.
+    pub(super) const fn taken(&self) -> u32 {
+        self.taken
+    }
+
+    /// The next message to send, which counts as sent then. `since` is the number that the room's next frame had when the
+    /// client was let in.
+    pub(super) fn send(&mut self, since: Sequence) -> Option<Message<'_>> {
+        let index = self.entries.iter().position(|entry| entry.stage == Stage::Unsent)?;
+        let place = self.text_range(index);
+        let entry = &mut self.entries[index];
+        (entry.stage, entry.since) = (Stage::Sent, since);
+        let (number, kind) = (entry.number, entry.kind);
+        // It was a text when it came.
+        let text = core::str::from_utf8(&self.texts[place]).unwrap_or_default();
+        Some(Message::Say { number, kind, text })
+    }
+
+    /// A message under the own name has come in this frame. Says whether it is one of these; then it and those before it go,
+    /// for the server takes them in their order. The number alone would not do: while the client was away, somebody else may
+    /// have had its name.
+    pub(super) fn confirm(&mut self, sequence: Sequence, number: u32, text: &str) -> bool {
+        let found = self.entries.iter().position(|entry| entry.number == number && entry.stage != Stage::Unsent);
+        let found = found.filter(|&index| {
+            self.entries[index].since <= sequence && &self.texts[self.text_range(index)] == text.as_bytes()
+        });
+        if let Some(index) = found {
+            self.remove(0..index + 1);
+            self.taken = self.taken.max(number);
+        }
+        found.is_some()
+    }
+
+    /// The server has taken what was sent up to this number.
+    pub(super) fn handle_taken(&mut self, number: u32) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.stage == Stage::Sent && entry.number <= number) {
+            entry.stage = Stage::Taken;
+        }
+        self.taken = self.taken.max(number);
+        self.number_next = self.number_next.max(number.saturating_add(1));
+    }
+
+    /// The server has not taken this message and never will. Says whether it was one of these.
+    pub(super) fn handle_unsaid(&mut self, number: u32) -> bool {
+        let found = self.entries.iter().position(|entry| entry.number == number && entry.stage == Stage::Sent);
+        if let Some(index) = found {
+            self.remove(index..index + 1);
+        }
+        found.is_some()
+    }
+
+    /// Another run of the server knows nothing of what was taken.
+    pub(super) fn handle_restart(&mut self) {
+        self.taken = 0;
+    }
+
+    /// What was sent and is not known to have been taken is to be sent again.
+    pub(super) fn repeat(&mut self) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.stage == Stage::Sent) {
+            entry.stage = Stage::Unsent;
+        }
+    }
+
+    /// Takes messages out, and moves the rest up.
+    fn remove(&mut self, indices: Range<usize>) {
+        let start = self.text_range(indices.start).start;
+        for index in indices.rev() {
+            let entry = self.entries.remove(index);
+            self.texts.copy_within(start + entry.text_bytes.., start);
+            self.texts.truncate(self.texts.len() - entry.text_bytes);
+        }
+    }
+
+    /// Where the text of a message stands.
+    fn text_range(&self, index: usize) -> Range<usize> {
+        let start = self.entries[..index].iter().map(|entry| entry.text_bytes).sum();
+        start..start + self.entries.get(index).map_or(0, |entry| entry.text_bytes)
+    }
+}

@@ -1,0 +1,121 @@
+//! A room client's connection: how it is opened, and what has not been written to it yet.
+
+use crate::endpoint::Endpoint;
+use crate::failure::{Failure, cause};
+use crate::serve::ROOM_PORT;
+use smol::{Async, Timer, future};
+use std::io::{self, Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// How long one address may take to answer.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+
+/// So many bytes are written at once, and a frame.
+const WRITE_AHEAD_BYTES: usize = 4_096;
+
+/// A connection to a room's server.
+#[derive(Debug)]
+pub(super) struct Connection {
+    /// The stream.
+    stream: Async<TcpStream>,
+    /// The server.
+    server: SocketAddr,
+    /// What is to be written.
+    unwritten: Vec<u8>,
+}
+
+impl Connection {
+    /// Connects to the first of the host's addresses that answers.
+    ///
+    /// # Errors
+    /// None does, or there is none.
+    pub(super) async fn open(endpoint: &Endpoint) -> Result<Self, Failure> {
+        let mut failure = None;
+        for server in endpoint.resolve(ROOM_PORT).await? {
+            match connect(server).await {
+                Ok(stream) => return Ok(Self { stream, server, unwritten: Vec::new() }),
+                Err(error) => failure = Some((server, cause(&error))),
+            }
+        }
+        let (server, reason) = failure.map_or_else(
+            || (endpoint.host.clone(), "it has no address".to_owned()),
+            |(server, reason)| (server.to_string(), reason),
+        );
+        Err(Failure::lost(format!(
+            "cannot reach the room at {server}: {reason}; check the address, and that the server runs"
+        )))
+    }
+
+    /// The server.
+    pub(super) const fn server(&self) -> SocketAddr {
+        self.server
+    }
+
+    /// Waits until something has come, or the end. Cancelling loses nothing.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.read_with(|mut stream| stream.read(buffer)).await
+    }
+
+    /// Waits until something may be written, for ever if there is nothing to write.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) async fn writable(&self) -> io::Result<()> {
+        if self.is_written() { future::pending().await } else { self.stream.writable().await }
+    }
+
+    /// Whether everything has been written.
+    pub(super) fn is_written(&self) -> bool {
+        self.unwritten.is_empty()
+    }
+
+    /// Whether one more frame may be added.
+    pub(super) fn has_room(&self) -> bool {
+        self.unwritten.len() < WRITE_AHEAD_BYTES
+    }
+
+    /// Adds a frame to what is to be written.
+    pub(super) fn push(&mut self, frame: &[u8]) {
+        self.unwritten.extend_from_slice(frame);
+    }
+
+    /// Writes as much as is possible at once.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn write(&mut self) -> io::Result<()> {
+        while !self.unwritten.is_empty() {
+            match self.stream.get_ref().write(&self.unwritten) {
+                Ok(length) => drop(self.unwritten.drain(..length)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the sending side, and reads until the server closes its own: so nothing that was written is thrown away.
+    pub(super) async fn close(self) {
+        // If the connection is gone there is nothing to close.
+        if self.stream.get_ref().shutdown(Shutdown::Write).is_ok() {
+            let mut buffer = [0; 4_096];
+            while self.read(&mut buffer).await.is_ok_and(|length| length > 0) {}
+        }
+    }
+}
+
+/// Connects to one address. Frames are small and somebody waits for each, so none is held back.
+async fn connect(server: SocketAddr) -> io::Result<Async<TcpStream>> {
+    let timeout = async {
+        Timer::after(CONNECT_MAX).await;
+        Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer for {} s", CONNECT_MAX.as_secs())))
+    };
+    let stream = future::or(Async::<TcpStream>::connect(server), timeout).await?;
+    stream.get_ref().set_nodelay(true)?;
+    Ok(stream)
+}

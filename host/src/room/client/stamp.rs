@@ -1,0 +1,86 @@
+//! When something was said, in local time.
+
+use std::fmt;
+use time::{Date, OffsetDateTime, UtcOffset};
+
+/// The time that stands before a message: `[HH:MM:SS]`, with the date if that is not today's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    /// The local time; `None` if it lies outside the years that have a date.
+    said_at: Option<OffsetDateTime>,
+    /// The local date.
+    today: Date,
+}
+
+impl Stamp {
+    /// The stamp of what was said so many milliseconds after 1970-01-01 00:00 UTC.
+    pub(super) fn new(unix_ms: i64) -> Self {
+        Self { said_at: local(unix_ms), today: local_now().date() }
+    }
+}
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(said_at) = self.said_at else { return f.write_str("[--:--:--]") };
+        let (hour, minute, second) = said_at.to_hms();
+        if said_at.date() != self.today {
+            let (year, month, day) = said_at.to_calendar_date();
+            return write!(f, "[{year:04}-{:02}-{day:02} {hour:02}:{minute:02}:{second:02}]", u8::from(month));
+        }
+        write!(f, "[{hour:02}:{minute:02}:{second:02}]")
+    }
+}
+
+/// A moment in local time.
+fn local(unix_ms: i64) -> Option<OffsetDateTime> {
+    let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix_ms) * 1_000_000).ok()?;
+    moment.checked_to_offset(offset_at(moment))
+}
+
+/// This moment in local time.
+fn local_now() -> OffsetDateTime {
+    let now = OffsetDateTime::now_utc();
+    now.checked_to_offset(offset_at(now)).unwrap_or(now)
+}
+
+/// How far local time is from UTC at a moment; a system that does not know has UTC.
+fn offset_at(moment: OffsetDateTime) -> UtcOffset {
+    UtcOffset::local_offset_at(moment).unwrap_or(UtcOffset::UTC)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::Month;
+
+    /// A stamp in UTC, on this day.
+    fn stamp(unix_ms: i64, today: Date) -> String {
+        let said_at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix_ms) * 1_000_000).ok();
+        Stamp { said_at, today }.to_string()
+    }
+
+    #[test]
+    fn time_alone_is_shown_on_the_same_day_and_the_date_on_any_other() {
+        let today = Date::from_calendar_date(2025, Month::June, 15).unwrap();
+        assert_eq!(stamp(1_750_000_006_250, today), "[15:06:46]");
+        assert_eq!(stamp(1_750_000_006_250, today.next_day().unwrap()), "[2025-06-15 15:06:46]");
+        assert_eq!(stamp(0, today), "[1970-01-01 00:00:00]");
+        assert_eq!(stamp(-1, today), "[1969-12-31 23:59:59]");
+    }
+
+    #[test]
+    fn time_outside_the_calendar_is_no_failure() {
+        for unix_ms in [i64::MIN, i64::MAX] {
+            assert_eq!(Stamp::new(unix_ms).to_string(), "[--:--:--]");
+        }
+    }
+
+    #[test]
+    fn local_time_is_known_while_other_threads_run() {
+        let (sender, receiver) = std::sync::mpsc::channel::<()>();
+        let other = std::thread::spawn(move || receiver.recv());
+        assert!(UtcOffset::local_offset_at(OffsetDateTime::now_utc()).is_ok());
+        drop(sender);
+        assert!(other.join().unwrap().is_err());
+    }
+}

@@ -1,0 +1,73 @@
+//! Reading the documents: dumps, tables, requirement numbers.
+
+use std::collections::{HashMap, HashSet};
+
+/// The blocks ```` ```hex NAME ```` of a document, with the bytes of their lines.
+pub fn dumps(document: &str) -> HashMap<String, Vec<u8>> {
+    let mut dumps = HashMap::new();
+    let mut open: Option<String> = None;
+    for line in document.lines() {
+        if let Some(name) = line.strip_prefix("```hex ") {
+            assert!(dumps.insert(name.to_owned(), Vec::new()).is_none(), "{name} twice");
+            open = Some(name.to_owned());
+        } else if line == "```" {
+            open = None;
+        } else if let Some(name) = &open {
+            let (written, meaning) = line.split_once("  ").unwrap_or_else(|| panic!("{line:?} has no meaning"));
+            assert!(!meaning.trim().is_empty(), "{line:?} has no meaning");
+            dumps.get_mut(name).expect("it was just inserted").extend(bytes(written));
+        }
+    }
+    dumps
+}
+
+/// Bytes in hexadecimal with spaces between them; `01…fe` stands for those from the first to the last.
+pub fn bytes(written: &str) -> Vec<u8> {
+    let byte = |digits: &str| {
+        assert_eq!(digits.len(), 2, "{written:?}: {digits:?} is no byte");
+        u8::from_str_radix(digits, 16).unwrap_or_else(|_| panic!("{written:?}: {digits:?} is no byte"))
+    };
+    let range = |item: &str| match item.split_once('…') {
+        Some((first, last)) => (byte(first)..=byte(last)).collect(),
+        None => vec![byte(item)],
+    };
+    written.split(' ').flat_map(range).collect()
+}
+
+/// The part of a document from this heading to the next one of its level or above.
+pub fn section<'d>(document: &'d str, heading: &str) -> &'d str {
+    let level = heading.chars().take_while(|&character| character == '#').count();
+    let (_, behind) =
+        document.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no heading {heading:?}"));
+    let ends = (1..=level).filter_map(|level| behind.find(&format!("\n{} ", "#".repeat(level))));
+    &behind[..ends.min().unwrap_or(behind.len())]
+}
+
+/// The cells of every table row, heading and rule included.
+pub fn rows(document: &str) -> impl Iterator<Item = Vec<&str>> {
+    document
+        .lines()
+        .filter_map(|line| Some(line.strip_prefix('|')?.strip_suffix('|')?.split('|').map(str::trim).collect()))
+}
+
+/// A number such as RELAY-GREET-1, at the beginning of bold text.
+fn requirement(paragraph: &str) -> Option<&str> {
+    let number = paragraph.trim_start_matches("- ").strip_prefix("**")?.split([' ', '*']).next()?;
+    let ends_in_digits = number.rsplit('-').next()?.parse::<u32>().is_ok();
+    (ends_in_digits && number.contains('-')).then_some(number)
+}
+
+/// The requirement numbers of a document, each of which stands there once. Every MUST has one.
+pub fn requirements(document: &str) -> HashSet<&str> {
+    let mut numbers = HashSet::new();
+    for paragraph in document.split("\n\n").flat_map(|paragraph| paragraph.split("\n- ")) {
+        match requirement(paragraph) {
+            Some(number) => assert!(numbers.insert(number), "{number} twice"),
+            None => assert!(
+                !paragraph.contains(" MUST ") || paragraph.contains("RFC 2119"),
+                "a MUST without a number: {paragraph}"
+            ),
+        }
+    }
+    numbers
+}
