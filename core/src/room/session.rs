@@ -361,3 +361,196 @@ const fn frame_refusal(error: FrameError) -> RefusalReason {
         FrameError::Malformed => RefusalReason::Malformed,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::frame::Decoder;
+    use crate::limits::FRAME_BYTES_MAX;
+    use crate::room::Rate;
+    use core::time::Duration;
+    use std::string::String;
+    use std::vec::Vec;
+
+    const CONFIG: Config = Config::DEFAULT;
+    const ID: MemberId = MemberId { slot: 3, generation: 9 };
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_millis(millis)
+    }
+
+    /// A message as it stands in a frame.
+    fn wire(message: &Message<'_>) -> Vec<u8> {
+        postcard::to_slice(message, &mut [0; FRAME_BYTES_MAX]).unwrap().to_vec()
+    }
+
+    /// A connection that was accepted at 0.
+    fn joining() -> Session {
+        Session::new(&CONFIG, at(0))
+    }
+
+    /// A member since 1,000 ms.
+    fn member() -> Session {
+        let mut session = joining();
+        session.handle_joined(at(1_000), ID);
+        session
+    }
+
+    /// All that the session says, in words.
+    fn drain(session: &mut Session) -> Vec<String> {
+        let mut words = Vec::new();
+        let mut frame = Frame::EMPTY;
+        while session.owes() {
+            let mut decoder = Decoder::new();
+            let mut bytes = session.poll_frame(&mut frame).unwrap();
+            let plain = decoder.next_frame(&mut bytes).unwrap().unwrap();
+            words.push(std::format!("{:?}", Message::decode(plain).unwrap()));
+        }
+        assert!(session.poll_frame(&mut frame).is_none());
+        words
+    }
+
+    /// Puts this message in and checks that the connection is put out for it.
+    fn check_refused(mut session: Session, frame: Result<&[u8], FrameError>, reason: RefusalReason) {
+        assert_eq!(session.handle_frame(&CONFIG, at(1_000), frame), None);
+        assert!(session.may_read(&CONFIG, at(1_000)).is_err());
+        assert_eq!(drain(&mut session), [std::format!("Refused {{ reason: {reason:?} }}")]);
+        assert!(session.is_ended());
+        assert_eq!((session.put_out(), session.poll_timeout(&CONFIG)), (Some(reason), None));
+    }
+
+    #[test]
+    fn join_and_observe_are_handed_out() {
+        let token = [7; 16];
+        let join = wire(&Message::Join { version: VERSION, token, seen: None, name: "ann" });
+        let expected = Request::Join(Join { name: "ann", token, seen: None });
+        assert_eq!(joining().handle_frame(&CONFIG, at(1), Ok(&join)), Some(expected));
+        let observe = wire(&Message::Observe { version: VERSION, seen: None });
+        assert_eq!(joining().handle_frame(&CONFIG, at(1), Ok(&observe)), Some(Request::Observe { seen: None }));
+    }
+
+    #[test]
+    fn other_version_is_refused_as_that_whatever_else_its_join_holds() {
+        check_refused(joining(), Ok(&[0, 2]), RefusalReason::Version);
+        check_refused(joining(), Ok(&[1, 9, 9, 9]), RefusalReason::Version);
+        let join = wire(&Message::Join { version: 2, token: [0; 16], seen: None, name: "ann" });
+        check_refused(joining(), Ok(&join), RefusalReason::Version);
+    }
+
+    #[test]
+    fn what_makes_no_sense_at_this_point_puts_out() {
+        let say = |number| wire(&Message::Say { number, kind: Kind::Plain, text: "hi" });
+        check_refused(joining(), Ok(&say(1)), RefusalReason::Malformed);
+        check_refused(joining(), Ok(&wire(&Message::Ping)), RefusalReason::Malformed);
+        check_refused(member(), Ok(&say(0)), RefusalReason::Malformed);
+        check_refused(member(), Ok(&wire(&Message::HistoryEnd)), RefusalReason::Malformed);
+        check_refused(
+            member(),
+            Ok(&wire(&Message::Observe { version: VERSION, seen: None })),
+            RefusalReason::Malformed,
+        );
+        check_refused(member(), Ok(&[2, 1]), RefusalReason::Malformed);
+        check_refused(member(), Err(FrameError::Overlong), RefusalReason::Overlong);
+        check_refused(member(), Err(FrameError::Malformed), RefusalReason::Malformed);
+    }
+
+    #[test]
+    fn unknown_tag_is_answered_before_anything_else_is_read() {
+        let mut session = member();
+        assert_eq!(session.handle_frame(&CONFIG, at(1_000), Ok(&[99])), None);
+        assert_eq!(session.may_read(&CONFIG, at(1_000)), Err(None));
+        assert_eq!(drain(&mut session), ["Unsupported { tag: 99 }"]);
+        assert_eq!(session.may_read(&CONFIG, at(1_000)), Ok(()));
+    }
+
+    #[test]
+    fn connection_that_does_not_join_is_put_out_however_much_it_sends() {
+        let mut session = joining();
+        session.handle_heard(at(4_000));
+        assert_eq!(session.poll_timeout(&CONFIG), Some(at(5_000)));
+        session.handle_timeout(&CONFIG, at(4_999));
+        assert!(!session.owes());
+        session.handle_timeout(&CONFIG, at(5_000));
+        assert_eq!(drain(&mut session), ["Refused { reason: JoinTimeout }"]);
+    }
+
+    #[test]
+    fn silent_member_is_asked_once_and_then_put_out() {
+        let mut session = member();
+        assert_eq!(session.poll_timeout(&CONFIG), Some(at(31_000)));
+        session.handle_timeout(&CONFIG, at(31_000));
+        assert_eq!(drain(&mut session), ["Ping"]);
+        assert_eq!(session.poll_timeout(&CONFIG), Some(at(76_000)));
+        session.handle_timeout(&CONFIG, at(76_000));
+        assert_eq!(drain(&mut session), ["Refused { reason: Silent }"]);
+        assert_eq!(session.member(), Some(ID));
+    }
+
+    #[test]
+    fn any_byte_is_a_sign_of_life() {
+        let mut session = member();
+        session.handle_timeout(&CONFIG, at(31_000));
+        drain(&mut session);
+        session.handle_heard(at(40_000));
+        assert_eq!(session.poll_timeout(&CONFIG), Some(at(70_000)));
+    }
+
+    #[test]
+    fn member_that_takes_nothing_is_closed_and_one_that_takes_slowly_is_not() {
+        let mut session = member();
+        session.handle_blocked(at(2_000), false);
+        session.handle_blocked(at(20_000), true);
+        session.handle_blocked(at(49_000), false);
+        session.handle_timeout(&CONFIG, at(49_999));
+        assert!(!session.is_ended());
+        session.handle_timeout(&CONFIG, at(50_000));
+        assert!(session.is_ended() && !session.owes());
+        assert_eq!(session.put_out(), Some(RefusalReason::Stalled));
+        let mut drained = member();
+        drained.handle_blocked(at(2_000), false);
+        drained.handle_drained();
+        assert_eq!(drained.poll_timeout(&CONFIG), Some(at(31_000)));
+    }
+
+    #[test]
+    fn member_above_its_rate_is_read_later() {
+        let config = Config { rate: Some(Rate { burst: 2, per_second: 5 }), ..CONFIG };
+        let mut session = Session::new(&config, at(1_000));
+        session.handle_joined(at(1_000), ID);
+        for number in 1..=2 {
+            assert_eq!(session.may_read(&config, at(1_000)), Ok(()));
+            let say = wire(&Message::Say { number, kind: Kind::Plain, text: "hi" });
+            let request = session.handle_frame(&config, at(1_000), Ok(&say));
+            assert_eq!(request, Some(Request::Say { id: ID, number, kind: Kind::Plain, text: "hi" }));
+        }
+        assert_eq!(session.may_read(&config, at(1_000)), Err(Some(at(1_200))));
+        assert_eq!(session.may_read(&config, at(1_000) + Duration::from_millis(200)), Ok(()));
+    }
+
+    #[test]
+    fn own_frames_come_in_their_order_and_losses_are_added_up() {
+        let mut session = member();
+        session.handle_frame(&CONFIG, at(1_000), Ok(&wire(&Message::Ping)));
+        session.handle_unsaid(4, RefusalReason::TextEmpty);
+        session.handle_lagged(3);
+        session.handle_lagged(4);
+        session.refuse(RefusalReason::ShuttingDown);
+        session.refuse(RefusalReason::Malformed);
+        let expected = [
+            "Lagged { messages: 7 }",
+            "Unsaid { number: 4, reason: TextEmpty }",
+            "Pong",
+            "Refused { reason: ShuttingDown }",
+        ];
+        assert_eq!(drain(&mut session), expected);
+    }
+
+    #[test]
+    fn leave_ends_without_a_word_and_keeps_the_member_for_the_room() {
+        let mut session = member();
+        assert_eq!(session.handle_frame(&CONFIG, at(1_000), Ok(&wire(&Message::Leave))), None);
+        assert!(session.is_ended() && !session.owes() && !session.is_listening());
+        assert_eq!((session.member(), session.put_out()), (Some(ID), None));
+    }
+}

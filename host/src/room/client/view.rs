@@ -117,7 +117,9 @@ impl<'s> View<'s> {
             }
         };
         self.screen.show(&event)?;
-        Ok(Next::Go)
+        // The answer may have been lost with the connection.
+        let asks_again = self.entry == Entry::Asking && matches!(event, Event::Back { .. });
+        Ok(if asks_again { Next::Who(0) } else { Next::Go })
     }
 
     /// The history is over. A person is told who is here too, once that is known.
