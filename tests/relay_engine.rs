@@ -2,7 +2,7 @@
 #![cfg(not(loom))]
 
 use chat_core::refusal::RefusalReason;
-use chat_core::relay::{Counters, FixedRoster, Message, Roster, Server, Slot};
+use chat_core::relay::{Counters, FixedRoster, Local, Message, Roster, Server, Slot};
 use chat_host::relay::roster::GrowingRoster;
 use std::net::SocketAddr;
 use tests::udp::{GREETING, datagram, message, probe};
@@ -30,10 +30,15 @@ fn address(index: u8) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, index], 4_000))
 }
 
+/// A datagram comes, to an address that the driver calls 7.
+fn deliver<R: Roster>(server: &mut Server<'_, R>, source: SocketAddr, bytes: &[u8]) {
+    server.handle_datagram(source, Local(7), bytes);
+}
+
 /// Clients 1 to `count` greet.
 fn greet<R: Roster>(server: &mut Server<'_, R>, count: u8) {
     for index in 1..=count {
-        server.handle_datagram(address(index), &datagram(&[GREETING]));
+        deliver(server, address(index), &datagram(&[GREETING]));
     }
 }
 
@@ -64,21 +69,21 @@ fn check_counters<R: Roster>(server: &Server<'_, R>, expected: Counters) {
 
 over_both_rosters! {
     fn message_without_greeting_is_ignored_and_counted(server) {
-        server.handle_datagram(address(1), &datagram(&[message(1, "hi")]));
+        deliver(&mut server, address(1), &datagram(&[message(1, "hi")]));
         assert_eq!(drain(&mut server), []);
         check_counters(&server, Counters { datagrams: 1, messages_unregistered: 1, ..Counters::ZERO });
     }
 
     fn one_client_hears_itself(server) {
         greet(&mut server, 1);
-        server.handle_datagram(address(1), &datagram(&[message(7, "hi")]));
+        deliver(&mut server, address(1), &datagram(&[message(7, "hi")]));
         assert_eq!(drain(&mut server), [(address(1), vec!["7 192.0.2.1:4000 hi".to_owned()])]);
         check_counters(&server, Counters { clients: 1, datagrams: 2, messages: 1, sent: 1, ..Counters::ZERO });
     }
 
     fn full_roster_serves_everybody_once_in_the_order_of_their_greeting(server) {
         greet(&mut server, 4);
-        server.handle_datagram(address(3), &datagram(&[message(1, "to all")]));
+        deliver(&mut server, address(3), &datagram(&[message(1, "to all")]));
         let receivers: Vec<_> = drain(&mut server).into_iter().map(|(to, _)| to).collect();
         assert_eq!(receivers, [1, 2, 3, 4].map(address));
     }
@@ -86,11 +91,11 @@ over_both_rosters! {
     fn one_too_many_is_refused_with_no_more_bytes_than_it_sent(server) {
         greet(&mut server, 4);
         let greeting = datagram(&[GREETING]);
-        server.handle_datagram(address(5), &greeting);
+        deliver(&mut server, address(5), &greeting);
         assert!(server.outputs().all(|transmit| transmit.bytes.len() <= greeting.len()));
         let refused = format!("refused {}", u16::from(RefusalReason::Full));
         assert_eq!(drain(&mut server), [(address(5), vec![refused])]);
-        server.handle_datagram(address(5), &datagram(&[message(1, "hi")]));
+        deliver(&mut server, address(5), &datagram(&[message(1, "hi")]));
         assert_eq!(drain(&mut server), []);
         let expected = Counters { clients: 4, datagrams: 6, greetings_refused: 1, messages_unregistered: 1, sent: 1, ..Counters::ZERO };
         check_counters(&server, expected);
@@ -106,35 +111,35 @@ over_both_rosters! {
     fn greeting_twice_gets_every_message_once(server) {
         greet(&mut server, 1);
         greet(&mut server, 1);
-        server.handle_datagram(address(1), &datagram(&[GREETING, GREETING, message(1, "once")]));
+        deliver(&mut server, address(1), &datagram(&[GREETING, GREETING, message(1, "once")]));
         assert_eq!(drain(&mut server).len(), 1);
         assert_eq!(server.counters().greetings_repeated, 3);
     }
 
     fn greeting_and_message_in_one_datagram_are_both_taken(server) {
-        server.handle_datagram(address(1), &datagram(&[GREETING, message(9, "first")]));
+        deliver(&mut server, address(1), &datagram(&[GREETING, message(9, "first")]));
         assert_eq!(drain(&mut server), [(address(1), vec!["9 192.0.2.1:4000 first".to_owned()])]);
     }
 
     fn message_before_the_greeting_of_its_own_datagram_is_ignored(server) {
-        server.handle_datagram(address(1), &datagram(&[message(9, "early"), GREETING]));
+        deliver(&mut server, address(1), &datagram(&[message(9, "early"), GREETING]));
         assert_eq!(drain(&mut server), []);
         assert_eq!(server.counters().messages_unregistered, 1);
     }
 
     fn messages_of_one_round_share_a_datagram(server) {
         greet(&mut server, 2);
-        server.handle_datagram(address(1), &datagram(&[message(1, "a"), message(2, "b")]));
-        server.handle_datagram(address(2), &datagram(&[message(3, "c")]));
+        deliver(&mut server, address(1), &datagram(&[message(1, "a"), message(2, "b")]));
+        deliver(&mut server, address(2), &datagram(&[message(3, "c")]));
         let words = ["1 192.0.2.1:4000 a", "2 192.0.2.1:4000 b", "3 192.0.2.2:4000 c"].map(str::to_owned).to_vec();
         assert_eq!(drain(&mut server), [(address(1), words.clone()), (address(2), words)]);
     }
 
     fn newcomer_between_two_messages_gets_the_second_alone(server) {
         greet(&mut server, 1);
-        server.handle_datagram(address(1), &datagram(&[message(1, "before")]));
-        server.handle_datagram(address(2), &datagram(&[GREETING]));
-        server.handle_datagram(address(1), &datagram(&[message(2, "after")]));
+        deliver(&mut server, address(1), &datagram(&[message(1, "before")]));
+        deliver(&mut server, address(2), &datagram(&[GREETING]));
+        deliver(&mut server, address(1), &datagram(&[message(2, "after")]));
         let sent = drain(&mut server);
         let newcomers: Vec<_> = sent.iter().filter(|(to, _)| *to == address(2)).collect();
         assert_eq!(newcomers, [&(address(2), vec!["2 192.0.2.1:4000 after".to_owned()])]);
@@ -144,15 +149,26 @@ over_both_rosters! {
     fn mapped_ipv4_is_the_same_client_and_shown_as_ipv4(server) {
         greet(&mut server, 1);
         let mapped: SocketAddr = "[::ffff:192.0.2.1]:4000".parse().unwrap();
-        server.handle_datagram(mapped, &datagram(&[GREETING, message(1, "hi")]));
+        deliver(&mut server, mapped, &datagram(&[GREETING, message(1, "hi")]));
         assert_eq!(drain(&mut server), [(address(1), vec!["1 192.0.2.1:4000 hi".to_owned()])]);
         assert_eq!(server.counters().clients, 1);
+    }
+
+    fn client_is_answered_from_where_it_last_greeted(server) {
+        greet(&mut server, 2);
+        server.handle_datagram(address(2), Local(9), &datagram(&[GREETING, message(1, "hi")]));
+        let locals: Vec<_> = server.outputs().map(|transmit| transmit.local).collect();
+        assert_eq!(locals, [Local(7), Local(9)]);
+        assert_eq!(server.counters().greetings_repeated, 1);
+        server.handle_sent(2);
+        server.handle_datagram(address(3), Local(5), &datagram(&[probe(b"")]));
+        assert_eq!(server.outputs().next().unwrap().local, Local(5));
     }
 
     fn probe_is_answered_to_the_sender_alone_with_its_echo(server) {
         greet(&mut server, 2);
         let sent = datagram(&[probe(&[7; 64])]);
-        server.handle_datagram(address(9), &sent);
+        deliver(&mut server, address(9), &sent);
         assert!(server.outputs().all(|transmit| transmit.bytes.len() == sent.len()));
         assert_eq!(drain(&mut server), [(address(9), vec![format!("probed {:?}", [7; 64])])]);
         check_counters(&server, Counters { clients: 2, datagrams: 3, probes: 1, sent: 1, ..Counters::ZERO });
@@ -160,14 +176,14 @@ over_both_rosters! {
 
     fn datagram_gets_one_answer_however_many_it_asks_for(server) {
         let many = [probe(b"a"), probe(b"b"), probe(b"c")];
-        server.handle_datagram(address(9), &datagram(&many));
+        deliver(&mut server, address(9), &datagram(&many));
         assert_eq!(drain(&mut server), [(address(9), vec![format!("probed {:?}", b"a")])]);
         assert_eq!(server.counters().answers_dropped, 2);
     }
 
     fn answers_beyond_the_queue_are_dropped_and_counted(server) {
         for _ in 0..chat_core::limits::RELAY_ANSWERS_MAX + 3 {
-            server.handle_datagram(address(9), &datagram(&[probe(b"")]));
+            deliver(&mut server, address(9), &datagram(&[probe(b"")]));
         }
         assert_eq!(server.counters().answers_dropped, 3);
         assert_eq!(drain(&mut server).len(), chat_core::limits::RELAY_ANSWERS_MAX);
@@ -177,19 +193,19 @@ over_both_rosters! {
         greet(&mut server, 1);
         let long = "x".repeat(1_024);
         for number in 1..=3 {
-            server.handle_datagram(address(1), &datagram(&[message(number, &long)]));
+            deliver(&mut server, address(1), &datagram(&[message(number, &long)]));
         }
-        server.handle_datagram(address(2), &datagram(&[GREETING]));
+        deliver(&mut server, address(2), &datagram(&[GREETING]));
         assert_eq!((server.counters().messages, server.counters().messages_dropped), (2, 1));
         assert_eq!(server.counters().clients, 2);
         assert_eq!(drain(&mut server).len(), 2);
-        server.handle_datagram(address(2), &datagram(&[message(4, &long)]));
+        deliver(&mut server, address(2), &datagram(&[message(4, &long)]));
         assert_eq!(drain(&mut server).len(), 2);
     }
 
     fn unreachable_client_is_skipped_and_the_others_served(server) {
         greet(&mut server, 3);
-        server.handle_datagram(address(1), &datagram(&[message(1, "hi")]));
+        deliver(&mut server, address(1), &datagram(&[message(1, "hi")]));
         server.handle_sent(1);
         assert_eq!(server.outputs().next().unwrap().to, address(2));
         server.handle_unreachable();
@@ -200,7 +216,7 @@ over_both_rosters! {
 
     fn looking_at_outputs_changes_nothing(server) {
         greet(&mut server, 2);
-        server.handle_datagram(address(1), &datagram(&[message(1, "hi")]));
+        deliver(&mut server, address(1), &datagram(&[message(1, "hi")]));
         assert_eq!(server.outputs().count(), 2);
         assert_eq!(server.outputs().count(), 2);
         server.handle_sent(0);
@@ -212,14 +228,14 @@ over_both_rosters! {
         overlong.resize(1_201, 0);
         let mut other_version = datagram(&[GREETING]);
         other_version[3] = 9;
-        server.handle_datagram(address(1), b"");
-        server.handle_datagram(address(1), b"CHR\x01");
-        server.handle_datagram(address(1), b"GET / HTTP/1.1\r\n");
-        server.handle_datagram(address(1), &overlong);
-        server.handle_datagram(address(1), &other_version);
-        server.handle_datagram("192.0.2.1:0".parse().unwrap(), &datagram(&[GREETING]));
+        deliver(&mut server, address(1), b"");
+        deliver(&mut server, address(1), b"CHR\x01");
+        deliver(&mut server, address(1), b"GET / HTTP/1.1\r\n");
+        deliver(&mut server, address(1), &overlong);
+        deliver(&mut server, address(1), &other_version);
+        deliver(&mut server, "192.0.2.1:0".parse().unwrap(), &datagram(&[GREETING]));
         // Unknown tag, malformed, empty, misdirected, good, and a length past the end: each stands for itself.
-        server.handle_datagram(address(1), b"CHR\x01\x01\x06\x02\x01\x80\x00\x02\x03\x14\x02\x00\x00\x09\x01");
+        deliver(&mut server, address(1), b"CHR\x01\x01\x06\x02\x01\x80\x00\x02\x03\x14\x02\x00\x00\x09\x01");
         server.handle_receive_dropped(5);
         let expected = Counters {
             clients: 1, datagrams: 7, foreign: 3, overlong: 1, other_version: 1, unanswerable: 1, items_unknown: 1,

@@ -130,3 +130,32 @@ fn forged_source_port_0_is_not_admitted_and_the_others_are_served() {
         assert_eq!((counters["unanswerable"], counters["clients"], counters["unreachable"]), (3, 3, 0), "{counters:?}");
     });
 }
+
+#[test]
+fn client_is_answered_from_the_address_that_it_speaks_to() {
+    in_namespace("client_is_answered_from_the_address_that_it_speaks_to", || {
+        for address in ["10.9.2.1", "10.9.2.2"] {
+            run("ip", &format!("address add {address}/32 dev lo"));
+        }
+        run("ip", "address add fd00::1/128 dev lo nodad");
+        run("ip", "address add fd00::2/128 dev lo nodad");
+        for wildcard in ["0.0.0.0:0", "[::]:0"] {
+            let relay = Server::start(wildcard, &[]);
+            let port = relay.udp.port();
+            let hosts = ["10.9.2.1", "127.0.0.1", "10.9.2.2", "127.0.1.1"].into_iter();
+            let hosts =
+                hosts.chain(["[fd00::1]", "[fd00::2]", "[::1]"].into_iter().filter(|_| wildcard.starts_with('[')));
+            // From one local address each, so that the routes alone would give one answering address to all.
+            let clients: Vec<_> = hosts
+                .map(|host| {
+                    let local = if host.starts_with('[') { "[::]:0" } else { "0.0.0.0:0" };
+                    Client::greeted(local, format!("{host}:{port}").parse().unwrap())
+                })
+                .collect();
+            clients[0].send(&[message(1, "to all")]);
+            for client in &clients {
+                assert_eq!(client.receive()[0].text, "to all");
+            }
+        }
+    });
+}

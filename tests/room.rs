@@ -343,7 +343,7 @@ fn connections_that_break_anywhere_leave_nothing_behind() {
             }
         }
     }
-    while room.counters()["members"] > 0 {}
+    room.wait_for("members", |count| count == 0);
     drop(join_when_free(&room, "n7"));
 }
 

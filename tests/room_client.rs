@@ -316,6 +316,23 @@ fn message_that_does_not_come_back_is_told_and_ends_with_code_1() {
 }
 
 #[test]
+fn programs_are_told_how_many_messages_were_not_confirmed() {
+    let script = Script::new();
+    let mut client = script.client(&["--json"]);
+    client.write(b"one\n");
+    client.end_input();
+    let (mut peer, ..) = script.welcome(WELCOME);
+    peer.hear_say();
+    peer.check_leave();
+    let finished = client.finish();
+    let last: Value = serde_json::from_str(finished.output.last().unwrap()).unwrap();
+    assert_eq!(
+        (finished.code, last),
+        (Some(1), json!({ "event": "unconfirmed", "count": 1, "server": script.address }))
+    );
+}
+
+#[test]
 fn at_most_16_messages_are_under_way() {
     let script = Script::new();
     let mut client = script.client(&[]);
@@ -478,6 +495,18 @@ fn end_of_input_and_signals_leave_the_room() {
         peer.check_leave();
         assert_eq!(client.finish().code, Some(0), "{signal:?}");
     }
+}
+
+#[test]
+fn reader_that_goes_away_makes_the_client_leave_quietly() {
+    let script = Script::new();
+    let mut client = Process::start_unread(&["client", "--tcp", &script.address, "--name", "ann"]);
+    let (mut peer, ..) = script.welcome(WELCOME);
+    client.errors.find("2 members");
+    peer.said(2, 1, "bob", "to nobody");
+    peer.check_leave();
+    let finished = client.finish();
+    assert_eq!((finished.code, finished.errors), (Some(0), vec![]));
 }
 
 #[test]

@@ -12,7 +12,7 @@ mod roster;
 mod server;
 mod window;
 
-pub use address::Address;
+pub use address::{Address, Local, Recipient};
 pub use client::{Client, Config, Output, Presence, SendError};
 pub use counters::Counters;
 pub use message::{Echo, Message, PROTOCOL, TAG_COUNT};

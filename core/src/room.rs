@@ -8,30 +8,19 @@
 
 mod bucket;
 mod client;
-mod client_config;
 mod config;
 mod departed;
 mod history;
 pub mod journal;
 pub mod message;
-mod notice;
-mod outbox;
-mod output;
-mod place;
-mod retry;
 mod roster;
 mod session;
-mod transcript;
-mod watch;
 
-pub use client::Client;
-pub use client_config::ClientConfig;
+pub use client::{Break, Client, ClientConfig, ClientCounts, OutboxFull, Output, Return, Said};
 pub use config::{Config, Rate};
 pub use history::History;
 pub use journal::{Cursor, Journal, Lagged, Mark};
 pub use message::{Kind, Message, Names, Seen, Token, Welcome};
-pub use outbox::OutboxFull;
-pub use output::{Break, ClientCounts, Output, Return, Said};
 pub use roster::{FixedRoster, Full, Member, MemberId, Roster};
 pub use session::{Request, Session};
 

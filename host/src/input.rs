@@ -1,11 +1,39 @@
 //! Lines of standard input, read with bounded memory however long a line is.
 
 use chat_core::limits::TEXT_BYTES_MAX;
+use smol::Unblock;
 use smol::io::{AsyncRead, AsyncReadExt as _};
-use std::io;
+use std::io::{self, Read};
 
 /// Bytes read at once.
 const CHUNK_BYTES: usize = 4_096;
+
+/// Bytes of standard input that are read ahead.
+const READ_AHEAD_BYTES: usize = 4_096;
+
+/// The lines of standard input.
+pub fn standard_input() -> Lines<Unblock<StandardInput>> {
+    Lines::new(Unblock::with_capacity(READ_AHEAD_BYTES, StandardInput { ended: false }))
+}
+
+/// Standard input that stays at its end. At a terminal that is Ctrl-D, behind which more could be read.
+#[derive(Debug)]
+pub struct StandardInput {
+    /// Whether the end has come.
+    ended: bool,
+}
+
+impl Read for StandardInput {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.ended {
+            return Ok(0);
+        }
+        let length = io::stdin().read(buffer)?;
+        // Nothing read into no room is no end.
+        self.ended = length == 0 && !buffer.is_empty();
+        Ok(length)
+    }
+}
 
 /// One line of input, without its line feed and a carriage return before that.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,8 +1,18 @@
 //! The signals that a program of ours reacts to.
+//!
+//! They are taken by a thread of their own, so that a program whose standard output nobody reads, and which therefore waits in a
+//! write, ends all the same.
 
 use crate::failure::Failure;
 use async_signal::{Signal, Signals};
+use smol::Timer;
+use smol::channel::{Receiver, unbounded};
+use smol::future;
 use smol::stream::StreamExt as _;
+use std::time::Duration;
+
+/// How long a program may take to leave properly once it has been asked to.
+const LEAVE_TIME: Duration = Duration::from_secs(3);
 
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,24 +25,52 @@ pub(crate) enum Request {
 
 /// Signals that have come and not been taken.
 #[derive(Debug)]
-pub(crate) struct Requests(Signals);
+pub(crate) struct Requests(Receiver<Request>);
 
 impl Requests {
     /// Takes over SIGINT, SIGTERM and SIGUSR1.
     pub(crate) fn new() -> Result<Self, Failure> {
-        let signals = Signals::new([Signal::Int, Signal::Term, Signal::Usr1]);
-        signals.map(Self).map_err(|error| Failure::lost(format!("cannot wait for signals: {error}")))
+        let failure = |error| Failure::lost(format!("cannot wait for signals: {error}"));
+        let mut signals = Signals::new([Signal::Int, Signal::Term, Signal::Usr1]).map_err(failure)?;
+        let (sender, receiver) = unbounded();
+        let watch = async move {
+            loop {
+                let request = next(&mut signals).await;
+                // Fails when the program ends already.
+                let _ = sender.try_send(request);
+                if request == Request::End {
+                    // Whoever is asked twice, or does not come to leave, is ended.
+                    future::or(async { _ = Timer::after(LEAVE_TIME).await }, again(&mut signals)).await;
+                    std::process::exit(1);
+                }
+            }
+        };
+        std::thread::Builder::new().name("signals".to_owned()).spawn(|| smol::block_on(watch)).map_err(failure)?;
+        Ok(Self(receiver))
     }
 
     /// Waits for the next. Cancelling loses nothing.
     pub(crate) async fn next(&mut self) -> Request {
-        loop {
-            match self.0.next().await {
-                Some(Ok(Signal::Usr1)) => return Request::ShowCounters,
-                Some(Ok(_)) => return Request::End,
-                Some(Err(_)) => {}
-                None => smol::future::pending().await,
-            }
+        match self.0.recv().await {
+            Ok(request) => request,
+            Err(_) => future::pending().await,
         }
     }
+}
+
+/// The next signal.
+async fn next(signals: &mut Signals) -> Request {
+    loop {
+        match signals.next().await {
+            Some(Ok(Signal::Usr1)) => return Request::ShowCounters,
+            Some(Ok(_)) => return Request::End,
+            Some(Err(_)) => {}
+            None => future::pending().await,
+        }
+    }
+}
+
+/// Waits until the end is asked for once more.
+async fn again(signals: &mut Signals) {
+    while next(signals).await != Request::End {}
 }

@@ -9,6 +9,7 @@ use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Instant;
 
 /// One run of `chat-host`. Ended hard when dropped.
 #[derive(Debug)]
@@ -180,6 +181,11 @@ impl Server {
         read_counters(&self.process, "relay:")
     }
 
+    /// Waits until a counter is as it should be.
+    pub fn wait_for(&self, name: &str, expected: impl Fn(u64) -> bool) {
+        wait_for(|| self.counters(), name, expected);
+    }
+
     /// Ends it by a signal, and gives its exit code and what it has counted.
     pub fn stop(mut self, signal: Signal) -> (Option<i32>, Counts) {
         self.process.signal(signal);
@@ -213,11 +219,24 @@ impl RoomServer {
         read_counters(&self.process, "room:")
     }
 
+    /// Waits until a counter is as it should be.
+    pub fn wait_for(&self, name: &str, expected: impl Fn(u64) -> bool) {
+        wait_for(|| self.counters(), name, expected);
+    }
+
     /// Ends it by a signal, and gives its exit code and what it has counted.
     pub fn stop(mut self, signal: Signal) -> (Option<i32>, Counts) {
         self.process.signal(signal);
         let counters = read_counters(&self.process, "room:");
         (self.process.finish().code, counters)
+    }
+}
+
+/// Asks again and again until a counter is as it should be.
+fn wait_for(counters: impl Fn() -> Counts, name: &str, expected: impl Fn(u64) -> bool) {
+    let start = Instant::now();
+    while !expected(counters()[name]) {
+        assert!(start.elapsed() < DEADLINE, "{name} is not as expected within {DEADLINE:?}");
     }
 }
 

@@ -19,14 +19,16 @@ pub fn read(path: &str) -> String {
 pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--locked", "--package", "chat-host"])
-            .current_dir(root())
-            .status()
-            .expect("cargo runs, for it has run this test");
-        assert!(built.success(), "chat-host does not build");
-        // This executable is in target/<profile>/deps, the program one folder above.
+        // This executable is in <target>/<profile>/deps, the program belongs one folder above.
         let tests = std::env::current_exe().expect("a running test has an executable");
-        tests.ancestors().nth(2).expect("it lies in target/<profile>/deps").join("chat-host")
+        let profile = tests.ancestors().nth(2).expect("it lies in <target>/<profile>/deps");
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--locked", "--package", "chat-host", "--target-dir"]);
+        build.arg(profile.parent().expect("the profile lies in <target>")).current_dir(root());
+        if profile.ends_with("release") {
+            build.arg("--release");
+        }
+        assert!(build.status().is_ok_and(|status| status.success()), "chat-host does not build");
+        profile.join("chat-host")
     })
 }

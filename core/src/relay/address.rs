@@ -1,4 +1,5 @@
-//! Where a client is: the source address of its datagrams, in the one form in which addresses are compared and shown.
+//! Where a client is: the source address of its datagrams, in the one form in which addresses are compared and shown, and
+//! to which of the server's own addresses it sends them.
 
 use core::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
@@ -14,6 +15,20 @@ pub struct Address {
     scope: u32,
     /// The UDP port.
     port: u16,
+}
+
+/// To which of the server's own addresses a client speaks, and so from which it is to be answered: a client may hear no other.
+/// The number is the driver's; 0 leaves the choice to the network.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Local(pub u16);
+
+/// Whom a server sends to: a client, and from where it is to be heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recipient {
+    /// Where it is: what tells clients apart.
+    pub address: Address,
+    /// Where it last greeted from there.
+    pub local: Local,
 }
 
 impl Address {

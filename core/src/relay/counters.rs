@@ -3,7 +3,7 @@
 /// Declares [`Counters`] and the order in which they are shown.
 macro_rules! counters {
     ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
-        /// Counters of a relay server; all but `clients` only grow. docs/command-line.md explains them to operators.
+        /// Counters of a relay server; they only grow. docs/command-line.md explains them to operators.
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
         pub struct Counters {
             $($(#[doc = $doc])+ pub $name: u64,)+

@@ -74,7 +74,7 @@ impl<'r> Ring<'r> {
         last.audience == audience && last.datagram.push(item).is_ok()
     }
 
-    /// Bytes and recipient's position of the `index`th datagram in use from `position` on, if there is such a one.
+    /// The datagram at a place and the recipient's position in the roster; `None` behind the last.
     pub(super) fn get(&self, cursor: Cursor) -> Option<(&[u8], u32)> {
         if cursor.index >= self.len {
             return None;

@@ -2,17 +2,17 @@
 //!
 //! It is a trait because it has two implementors: [`FixedRoster`] here, for a microcontroller, and one in host that grows.
 
-use super::Address;
+use super::address::{Address, Local, Recipient};
 use crate::limits::RELAY_ROSTER_MAX;
 use heapless::index_map::FnvIndexMap;
 
 /// Who has greeted, numbered from 0 in the order of their first GREETING.
 pub trait Roster {
-    /// Enters an address unless it is there already.
+    /// Enters a client unless its address is there already; then it is only noted to where it speaks now.
     ///
     /// # Errors
     /// [`Full`] when there is no room; nothing has changed then.
-    fn admit(&mut self, address: Address) -> Result<Admission, Full>;
+    fn admit(&mut self, client: Recipient) -> Result<Admission, Full>;
 
     /// Whether the address has been admitted. Constant time on average.
     fn contains(&self, address: &Address) -> bool;
@@ -20,8 +20,8 @@ pub trait Roster {
     /// How many have been admitted. Never shrinks.
     fn count(&self) -> u32;
 
-    /// The address at a position below [`Roster::count`]. Constant time.
-    fn address(&self, position: u32) -> Option<Address>;
+    /// The client at a position below [`Roster::count`]. Constant time.
+    fn client(&self, position: u32) -> Option<Recipient>;
 }
 
 /// What admitting an address has changed.
@@ -29,7 +29,7 @@ pub trait Roster {
 pub enum Admission {
     /// It is new and has the next position.
     New,
-    /// It was there; nothing has changed.
+    /// It was there.
     Known,
 }
 
@@ -41,7 +41,7 @@ pub struct Full;
 #[derive(Debug)]
 pub struct FixedRoster<const N: usize> {
     /// The addresses in the order of admission, with an index for look-up.
-    addresses: FnvIndexMap<Address, (), N>,
+    addresses: FnvIndexMap<Address, Local, N>,
 }
 
 impl<const N: usize> FixedRoster<N> {
@@ -62,11 +62,12 @@ impl<const N: usize> Default for FixedRoster<N> {
 }
 
 impl<const N: usize> Roster for FixedRoster<N> {
-    fn admit(&mut self, address: Address) -> Result<Admission, Full> {
-        if self.contains(&address) {
-            return Ok(Admission::Known);
+    fn admit(&mut self, client: Recipient) -> Result<Admission, Full> {
+        match self.addresses.insert(client.address, client.local) {
+            Ok(Some(_)) => Ok(Admission::Known),
+            Ok(None) => Ok(Admission::New),
+            Err(_) => Err(Full),
         }
-        self.addresses.insert(address, ()).map(|_| Admission::New).map_err(|_| Full)
     }
 
     fn contains(&self, address: &Address) -> bool {
@@ -78,8 +79,8 @@ impl<const N: usize> Roster for FixedRoster<N> {
         u32::try_from(self.addresses.len()).unwrap_or(u32::MAX)
     }
 
-    fn address(&self, position: u32) -> Option<Address> {
-        let (address, ()) = self.addresses.get_index(usize::try_from(position).ok()?)?;
-        Some(*address)
+    fn client(&self, position: u32) -> Option<Recipient> {
+        let (&address, &local) = self.addresses.get_index(usize::try_from(position).ok()?)?;
+        Some(Recipient { address, local })
     }
 }

@@ -7,10 +7,11 @@
 //! Invariants: an INCOMING is encoded once, whatever the number of clients. A datagram is answered at most once, with no
 //! more bytes than it had.
 
+use super::Counters;
+use super::address::{Address, Local, Recipient};
 use super::message::{Message, PROTOCOL};
 use super::ring::{Cursor, Ring, Slot};
 use super::roster::{Admission, Roster};
-use super::{Address, Counters};
 use crate::datagram::{self, Datagram, Items, Rejected};
 use crate::limits::{DATAGRAM_HEADER_BYTES, RELAY_ANSWERS_MAX, RELAY_ECHO_BYTES_MAX};
 use crate::refusal::RefusalReason;
@@ -37,7 +38,7 @@ pub struct Server<'r, R> {
 #[derive(Debug)]
 struct Answer {
     /// Whose datagram it answers.
-    to: Address,
+    to: Recipient,
     /// The whole datagram.
     bytes: Vec<u8, ANSWER_BYTES_MAX>,
 }
@@ -47,6 +48,8 @@ struct Answer {
 pub struct Transmit<'a> {
     /// Where to; IPv4 as IPv4.
     pub to: SocketAddr,
+    /// Where from.
+    pub local: Local,
     /// The UDP payload.
     pub bytes: &'a [u8],
 }
@@ -57,14 +60,14 @@ impl<'r, R: Roster> Server<'r, R> {
         Self { roster, ring: Ring::new(slots), answers: Deque::new(), counters: Counters::ZERO }
     }
 
-    /// Takes one datagram as it came. Work is bounded by its length.
+    /// Takes one datagram as it came, from its source to one of the server's own addresses. Work is bounded by its length.
     ///
     /// Whatever cannot be served is counted and changes nothing else.
-    pub fn handle_datagram(&mut self, source: SocketAddr, bytes: &[u8]) {
+    pub fn handle_datagram(&mut self, source: SocketAddr, local: Local, bytes: &[u8]) {
         self.counters.datagrams += 1;
-        let source = Address::from(source);
+        let source = Recipient { address: Address::from(source), local };
         let counter = match datagram::open(PROTOCOL, bytes) {
-            Ok(_) if !source.is_answerable() => &mut self.counters.unanswerable,
+            Ok(_) if !source.address.is_answerable() => &mut self.counters.unanswerable,
             Ok(items) => return self.handle_items(source, bytes.len(), items),
             Err(Rejected::Foreign | Rejected::Empty) => &mut self.counters.foreign,
             Err(Rejected::Version(_)) => &mut self.counters.other_version,
@@ -74,7 +77,7 @@ impl<'r, R: Roster> Server<'r, R> {
     }
 
     /// Takes the items of one datagram, each for itself.
-    fn handle_items(&mut self, source: Address, length: usize, items: Items<'_>) {
+    fn handle_items(&mut self, source: Recipient, length: usize, items: Items<'_>) {
         // The one answer that this datagram may have.
         let mut answer = None;
         for item in items {
@@ -85,8 +88,8 @@ impl<'r, R: Roster> Server<'r, R> {
                     }
                 }
                 Ok(Ok(Message::Message { number, text })) => {
-                    let incoming = Message::Incoming { number, sender: source.into(), text };
-                    self.handle_message(source, &incoming);
+                    let incoming = Message::Incoming { number, sender: source.address.into(), text };
+                    self.handle_message(&source.address, &incoming);
                 }
                 Ok(Ok(Message::Probe { echo })) => self.choose_answer(&mut answer, Message::Probed { echo }),
                 Ok(Ok(Message::Incoming { .. } | Message::Refused { .. } | Message::Probed { .. })) => {
@@ -103,7 +106,7 @@ impl<'r, R: Roster> Server<'r, R> {
     }
 
     /// Admits the sender, or gives the refusal.
-    fn handle_greeting(&mut self, source: Address) -> Option<Message<'static>> {
+    fn handle_greeting(&mut self, source: Recipient) -> Option<Message<'static>> {
         match self.roster.admit(source) {
             Ok(Admission::New) => self.counters.clients += 1,
             Ok(Admission::Known) => self.counters.greetings_repeated += 1,
@@ -116,8 +119,8 @@ impl<'r, R: Roster> Server<'r, R> {
     }
 
     /// Puts what a client says into the ring, for all who have greeted by now.
-    fn handle_message(&mut self, source: Address, incoming: &Message<'_>) {
-        if !self.roster.contains(&source) {
+    fn handle_message(&mut self, source: &Address, incoming: &Message<'_>) {
+        if !self.roster.contains(source) {
             self.counters.messages_unregistered += 1;
         } else if self.ring.append(incoming, self.roster.count()).is_ok() {
             self.counters.messages += 1;
@@ -126,17 +129,18 @@ impl<'r, R: Roster> Server<'r, R> {
         }
     }
 
-    /// Keeps the first answer to a datagram and counts the others.
+    /// Keeps the first answer to a datagram and counts the others, but for the PROBED that stands behind a REFUSED: that is as
+    /// it should be.
     fn choose_answer<'a>(&mut self, answer: &mut Option<Message<'a>>, message: Message<'a>) {
-        if answer.is_some() {
-            self.counters.answers_dropped += 1;
-        } else {
-            *answer = Some(message);
+        match answer {
+            None => *answer = Some(message),
+            Some(Message::Refused { .. }) => {}
+            Some(_) => self.counters.answers_dropped += 1,
         }
     }
 
     /// Queues an answer, unless it would be longer than what it answers or too many wait.
-    fn answer(&mut self, to: Address, length_max: usize, message: &Message<'_>) {
+    fn answer(&mut self, to: Recipient, length_max: usize, message: &Message<'_>) {
         let mut datagram = Datagram::EMPTY;
         datagram.begin(PROTOCOL);
         let bytes = match datagram.push(message) {
@@ -187,11 +191,6 @@ impl<'r, R: Roster> Server<'r, R> {
     pub const fn counters(&self) -> &Counters {
         &self.counters
     }
-
-    /// Who has greeted.
-    pub const fn roster(&self) -> &R {
-        &self.roster
-    }
 }
 
 /// What a server has to send, in order.
@@ -211,12 +210,13 @@ impl<'a, R: Roster> Iterator for Outputs<'a, R> {
 
     fn next(&mut self) -> Option<Self::Item> {
         if let Some(answer) = self.answers.next() {
-            return Some(Transmit { to: answer.to.into(), bytes: &answer.bytes });
+            let Recipient { address, local } = answer.to;
+            return Some(Transmit { to: address.into(), local, bytes: &answer.bytes });
         }
         let (bytes, position) = self.ring.get(self.cursor)?;
         self.cursor = self.ring.after(self.cursor);
         // The roster never forgets, so the position of somebody who was in it is still there.
-        let to = self.roster.address(position)?.into();
-        Some(Transmit { to, bytes })
+        let Recipient { address, local } = self.roster.client(position)?;
+        Some(Transmit { to: address.into(), local, bytes })
     }
 }

@@ -1,4 +1,4 @@
-//! The room client's engine (docs/room-protocol.md).
+//! The room client's engine (docs/room-protocol.md section 5).
 //!
 //! It joins, says, and joins again when the connection is lost: with the same token, behind the last frame that it has seen.
 //! What it says is numbered and kept until it comes back or the server tells that it was taken, so nothing is lost or doubled.
@@ -7,15 +7,22 @@
 //! [`Client::poll_frame`] gives, one frame after the other. [`Client::handle_bytes`] takes nothing while outputs wait. Call
 //! [`Client::handle_timeout`] at [`Client::poll_timeout`], which each of these may change.
 
+mod config;
+mod heard;
+mod notice;
+mod outbox;
+mod output;
+mod place;
+mod retry;
+mod transcript;
+mod watch;
+
+pub use config::ClientConfig;
+pub use outbox::OutboxFull;
+pub use output::{Break, ClientCounts, Output, Return, Said};
+
 use super::message::{DecodeError, VERSION};
-use super::notice::{Notice, Notices};
-use super::outbox::OutboxFull;
-use super::output::{Break, ClientCounts, Output, Return};
-use super::place::{Age, Gap};
-use super::retry::{Retry, pause_min};
-use super::transcript::Transcript;
-use super::watch::Watch;
-use super::{ClientConfig, Kind, Message, Token, Welcome};
+use super::{Kind, Message, Token};
 use crate::frame::{Decoder, Frame};
 use crate::limits::FRAME_BYTES_MAX;
 use crate::refusal::RefusalReason;
@@ -24,6 +31,10 @@ use crate::time::Instant;
 use crate::username::Username;
 use core::time::Duration;
 use heapless::Vec;
+use notice::{Notice, Notices};
+use retry::{Retry, pause_min};
+use transcript::Transcript;
+use watch::Watch;
 
 /// A room client: what to send, and what to tell the user.
 #[derive(Debug)]
@@ -206,85 +217,6 @@ impl Client {
         self.received = received;
     }
 
-    /// Takes what the server says.
-    fn handle_message(&mut self, now: Instant, message: Message<'_>) {
-        let count = self.under_way();
-        match (&mut self.state, message) {
-            (State::Joining(_), Message::Welcome(welcome)) => self.handle_welcome(now, &welcome),
-            (_, Message::Refused { reason }) => self.handle_refused(now, reason),
-            (State::Member { watch, .. }, message) => match message {
-                Message::Said { sequence, number, name, text, .. } => {
-                    let (age, own) = self.transcript.handle_said(sequence, number, name, text);
-                    self.tell_lost();
-                    match age {
-                        Age::Seen => self.counts.ignored += 1,
-                        Age::History | Age::Live => {
-                            self.notices.push(Notice::Received { own, history: age == Age::History });
-                        }
-                    }
-                }
-                Message::Joined { sequence, name } | Message::Left { sequence, name } => {
-                    let news = self.transcript.handle_announced(sequence, name);
-                    self.tell_lost();
-                    if news {
-                        self.notices.push(Notice::RECEIVED);
-                    }
-                }
-                Message::HistoryEnd => self.transcript.handle_history_end(),
-                Message::Lagged { messages } => {
-                    self.transcript.handle_lagged(messages);
-                    if self.transcript.outbox().has_sent() {
-                        // An own message may be among those lost. The answer tells that the server has read it.
-                        watch.ask();
-                    }
-                }
-                Message::Unsaid { number, .. } => {
-                    self.transcript.outbox_mut().handle_unsaid(number);
-                    self.notices.push(Notice::RECEIVED);
-                }
-                Message::Members { .. } => self.notices.push(Notice::RECEIVED),
-                Message::Ping => self.due.pong = true,
-                Message::Pong => {
-                    if let Some(number) = watch.handle_pong() {
-                        self.transcript.outbox_mut().handle_taken(number);
-                    }
-                }
-                // A kind that only clients send, a second Welcome, or Unsupported, which nothing that is sent here can be.
-                _ => self.counts.ignored += 1,
-            },
-            _ => self.counts.ignored += 1,
-        }
-        if self.transcript.take_history_end() {
-            self.notices.push(Notice::HistoryEnd);
-        }
-        if self.under_way() < count {
-            self.progress_at = now;
-        }
-    }
-
-    /// Tells what was lost in front of the frame that came last.
-    fn tell_lost(&mut self) {
-        match self.transcript.take_lost() {
-            0 => {}
-            lost => self.notices.push(Notice::Lagged(lost)),
-        }
-    }
-
-    /// The client is let in.
-    fn handle_welcome(&mut self, now: Instant, welcome: &Welcome) {
-        if welcome.version != VERSION {
-            return self.handle_refused(now, RefusalReason::Version);
-        }
-        let after = self.broken_at.take().map_or(Duration::ZERO, |broken_at| now - broken_at);
-        let notice = match self.transcript.handle_welcome(welcome) {
-            Some(Gap { missed, restarted }) => Notice::Back(Return { after, missed, restarted }),
-            None => Notice::RECEIVED,
-        };
-        self.notices.push(notice);
-        self.state = State::Member { since: now, watch: Watch::new(now, welcome) };
-        self.progress_at = now;
-    }
-
     /// The server refuses the client, or puts it out.
     fn handle_refused(&mut self, now: Instant, reason: RefusalReason) {
         match pause_min(&self.config, reason, self.transcript.has_begun()) {
@@ -395,5 +327,271 @@ impl Client {
         };
         // None of these is longer than a frame may be.
         frame.encode(&message).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::room::{Names, Seen, Sequence, Welcome};
+    use std::string::{String, ToString as _};
+    use std::vec::Vec as List;
+
+    const START: Instant = Instant::from_millis(1_000);
+
+    const WELCOME: Welcome = Welcome {
+        version: VERSION,
+        epoch: 77,
+        next: Sequence(3),
+        messages: 2,
+        head: Sequence(3),
+        taken: 0,
+        history: 0,
+        members: 1,
+        announced_members_max: 64,
+        time_ms: 0,
+        time_trusted: true,
+        text_bytes_max: 1_024,
+        rate_burst: 10,
+        rate_per_second: 5,
+        ping_ms: 30_000,
+        gone_ms: 75_000,
+    };
+
+    /// What the server would have sent.
+    fn frames(messages: &[Message<'_>]) -> List<u8> {
+        messages.iter().flat_map(|message| Frame::EMPTY.clone().encode(message).unwrap().to_vec()).collect()
+    }
+
+    fn said(sequence: u64, name: &'static str) -> Message<'static> {
+        let (sequence, kind) = (Sequence(sequence), Kind::Plain);
+        Message::Said { sequence, sent_ms: 0, number: 1, kind, name, text: "text" }
+    }
+
+    /// All that the client wants done, in words.
+    fn drain(client: &mut Client) -> List<String> {
+        let mut words = List::new();
+        while let Some(output) = client.poll_output() {
+            words.push(match output {
+                Output::Message(said) => std::format!("{} {}", said.name, said.text),
+                Output::Members { names, .. } => std::format!("{:?}", names.iter().collect::<List<_>>()),
+                Output::Welcome(_) => "Welcome".to_string(),
+                other => std::format!("{other:?}"),
+            });
+        }
+        words
+    }
+
+    /// Gives the client bytes, and what it wants done then.
+    fn deliver(client: &mut Client, now: Instant, bytes: &[u8]) -> List<String> {
+        let (mut input, mut words) = (bytes, List::new());
+        while !input.is_empty() {
+            client.handle_bytes(now, &mut input);
+            words.extend(drain(client));
+        }
+        words
+    }
+
+    /// What the client writes.
+    fn written(client: &mut Client) -> List<u8> {
+        let mut bytes = List::new();
+        while let Some(frame) = client.poll_frame() {
+            bytes.extend_from_slice(frame);
+        }
+        bytes
+    }
+
+    /// The client's Join.
+    fn join(seen: Option<Seen>) -> List<u8> {
+        frames(&[Message::Join { version: VERSION, token: [7; 16], seen, name: "ann" }])
+    }
+
+    /// A client that has sent its first Join.
+    fn joining() -> Client {
+        let mut client = Client::new(ClientConfig::DEFAULT, START, 5, Username::new("ann").unwrap(), [7; 16]);
+        assert_eq!(client.poll_timeout(), Some(START));
+        client.handle_timeout(START);
+        assert_eq!(drain(&mut client), ["Connect"]);
+        assert_eq!(client.poll_timeout(), None);
+        client.handle_connected(START);
+        assert_eq!(written(&mut client), join(None));
+        client
+    }
+
+    /// A client that is in.
+    fn member() -> Client {
+        let mut client = joining();
+        assert_eq!(deliver(&mut client, START, &frames(&[Message::Welcome(WELCOME)])), ["Welcome", "HistoryEnd"]);
+        assert!(client.is_member());
+        client
+    }
+
+    #[test]
+    fn what_is_said_early_is_sent_once_the_client_is_in() {
+        let mut client = joining();
+        assert_eq!(client.say(Kind::Plain, Text::new("early").unwrap()), Ok(1));
+        assert_eq!((written(&mut client), client.under_way()), (List::new(), 1));
+        deliver(&mut client, START, &frames(&[Message::Welcome(WELCOME)]));
+        assert_eq!(written(&mut client), frames(&[Message::Say { number: 1, kind: Kind::Plain, text: "early" }]));
+    }
+
+    #[test]
+    fn outputs_are_drained_before_more_is_taken() {
+        let mut client = joining();
+        let bytes = frames(&[Message::Welcome(WELCOME), said(3, "bob")]);
+        let mut input = bytes.as_slice();
+        client.handle_bytes(START, &mut input);
+        let rest = input.len();
+        client.handle_bytes(START, &mut input);
+        assert!(rest > 0 && input.len() == rest);
+        drain(&mut client);
+        client.handle_bytes(START, &mut input);
+        assert_eq!((drain(&mut client), input.len()), (std::vec!["bob text".to_string()], 0));
+    }
+
+    #[test]
+    fn server_that_does_not_answer_the_join_is_given_up() {
+        let mut client = joining();
+        let due = START + ClientConfig::DEFAULT.welcome_max;
+        assert_eq!(client.poll_timeout(), Some(due));
+        client.handle_timeout(due);
+        assert_eq!(drain(&mut client), ["Disconnect", "Broken(Silent)"]);
+        assert_eq!(deliver(&mut client, due, &frames(&[Message::Welcome(WELCOME)])), [""; 0]);
+    }
+
+    #[test]
+    fn break_is_told_once_and_the_return_with_how_long_it_took() {
+        let mut client = member();
+        client.handle_disconnected(START);
+        client.handle_disconnected(START);
+        assert_eq!(drain(&mut client), ["Disconnect", "Broken(Closed)"]);
+        for _ in 0..3 {
+            let now = client.poll_timeout().unwrap();
+            client.handle_timeout(now);
+            assert_eq!(drain(&mut client), ["Connect"]);
+            client.handle_disconnected(now);
+            assert_eq!(drain(&mut client), ["Disconnect"]);
+        }
+        let now = client.poll_timeout().unwrap();
+        client.handle_timeout(now);
+        drain(&mut client);
+        client.handle_connected(now);
+        assert_eq!(written(&mut client), join(Some(Seen { epoch: 77, sequence: Sequence(2), messages: 2 })));
+        let back = Return { after: now - START, missed: 0, restarted: false };
+        assert_eq!(
+            deliver(&mut client, now, &frames(&[Message::Welcome(WELCOME)])),
+            [std::format!("{:?}", Output::Back(back))]
+        );
+    }
+
+    #[test]
+    fn connection_that_held_is_followed_by_another_at_once() {
+        let mut client = member();
+        client.handle_disconnected(START);
+        let mut now = client.poll_timeout().unwrap();
+        assert_eq!(now, START);
+        client.handle_timeout(now);
+        client.handle_connected(now);
+        drain(&mut client);
+        deliver(&mut client, now, &frames(&[Message::Welcome(WELCOME)]));
+        client.handle_disconnected(now);
+        assert!(client.poll_timeout().unwrap() > now, "it did not hold");
+        now = client.poll_timeout().unwrap();
+        client.handle_timeout(now);
+        client.handle_connected(now);
+        drain(&mut client);
+        deliver(&mut client, now, &frames(&[Message::Welcome(WELCOME)]));
+        now = now + ClientConfig::DEFAULT.steady_after;
+        client.handle_disconnected(now);
+        assert_eq!(client.poll_timeout(), Some(now));
+    }
+
+    #[test]
+    fn refusal_is_final_or_not() {
+        for (reason, words) in [
+            (RefusalReason::NameTaken, "Refused(NameTaken)"),
+            (RefusalReason::Full, "Refused(Full)"),
+            (RefusalReason::Version, "Refused(Version)"),
+            (RefusalReason::Busy, "Broken(Refused(Busy))"),
+            (RefusalReason::ShuttingDown, "Broken(Refused(ShuttingDown))"),
+        ] {
+            let mut client = joining();
+            let outputs = deliver(&mut client, START, &frames(&[Message::Refused { reason }]));
+            assert_eq!(outputs, ["Disconnect", words]);
+            assert_eq!(client.is_ended(), words.starts_with("Refused"), "{reason}");
+            assert!(client.poll_timeout().is_none_or(|due| due > START), "{reason}");
+        }
+        let mut client = member();
+        let outputs = deliver(&mut client, START, &frames(&[Message::Refused { reason: RefusalReason::Replaced }]));
+        assert_eq!((outputs[1].as_str(), client.is_ended()), ("Refused(Replaced)", true));
+    }
+
+    #[test]
+    fn server_of_another_version_is_refused() {
+        let mut client = joining();
+        let welcome = Welcome { version: VERSION + 1, ..WELCOME };
+        let outputs = deliver(&mut client, START, &frames(&[Message::Welcome(welcome)]));
+        assert_eq!(outputs, ["Disconnect", "Refused(Version)"]);
+    }
+
+    #[test]
+    fn what_makes_no_sense_from_a_server_is_skipped_and_counted() {
+        let mut client = member();
+        // A tag that is not known, a kind that only clients send, a second Welcome, what was seen before.
+        let unknown = [&[2, 63, 0][..], &frames(&[Message::Leave, Message::Welcome(WELCOME), said(2, "bob")])].concat();
+        assert_eq!(deliver(&mut client, START, &unknown), [""; 0]);
+        assert_eq!(client.counts(), ClientCounts { ignored: 4, malformed: 0, broken: 0 });
+        assert!(client.is_member());
+    }
+
+    #[test]
+    fn malformed_frames_end_the_connection_and_in_the_end_the_client() {
+        let mut client = member();
+        // Stuffing past the end, a SAID that is cut, an over-long frame.
+        for malformed in [&[5, 1, 0][..], &[2, 11, 0], &[1; 2_000]] {
+            let now = client.poll_timeout().filter(|_| !client.is_member()).unwrap_or(START);
+            client.handle_timeout(now);
+            client.handle_connected(now);
+            drain(&mut client);
+            let outputs = deliver(&mut client, now, malformed);
+            assert_eq!(outputs[0], "Disconnect", "{malformed:?}");
+        }
+        assert_eq!((client.counts().malformed, client.is_ended()), (3, true));
+    }
+
+    #[test]
+    fn ping_is_answered_and_who_is_shown() {
+        let mut client = member();
+        client.who(4);
+        assert_eq!(deliver(&mut client, START, &frames(&[Message::Ping])), [""; 0]);
+        assert_eq!(written(&mut client), frames(&[Message::Pong, Message::Who { page: 4 }]));
+        let names = Names::new(b"\x03ann").unwrap();
+        let outputs = deliver(&mut client, START, &frames(&[Message::Members { page: 4, more: false, names }]));
+        assert_eq!(outputs, ["[\"ann\"]"]);
+    }
+
+    #[test]
+    fn client_that_leaves_says_first_what_it_has_to_say() {
+        let mut client = member();
+        client.say(Kind::Action, Text::new("goes").unwrap()).unwrap();
+        client.leave();
+        let say = Message::Say { number: 1, kind: Kind::Action, text: "goes" };
+        assert_eq!(written(&mut client), frames(&[say, Message::Leave]));
+        assert!(client.is_ended());
+        client.handle_disconnected(START);
+        assert_eq!((drain(&mut client), client.poll_timeout()), (List::new(), None));
+    }
+
+    #[test]
+    fn any_garbage_is_survived_in_every_state() {
+        for fill in 0..=u8::MAX {
+            for mut client in [joining(), member()] {
+                let mut bytes = frames(&[said(9, "bob")]);
+                bytes.extend([fill; 300]);
+                bytes.push(0);
+                deliver(&mut client, START, &bytes);
+            }
+        }
     }
 }

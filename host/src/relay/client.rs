@@ -3,7 +3,7 @@
 use crate::clock;
 use crate::endpoint::Endpoint;
 use crate::failure::{Failure, cause};
-use crate::input::{Line, Lines};
+use crate::input::{Line, standard_input};
 use crate::screen::{Event, Screen, refusal};
 use crate::serve::RELAY_PORT;
 use crate::signals::{Request, Requests};
@@ -12,13 +12,15 @@ use chat_core::refusal::RefusalReason;
 use chat_core::relay::{Client, Config, Output, Presence, SendError};
 use chat_core::text::Text;
 use chat_core::time::Instant;
-use smol::{Async, Timer, Unblock, future};
+use smol::{Async, Timer, future};
+use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::time::Duration;
 
-/// Bytes of standard input read ahead.
-const READ_AHEAD_BYTES: usize = 4_096;
+/// How long a script's line waits for a relay that has answered before and is silent now.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
 
 /// One client on its connected socket.
 struct Driver<'s> {
@@ -38,8 +40,12 @@ struct Driver<'s> {
     cause: Option<String>,
     /// When something last came from the relay, or the client started.
     progress_at: Instant,
-    /// A line of input that waits until it may be sent.
-    waiting: Option<Line>,
+    /// Lines of input that wait until they may be sent: one, and one more to see whether the input has ended behind it.
+    waiting: VecDeque<Line>,
+    /// Whether the input has ended.
+    input_ended: bool,
+    /// The relay's other addresses, to be tried while nobody listens at this one.
+    other_addresses: Vec<SocketAddr>,
     /// How many own messages were given up, or lines not sent.
     lost: u64,
     /// Which line of input came last, from 1.
@@ -60,12 +66,14 @@ enum Input {
 
 /// Why the driver stops short of the end of input.
 enum Stop {
-    /// Whoever read the output does not want any more.
-    OutputClosed,
+    /// Standard output cannot be written; with a broken pipe, whoever read it does not want any more.
+    Output(io::Error),
     /// The relay refuses this client.
     Refused(RefusalReason),
     /// The relay does not answer, and lines of input wait.
     NoAnswer,
+    /// Standard input cannot be read.
+    Input(io::Error),
 }
 
 /// Talks through the relay until the end of input or a signal.
@@ -74,7 +82,12 @@ enum Stop {
 /// The relay is not found, refuses, or has not confirmed every message at the end of input.
 pub async fn run(endpoint: &Endpoint, screen: &mut Screen) -> Result<(), Failure> {
     let mut requests = Requests::new()?;
-    let (socket, server) = connect(endpoint).await?;
+    let (socket, server, other_addresses) =
+        match future::or(async { Ok(requests.next().await) }, async { Err(connect(endpoint).await) }).await {
+            // Nothing was begun that there would be to leave.
+            Ok(_) => return Ok(()),
+            Err(connected) => connected?,
+        };
     let mut driver = Driver {
         client: Client::new(Config::DEFAULT, clock::now(), RandomState::new().hash_one(std::process::id())),
         socket,
@@ -84,7 +97,9 @@ pub async fn run(endpoint: &Endpoint, screen: &mut Screen) -> Result<(), Failure
         reported_silent: false,
         cause: None,
         progress_at: clock::now(),
-        waiting: None,
+        waiting: VecDeque::new(),
+        input_ended: false,
+        other_addresses,
         lost: 0,
         line_number: 0,
     };
@@ -96,6 +111,7 @@ pub async fn run(endpoint: &Endpoint, screen: &mut Screen) -> Result<(), Failure
             let _ = driver.screen.show_json(&Event::Refused { server, reason });
             Err(Failure::lost(refusal(server, reason)))
         }
+        Err(Stop::Input(error)) => Err(Failure::lost(format!("cannot read standard input: {}", cause(&error)))),
         Err(Stop::NoAnswer) => Err(Failure::lost(format!(
             "the relay at {server} does not answer; of the input, line {} and what follows was not sent",
             driver.line_number + 1
@@ -104,16 +120,23 @@ pub async fn run(endpoint: &Endpoint, screen: &mut Screen) -> Result<(), Failure
             "{} of {} lines did not reach the relay at {server} or were not confirmed",
             driver.lost, driver.line_number
         ))),
-        Ok(()) | Err(Stop::OutputClosed) => Ok(()),
+        Err(Stop::Output(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::lost(format!("cannot write standard output: {}", cause(&error))))
+        }
+        Ok(()) | Err(Stop::Output(_)) => Ok(()),
     }
 }
 
-/// Connects to the first of the host's addresses that there is a way to.
-async fn connect(endpoint: &Endpoint) -> Result<(Async<UdpSocket>, SocketAddr), Failure> {
+/// Connects to the first of the host's addresses that there is a way to; gives the others too.
+async fn connect(endpoint: &Endpoint) -> Result<(Async<UdpSocket>, SocketAddr, Vec<SocketAddr>), Failure> {
     let mut last = None;
-    for server in endpoint.resolve(RELAY_PORT).await? {
+    let addresses = endpoint.resolve(RELAY_PORT).await?;
+    for &server in &addresses {
         match connect_to(server) {
-            Ok(socket) => return Ok((socket, server)),
+            Ok(socket) => {
+                let others = addresses.into_iter().filter(|&other| other != server).collect();
+                return Ok((socket, server, others));
+            }
             Err(error) => last = Some((server, error)),
         }
     }
@@ -136,33 +159,33 @@ fn connect_to(server: SocketAddr) -> io::Result<Async<UdpSocket>> {
 impl Driver<'_> {
     /// Serves input and socket until the end of input, when nothing is under way any more, or a signal.
     async fn run(&mut self, requests: &mut Requests) -> Result<(), Stop> {
-        let mut lines = Lines::new(Unblock::with_capacity(READ_AHEAD_BYTES, io::stdin()));
+        let mut lines = standard_input();
         let mut buffer = [0; DATAGRAM_BYTES_MAX + 1];
-        let mut input_ended = false;
         self.client.handle_timeout(clock::now());
         self.drain()?;
         self.screen.prompt()?;
         loop {
             if self.may_send()
-                && let Some(line) = self.waiting.take()
+                && let Some(line) = self.waiting.pop_front()
             {
                 self.handle_line(&line)?;
                 self.drain()?;
             }
-            if input_ended && self.waiting.is_none() && self.client.under_way() == 0 {
+            if self.input_ended && self.waiting.is_empty() && self.client.under_way() == 0 {
                 return Ok(());
             }
-            let give_up_at = self.give_up_at(input_ended);
+            let give_up_at = self.give_up_at();
             if give_up_at.is_some_and(|due| due <= clock::now()) {
                 return Err(Stop::NoAnswer);
             }
-            let wants_line = !input_ended && self.waiting.is_none();
+            let wants_line = !self.input_ended && self.waiting.len() < 2;
             let deadline = [self.client.poll_timeout(), give_up_at].into_iter().flatten().min();
+            // In any order but for signals: a busy relay must not keep lines and timers from their turn.
             let input = future::or(
                 async { Input::Signal(requests.next().await) },
-                future::or(
+                future::race(
                     async { Input::Datagram(self.socket.recv(&mut buffer).await) },
-                    future::or(timeout(deadline), async {
+                    future::race(timeout(deadline), async {
                         if wants_line { Input::Line(lines.next().await) } else { future::pending().await }
                     }),
                 ),
@@ -173,12 +196,9 @@ impl Driver<'_> {
                 Input::Datagram(Ok(length)) => self.client.handle_datagram(clock::now(), &buffer[..length]),
                 Input::Datagram(Err(error)) => self.handle_unreachable(&error),
                 Input::Timeout => self.client.handle_timeout(clock::now()),
-                Input::Line(Ok(Some(line))) => self.waiting = Some(line),
-                Input::Line(Ok(None)) => input_ended = true,
-                Input::Line(Err(error)) => {
-                    self.unsent(&format!("standard input cannot be read: {}", cause(&error)))?;
-                    input_ended = true;
-                }
+                Input::Line(Ok(Some(line))) => self.waiting.push_back(line),
+                Input::Line(Ok(None)) => self.input_ended = true,
+                Input::Line(Err(error)) => return Err(Stop::Input(error)),
             }
             self.drain()?;
         }
@@ -190,29 +210,30 @@ impl Driver<'_> {
         self.client.may_send() && (self.screen.is_terminal() || !self.client.is_silent())
     }
 
-    /// When a script is told that its lines get nowhere: at the end of input, or if the relay has never answered. Else a line
-    /// waits until the relay is back.
-    fn give_up_at(&self, input_ended: bool) -> Option<Instant> {
-        let hopeless = (input_ended || !self.answered) && !self.screen.is_terminal();
-        (hopeless && self.waiting.is_some()).then(|| self.progress_at + Config::DEFAULT.progress_max)
+    /// When a script is told that its lines get nowhere: soon at the end of input, or if the relay has never answered, else after
+    /// time enough to restart a relay.
+    fn give_up_at(&self) -> Option<Instant> {
+        let hopeless = self.input_ended || !self.answered;
+        let patience = if hopeless { Config::DEFAULT.progress_max } else { SILENCE_MAX };
+        let waits = !self.waiting.is_empty() && !self.may_send() && !self.screen.is_terminal();
+        waits.then(|| self.progress_at + patience)
     }
 
     /// Sends one line, or says why not.
     fn handle_line(&mut self, line: &Line) -> io::Result<()> {
         self.line_number += 1;
         match line {
-            Line::Empty => {}
-            Line::NotUtf8 => self.unsent("it is not UTF-8")?,
+            Line::Empty => self.screen.prompt(),
+            Line::NotUtf8 => self.unsent("it is not UTF-8"),
             Line::Overlong(length) => {
-                self.unsent(&format!("it has {length} bytes; a message has at most {TEXT_BYTES_MAX}"))?;
+                self.unsent(&format!("it has {length} bytes; a message has at most {TEXT_BYTES_MAX}"))
             }
             Line::Text(text) => match Text::new(text).map(|text| self.client.send(clock::now(), text)) {
-                Ok(Ok(_)) => {}
-                Ok(Err(SendError::Window | SendError::Undrained)) => self.unsent("too many messages are under way")?,
-                Err(error) => self.unsent(&error.to_string())?,
+                Ok(Ok(_)) => self.screen.prompt(),
+                Ok(Err(SendError::Window | SendError::Undrained)) => self.unsent("too many messages are under way"),
+                Err(error) => self.unsent(&error.to_string()),
             },
         }
-        self.screen.prompt()
     }
 
     /// Says that the line that came last is not sent.
@@ -221,10 +242,22 @@ impl Driver<'_> {
         self.screen.show(&Event::Unsent { line: self.line_number, cause })
     }
 
-    /// Tells the engine that nothing gets through; that tells the user.
+    /// Tells the engine that nothing gets through; that tells the user. Then takes a new socket where the old one may be at fault:
+    /// its own address may be gone, or nobody listens at this address of the relay's host and it has others.
     fn handle_unreachable(&mut self, error: &io::Error) {
         self.cause = Some(cause(error));
         self.client.handle_unreachable(clock::now());
+        let refused = error.kind() == io::ErrorKind::ConnectionRefused;
+        if refused && !self.answered && !self.other_addresses.is_empty() {
+            self.other_addresses.push(self.server);
+            self.server = self.other_addresses.remove(0);
+        } else if refused {
+            return;
+        }
+        // Without a way at this moment the old socket stays, and the next GREETING comes here again.
+        if let Ok(socket) = connect_to(self.server) {
+            self.socket = socket;
+        }
     }
 
     /// Does all that the engine wants done.
@@ -295,7 +328,7 @@ async fn timeout(deadline: Option<Instant>) -> Input {
 
 /// Only standard output is written to while the driver runs, so that is what has failed.
 impl From<io::Error> for Stop {
-    fn from(_: io::Error) -> Self {
-        Self::OutputClosed
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
     }
 }

@@ -1,10 +1,10 @@
 //! A roster that grows: as many clients as there is memory, or as the operator allows.
 //!
 //! Addresses stand in fixed blocks in the order of their admission, so growing never moves them; a hash table of positions,
-//! keyed at random because source addresses can be chosen by an attacker, finds them. At 100,000 clients that is 24 bytes
-//! each for the address and 5 to 12 for the table.
+//! keyed at random because source addresses can be chosen by an attacker, finds them. At 100,000 clients that is 28 bytes
+//! each for the client and 5 to 12 for the table.
 
-use chat_core::relay::{Address, Admission, Full, Roster};
+use chat_core::relay::{Address, Admission, Full, Recipient, Roster};
 use hashbrown::HashTable;
 use std::hash::{BuildHasher, RandomState};
 
@@ -15,7 +15,7 @@ const BLOCK_LEN: usize = 1_024;
 #[derive(Debug)]
 pub struct GrowingRoster {
     /// The addresses; all blocks but the last are full.
-    blocks: Vec<Vec<Address>>,
+    blocks: Vec<Vec<Recipient>>,
     /// Positions by the hash of the address that stands there.
     positions: HashTable<u32>,
     /// Keys of the hash.
@@ -40,14 +40,20 @@ impl GrowingRoster {
 
     /// Bytes of memory that it has reserved beyond itself.
     pub fn reserved_bytes(&self) -> usize {
-        let blocks: usize = self.blocks.iter().map(|block| block.capacity() * size_of::<Address>()).sum();
-        blocks + self.blocks.capacity() * size_of::<Vec<Address>>() + self.positions.allocation_size()
+        let blocks: usize = self.blocks.iter().map(|block| block.capacity() * size_of::<Recipient>()).sum();
+        blocks + self.blocks.capacity() * size_of::<Vec<Recipient>>() + self.positions.allocation_size()
     }
 
-    /// Reserves room for one more address, and gives the block for it.
-    fn reserve(&mut self) -> Result<&mut Vec<Address>, Full> {
+    /// The position of an address.
+    fn find(&self, address: &Address) -> Option<u32> {
+        let same = |&position: &u32| address_at(&self.blocks, position) == Some(address);
+        self.positions.find(self.hash.hash_one(Some(address)), same).copied()
+    }
+
+    /// Reserves room for one more client, and gives the block for it.
+    fn reserve(&mut self) -> Result<&mut Vec<Recipient>, Full> {
         let Self { blocks, positions, hash, .. } = self;
-        let rehash = |&position: &u32| hash.hash_one(at(blocks, position));
+        let rehash = |&position: &u32| hash.hash_one(address_at(blocks, position));
         positions.try_reserve(1, rehash).map_err(|_| Full)?;
         if blocks.last().is_none_or(|block| block.len() == BLOCK_LEN) {
             let mut block = Vec::new();
@@ -59,50 +65,62 @@ impl GrowingRoster {
     }
 }
 
+/// Block and place in it of a position.
+fn place(position: u32) -> (usize, usize) {
+    // A machine with sockets has addresses of 32 bits at least.
+    let position = usize::try_from(position).unwrap_or(usize::MAX);
+    (position / BLOCK_LEN, position % BLOCK_LEN)
+}
+
 /// The address at a position, if there is one.
-fn at(blocks: &[Vec<Address>], position: u32) -> Option<&Address> {
-    let position = usize::try_from(position).ok()?;
-    blocks.get(position / BLOCK_LEN)?.get(position % BLOCK_LEN)
+fn address_at(blocks: &[Vec<Recipient>], position: u32) -> Option<&Address> {
+    let (block, place) = place(position);
+    Some(&blocks.get(block)?.get(place)?.address)
 }
 
 impl Roster for GrowingRoster {
-    fn admit(&mut self, address: Address) -> Result<Admission, Full> {
-        if self.contains(&address) {
+    fn admit(&mut self, client: Recipient) -> Result<Admission, Full> {
+        if let Some(position) = self.find(&client.address) {
+            let (block, place) = place(position);
+            self.blocks[block][place].local = client.local;
             return Ok(Admission::Known);
         }
         if self.count >= self.count_max {
             return Err(Full);
         }
-        self.reserve()?.push(address);
+        self.reserve()?.push(client);
         let Self { blocks, positions, hash, count, .. } = self;
         // Room was reserved above, so nothing is hashed anew.
-        positions.insert_unique(hash.hash_one(Some(&address)), *count, |&position| hash.hash_one(at(blocks, position)));
+        let rehash = |&position: &u32| hash.hash_one(address_at(blocks, position));
+        positions.insert_unique(hash.hash_one(Some(&client.address)), *count, rehash);
         *count += 1;
         Ok(Admission::New)
     }
 
     fn contains(&self, address: &Address) -> bool {
-        let same = |&position: &u32| at(&self.blocks, position) == Some(address);
-        self.positions.find(self.hash.hash_one(Some(address)), same).is_some()
+        self.find(address).is_some()
     }
 
     fn count(&self) -> u32 {
         self.count
     }
 
-    fn address(&self, position: u32) -> Option<Address> {
-        at(&self.blocks, position).copied()
+    fn client(&self, position: u32) -> Option<Recipient> {
+        let (block, place) = place(position);
+        self.blocks.get(block)?.get(place).copied()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chat_core::relay::Local;
     use std::net::{Ipv4Addr, SocketAddr};
 
-    /// The `index`th of many different addresses.
-    fn address(index: u32) -> Address {
-        Address::from(SocketAddr::from((Ipv4Addr::from(0x0a00_0000 | index), 4_000)))
+    /// The `index`th of many different clients.
+    fn client(index: u32) -> Recipient {
+        let address = Address::from(SocketAddr::from((Ipv4Addr::from(0x0a00_0000 | index), 4_000)));
+        Recipient { address, local: Local(0) }
     }
 
     #[test]
@@ -110,15 +128,15 @@ mod tests {
         const COUNT: u32 = 100_000;
         let mut roster = GrowingRoster::new(None);
         for index in 0..COUNT {
-            assert_eq!(roster.admit(address(index)), Ok(Admission::New));
+            assert_eq!(roster.admit(client(index)), Ok(Admission::New));
         }
         assert_eq!(roster.count(), COUNT);
         for index in (0..COUNT).step_by(97) {
-            assert_eq!(roster.admit(address(index)), Ok(Admission::Known));
-            assert_eq!(roster.address(index), Some(address(index)));
+            assert_eq!(roster.admit(client(index)), Ok(Admission::Known));
+            assert_eq!(roster.client(index), Some(client(index)));
         }
-        assert!(!roster.contains(&address(COUNT)));
-        assert_eq!(roster.address(COUNT), None);
+        assert!(!roster.contains(&client(COUNT).address));
+        assert_eq!(roster.client(COUNT), None);
         let bytes = roster.reserved_bytes();
         assert!(bytes <= 64 * COUNT as usize, "{bytes} bytes");
     }

@@ -73,7 +73,7 @@ impl<'r> Driver<'r> {
         let Self { socket, server } = self;
         let mut count = 0;
         while count < RECEIVE_ROUND {
-            match socket.receive(|source, bytes| server.handle_datagram(source, bytes)) {
+            match socket.receive(|source, local, bytes| server.handle_datagram(source, local, bytes)) {
                 Ok(received) => {
                     server.handle_receive_dropped(received.dropped);
                     count += received.count;
@@ -82,7 +82,11 @@ impl<'r> Driver<'r> {
                     }
                 }
                 Err(Errno::EAGAIN) => return Ok(false),
-                Err(error) => skip_unless_fatal(error)?,
+                Err(error) => {
+                    // Counted as received, so that an error that stays ends the round.
+                    skip_unless_fatal(error)?;
+                    count += 1;
+                }
             }
         }
         Ok(true)
@@ -100,7 +104,7 @@ impl<'r> Driver<'r> {
                     count += sent;
                 }
                 Err(Errno::EAGAIN) => return Ok(Rest::Blocked),
-                Err(Errno::EINTR) => {}
+                Err(Errno::EINTR) => count += 1,
                 Err(error) => {
                     skip_unless_fatal(error)?;
                     server.handle_unreachable();

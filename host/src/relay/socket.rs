@@ -1,16 +1,19 @@
 //! A UDP socket that receives and sends in batches (`recvmmsg`, `sendmmsg`), and never waits but where it says so.
 //!
-//! An IPv6 socket serves IPv4 too; the addresses that it takes and gives are IPv4 ones then.
+//! An IPv6 socket serves IPv4 too. A socket on all addresses answers each client from the one that it speaks to: left alone, the
+//! network would choose, and a client that listens to one address alone would hear nothing.
 
 use chat_core::limits::DATAGRAM_BYTES_MAX;
-use chat_core::relay::Transmit;
+use chat_core::relay::{Local, Transmit};
 use nix::errno::Errno;
+use nix::libc;
 use nix::sys::socket::{
-    self, AddressFamily, ControlMessageOwned, MsgFlags, MultiHeaders, SockFlag, SockType, SockaddrStorage, sockopt,
+    self, AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockFlag, SockType,
+    SockaddrStorage, sockopt,
 };
 use smol::Async;
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV6, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
 /// Datagrams received by one system call.
@@ -22,6 +25,13 @@ pub const SEND_BATCH: usize = 64;
 /// Bytes of receive buffer asked of the kernel, which charges some 800 bytes for a short datagram: a burst of 5,000.
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 
+/// Bytes of send buffer. What goes to a neighbour that has left waits in it for seconds, up to 200 KB for each, and with the
+/// usual 200 KB in all would delay everybody.
+const SEND_BUFFER_BYTES: usize = 4 << 20;
+
+/// Own addresses that are told apart; clients that speak to further ones are answered from the one that the network chooses.
+const LOCAL_ADDRESSES_MAX: usize = 256;
+
 /// Room for one received datagram, one byte more than allowed, so that longer ones show.
 type Buffer = [u8; DATAGRAM_BYTES_MAX + 1];
 
@@ -30,8 +40,8 @@ type Buffer = [u8; DATAGRAM_BYTES_MAX + 1];
 pub struct Socket {
     /// The socket, registered with the reactor.
     inner: Async<UdpSocket>,
-    /// Whether it is an IPv6 socket, which takes IPv4 addresses in their mapped form only.
-    mapped: bool,
+    /// Own addresses that clients have spoken to, in place of their number less 1.
+    local_addresses: Vec<LocalAddress>,
     /// Where received datagrams are put.
     buffers: Box<[Buffer]>,
     /// What the kernel said last of how many datagrams it dropped; wraps.
@@ -61,11 +71,18 @@ impl Socket {
         // The first wants a privilege, the second is bounded by net.core.rmem_max; with neither, the default does.
         let _ = socket::setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER_BYTES)
             .or_else(|_| socket::setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER_BYTES));
+        let _ = socket::setsockopt(&socket, sockopt::SndBufForce, &SEND_BUFFER_BYTES)
+            .or_else(|_| socket::setsockopt(&socket, sockopt::SndBuf, &SEND_BUFFER_BYTES));
+        match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => socket::setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?,
+            IpAddr::V6(ip) if ip.is_unspecified() => socket::setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?,
+            _ => {}
+        }
         socket::setsockopt(&socket, sockopt::RxqOvfl, &1)?;
         socket::bind(socket.as_raw_fd(), &SockaddrStorage::from(address))?;
         Ok(Self {
             inner: Async::new(UdpSocket::from(socket))?,
-            mapped: address.is_ipv6(),
+            local_addresses: Vec::new(),
             buffers: vec![[0; DATAGRAM_BYTES_MAX + 1]; RECEIVE_BATCH].into_boxed_slice(),
             dropped_total: 0,
         })
@@ -83,10 +100,10 @@ impl Socket {
     ///
     /// # Errors
     /// What the system says; `EAGAIN` when nothing has arrived.
-    pub fn receive(&mut self, mut handle: impl FnMut(SocketAddr, &[u8])) -> Result<Received, Errno> {
+    pub fn receive(&mut self, mut handle: impl FnMut(SocketAddr, Local, &[u8])) -> Result<Received, Errno> {
         // Made anew each time: nix does not restore the room for control messages that the kernel has shortened, and the
         // count of dropped datagrams would be lost with it.
-        let control = nix::cmsg_space!(u32);
+        let control = nix::cmsg_space!(u32, libc::in6_pktinfo);
         let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(RECEIVE_BATCH, Some(control));
         let mut buffers = self.buffers.iter_mut();
         let mut slices: [_; RECEIVE_BATCH] =
@@ -96,42 +113,50 @@ impl Socket {
         let (mut count, mut total) = (0, self.dropped_total);
         for message in messages {
             count += 1;
+            let mut local = Local::default();
             for control in message.cmsgs().into_iter().flatten() {
-                if let ControlMessageOwned::RxqOvfl(dropped) = control {
-                    total = dropped;
+                match control {
+                    ControlMessageOwned::RxqOvfl(dropped) => total = dropped,
+                    ControlMessageOwned::Ipv4PacketInfo(info) => {
+                        local = number_of(&mut self.local_addresses, LocalAddress::of_ipv4(info));
+                    }
+                    ControlMessageOwned::Ipv6PacketInfo(info) => {
+                        local = number_of(&mut self.local_addresses, LocalAddress::of_ipv6(info));
+                    }
+                    _ => {}
                 }
             }
             // Neither is missing on Linux; were they, the engine would count what it cannot use.
             let source = message.address.as_ref().and_then(to_address).unwrap_or((Ipv4Addr::UNSPECIFIED, 0).into());
-            handle(source, message.iovs().next().unwrap_or_default());
+            handle(source, local, message.iovs().next().unwrap_or_default());
         }
         let dropped = total.wrapping_sub(self.dropped_total);
         self.dropped_total = total;
         Ok(Received { count, dropped })
     }
 
-    /// Sends the first of these datagrams, up to [`SEND_BATCH`], without waiting, and says how many.
+    /// Sends the first of these datagrams, up to [`SEND_BATCH`] that go out from one own address, without waiting, and says how
+    /// many.
     ///
     /// # Errors
     /// What the system says of the first; `EAGAIN` when the send buffer is full. Those before a bad one are sent.
     pub fn send<'a>(&self, transmits: impl Iterator<Item = Transmit<'a>>) -> Result<usize, Errno> {
+        let mut transmits = transmits.peekable();
+        let Some(local) = transmits.peek().map(|transmit| transmit.local) else { return Ok(0) };
+        let batch = transmits.take_while(|transmit| transmit.local == local);
         let (addresses, slices): (heapless::Vec<_, SEND_BATCH>, heapless::Vec<_, SEND_BATCH>) =
-            collect(transmits.map(|transmit| (Some(self.to_system(transmit.to)), [IoSlice::new(transmit.bytes)])));
-        if slices.is_empty() {
-            return Ok(0);
-        }
-        let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(slices.len(), None);
-        let descriptor = self.inner.as_raw_fd();
+            collect(batch.map(|transmit| (Some(SockaddrStorage::from(transmit.to)), [IoSlice::new(transmit.bytes)])));
+        let from = usize::from(local.0).checked_sub(1).and_then(|index| self.local_addresses.get(index));
+        let control = match from {
+            Some(LocalAddress::Ipv4(info)) => Some(ControlMessage::Ipv4PacketInfo(info)),
+            Some(LocalAddress::Ipv6(info)) => Some(ControlMessage::Ipv6PacketInfo(info)),
+            None => None,
+        };
+        let space = control.map(|_| nix::cmsg_space!(libc::in6_pktinfo));
+        let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(slices.len(), space);
         let flags = MsgFlags::MSG_DONTWAIT;
-        socket::sendmmsg(descriptor, &mut headers, slices.iter(), &addresses, [], flags).map(Iterator::count)
-    }
-
-    /// The address as this socket's family wants it.
-    fn to_system(&self, address: SocketAddr) -> SockaddrStorage {
-        match address {
-            SocketAddr::V4(v4) if self.mapped => SocketAddrV6::new(v4.ip().to_ipv6_mapped(), v4.port(), 0, 0).into(),
-            other => other.into(),
-        }
+        socket::sendmmsg(self.inner.as_raw_fd(), &mut headers, slices.iter(), &addresses, control.as_slice(), flags)
+            .map(Iterator::count)
     }
 
     /// Waits until there may be something to receive. Cancelling loses nothing.
@@ -149,6 +174,54 @@ impl Socket {
     pub async fn writable(&self) -> io::Result<()> {
         self.inner.writable().await
     }
+}
+
+/// One of this machine's own addresses, as it is told and wanted beside a datagram (`IP_PKTINFO`, `IPV6_PKTINFO`).
+#[derive(Debug, Clone, Copy)]
+enum LocalAddress {
+    /// On an IPv4 socket.
+    Ipv4(libc::in_pktinfo),
+    /// On an IPv6 socket; IPv4 in its mapped form.
+    Ipv6(libc::in6_pktinfo),
+}
+
+impl LocalAddress {
+    /// The address to which an IPv4 datagram came. The interface is left to the routes.
+    fn of_ipv4(info: libc::in_pktinfo) -> Self {
+        Self::Ipv4(libc::in_pktinfo {
+            ipi_ifindex: 0,
+            ipi_spec_dst: info.ipi_spec_dst,
+            ipi_addr: libc::in_addr { s_addr: 0 },
+        })
+    }
+
+    /// The address to which a datagram came. The interface is left to the routes, or to the destination's scope.
+    fn of_ipv6(info: libc::in6_pktinfo) -> Self {
+        Self::Ipv6(libc::in6_pktinfo { ipi6_ifindex: 0, ipi6_addr: info.ipi6_addr })
+    }
+
+    /// What tells it from others.
+    fn ip(&self) -> IpAddr {
+        match self {
+            Self::Ipv4(info) => Ipv4Addr::from(info.ipi_spec_dst.s_addr.to_ne_bytes()).into(),
+            Self::Ipv6(info) => Ipv6Addr::from(info.ipi6_addr.s6_addr).into(),
+        }
+    }
+}
+
+/// The number of an own address, which gets one if it has none; 0 if nothing can be sent from it, or there are too many.
+fn number_of(known: &mut Vec<LocalAddress>, address: LocalAddress) -> Local {
+    let ip = address.ip().to_canonical();
+    let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
+    if ip.is_multicast() || ip.is_unspecified() || broadcast {
+        return Local::default();
+    }
+    let index = known.iter().position(|known| known.ip() == address.ip()).or_else(|| {
+        let vacant = (known.len() < LOCAL_ADDRESSES_MAX).then_some(known.len());
+        known.extend(vacant.map(|_| address));
+        vacant
+    });
+    Local(index.and_then(|index| u16::try_from(index + 1).ok()).unwrap_or_default())
 }
 
 /// Fills two lists in step.

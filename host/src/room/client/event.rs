@@ -150,7 +150,7 @@ impl Show for Event<'_> {
             Self::Members { names } => Line::Aside(format!("-- here: {} --", Shown(names))),
             Self::Lagged { messages } => Line::Fault(format!("{} lost: not read in time", count(messages, "message"))),
             Self::Broken { server, cause } => {
-                Line::Fault(format!("no connection to the room at {server} ({cause}); going on trying"))
+                Line::Fault(format!("no connection to the room at {server}: {cause}; going on trying"))
             }
             Self::Back { after_ms, missed, restarted, .. } => Line::Aside(back(after_ms, missed, restarted)),
             Self::Refused { server, reason } => Line::Fault(refusal(server, reason)),

@@ -1,7 +1,7 @@
 //! What a room client wants to be done, and what it tells its user.
 
-use super::{Kind, Names, Sequence, Welcome};
 use crate::refusal::RefusalReason;
+use crate::room::{Kind, Names, Sequence, Welcome};
 use core::time::Duration;
 
 /// What a client wants to be done.

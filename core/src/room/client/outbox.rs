@@ -2,8 +2,8 @@
 //!
 //! They are kept until they come back, so that they can be said again from another connection: never one that was taken.
 
-use super::{Kind, Message, Sequence};
 use crate::limits::{ROOM_OUTBOX_BYTES_MAX, ROOM_OUTBOX_MESSAGES_MAX, TEXT_BYTES_MAX};
+use crate::room::{Kind, Message, Sequence};
 use crate::text::Text;
 use core::ops::Range;
 use heapless::Vec;
@@ -175,5 +175,133 @@ impl Outbox {
     fn text_range(&self, index: usize) -> Range<usize> {
         let start = self.entries[..index].iter().map(|entry| entry.text_bytes).sum();
         start..start + self.entries.get(index).map_or(0, |entry| entry.text_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::string::{String, ToString as _};
+    use std::vec::Vec as List;
+
+    const HEAD: Sequence = Sequence(5);
+
+    fn push(outbox: &mut Outbox, text: &str) -> Result<u32, OutboxFull> {
+        outbox.push(Kind::Plain, Text::new(text).unwrap())
+    }
+
+    /// All that is to be sent, in words.
+    fn send(outbox: &mut Outbox) -> List<String> {
+        let mut sent = List::new();
+        while let Some(message) = outbox.send(HEAD) {
+            let Message::Say { number, text, .. } = message else { panic!("{message:?}") };
+            sent.push(std::format!("{number} {text}"));
+        }
+        sent
+    }
+
+    /// An outbox of which three messages were sent.
+    fn sent() -> Outbox {
+        let mut outbox = Outbox::new();
+        for (number, text) in [(1, "a"), (2, "bb"), (3, "ccc")] {
+            assert_eq!(push(&mut outbox, text), Ok(number));
+        }
+        assert_eq!(send(&mut outbox), ["1 a", "2 bb", "3 ccc"]);
+        outbox
+    }
+
+    #[test]
+    fn what_was_not_taken_is_repeated_in_its_order_and_what_was_is_not() {
+        let mut outbox = sent();
+        push(&mut outbox, "d").unwrap();
+        outbox.handle_taken(1);
+        assert_eq!(outbox.waiting_count(), 3);
+        outbox.repeat();
+        assert_eq!(send(&mut outbox), ["2 bb", "3 ccc", "4 d"]);
+    }
+
+    #[test]
+    fn message_that_comes_back_confirms_those_before_it() {
+        let mut outbox = sent();
+        assert!(outbox.confirm(HEAD, 2, "bb"));
+        assert!(!outbox.confirm(HEAD, 2, "bb"));
+        assert!(!outbox.confirm(HEAD, 1, "a"));
+        assert_eq!((outbox.waiting_count(), outbox.taken(), outbox.sent_last()), (1, 2, 3));
+        outbox.repeat();
+        assert_eq!(send(&mut outbox), ["3 ccc"]);
+    }
+
+    #[test]
+    fn message_that_was_taken_is_still_known_when_it_comes_back() {
+        let mut outbox = sent();
+        outbox.handle_taken(3);
+        assert_eq!((outbox.waiting_count(), outbox.has_sent()), (0, false));
+        assert!(outbox.confirm(HEAD, 3, "ccc"));
+    }
+
+    #[test]
+    fn what_cannot_be_an_own_message_confirms_nothing() {
+        let mut outbox = sent();
+        assert!(!outbox.confirm(Sequence(4), 1, "a"));
+        assert!(!outbox.confirm(HEAD, 1, "aa"));
+        assert!(!outbox.confirm(HEAD, 4, "a"));
+        push(&mut outbox, "d").unwrap();
+        assert!(!outbox.confirm(HEAD, 4, "d"));
+        assert_eq!(outbox.waiting_count(), 4);
+    }
+
+    #[test]
+    fn refused_message_goes_and_the_others_stay() {
+        let mut outbox = sent();
+        assert!(outbox.handle_unsaid(2));
+        assert!(!outbox.handle_unsaid(2));
+        outbox.repeat();
+        assert_eq!(send(&mut outbox), ["1 a", "3 ccc"]);
+        assert!(outbox.confirm(HEAD, 3, "ccc"));
+    }
+
+    #[test]
+    fn full_outbox_takes_no_more_until_a_message_was_taken() {
+        let mut outbox = Outbox::new();
+        for _ in 0..ROOM_OUTBOX_MESSAGES_MAX {
+            push(&mut outbox, "m").unwrap();
+        }
+        assert_eq!((push(&mut outbox, "m"), outbox.may_push()), (Err(OutboxFull), false));
+        send(&mut outbox);
+        outbox.handle_taken(1);
+        assert_eq!(push(&mut outbox, "n"), Ok(17));
+        assert_eq!(push(&mut outbox, "n"), Err(OutboxFull));
+        assert_eq!(send(&mut outbox), ["17 n"]);
+    }
+
+    #[test]
+    fn longest_texts_fill_the_outbox_and_find_room_again() {
+        let longest = "x".repeat(TEXT_BYTES_MAX);
+        let mut outbox = Outbox::new();
+        for number in 1..=100 {
+            while outbox.may_push() {
+                push(&mut outbox, &longest).unwrap();
+            }
+            let count = outbox.waiting_count();
+            assert_eq!(count, ROOM_OUTBOX_BYTES_MAX / TEXT_BYTES_MAX);
+            send(&mut outbox);
+            // Taken in one way or the other.
+            if number % 2 == 0 {
+                outbox.handle_taken(number);
+            } else {
+                assert!(outbox.confirm(HEAD, number, &longest));
+            }
+            assert_eq!(outbox.waiting_count(), count - 1);
+        }
+    }
+
+    #[test]
+    fn number_goes_on_behind_what_the_server_says_it_has_taken() {
+        let mut outbox = Outbox::new();
+        outbox.handle_taken(41);
+        assert_eq!(push(&mut outbox, "m"), Ok(42));
+        outbox.handle_taken(u32::MAX);
+        assert!(push(&mut outbox, &1.to_string()).is_ok());
     }
 }

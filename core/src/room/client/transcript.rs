@@ -5,7 +5,7 @@
 
 use super::outbox::Outbox;
 use super::place::{Age, Gap, Place};
-use super::{Seen, Sequence, Welcome};
+use crate::room::{Message, Seen, Sequence, Welcome};
 use crate::username::Username;
 
 /// What was seen, and what was said.
@@ -68,7 +68,7 @@ impl Transcript {
         let forgotten = welcome.taken == 0 || welcome.taken < self.outbox.taken();
         self.outbox.handle_taken(welcome.taken);
         (self.head, self.holding) = (welcome.head, true);
-        if !forgotten {
+        if !forgotten || !self.outbox.has_sent() {
             self.stop_holding();
         }
         self.settle();
@@ -122,7 +122,7 @@ impl Transcript {
     }
 
     /// The next own message to send.
-    pub(super) fn send(&mut self) -> Option<super::Message<'_>> {
+    pub(super) fn send(&mut self) -> Option<Message<'_>> {
         if self.holding { None } else { self.outbox.send(self.head) }
     }
 

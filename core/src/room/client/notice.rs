@@ -1,8 +1,8 @@
 //! What a room client's caller is still to be told.
 
-use super::Message;
 use super::output::{Break, Output, Return, Said};
 use crate::refusal::RefusalReason;
+use crate::room::Message;
 use heapless::Deque;
 
 /// Most notices that wait: one call gives three at most.

@@ -1,6 +1,6 @@
 //! Whether a room client's server is still there.
 
-use super::Welcome;
+use crate::room::Welcome;
 use crate::time::Instant;
 use core::time::Duration;
 
@@ -84,5 +84,89 @@ impl Watch {
         let Ping::Asked { number, again } = self.ping else { return None };
         self.ping = if again { Ping::Due } else { Ping::Quiet };
         Some(number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::room::Sequence;
+
+    const START: Instant = Instant::from_millis(1_000);
+
+    /// A welcome with these spans.
+    fn welcome(ping_ms: u32, gone_ms: u32) -> Welcome {
+        Welcome {
+            version: 1,
+            epoch: 0,
+            next: Sequence(0),
+            messages: 0,
+            head: Sequence(0),
+            taken: 0,
+            history: 0,
+            members: 1,
+            announced_members_max: 0,
+            time_ms: 0,
+            time_trusted: true,
+            text_bytes_max: 0,
+            rate_burst: 0,
+            rate_per_second: 0,
+            ping_ms,
+            gone_ms,
+        }
+    }
+
+    fn at(millis: u64) -> Instant {
+        START + Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn silent_server_is_asked_once_and_then_gone() {
+        let mut watch = Watch::new(START, &welcome(30_000, 75_000));
+        assert_eq!(watch.deadline(), at(30_000));
+        assert!(!watch.handle_timeout(at(29_999)));
+        assert!(!watch.take_ping(0));
+        assert!(!watch.handle_timeout(at(30_000)));
+        assert!(watch.take_ping(0));
+        assert!(!watch.take_ping(0));
+        assert_eq!(watch.deadline(), at(75_000));
+        assert!(!watch.handle_timeout(at(74_999)));
+        assert!(watch.handle_timeout(at(75_000)));
+    }
+
+    #[test]
+    fn any_byte_puts_everything_off() {
+        let mut watch = Watch::new(START, &welcome(30_000, 75_000));
+        watch.handle_heard(at(20_000));
+        assert_eq!(watch.deadline(), at(50_000));
+        watch.handle_timeout(at(50_000));
+        assert!(watch.take_ping(0));
+        watch.handle_heard(at(60_000));
+        assert_eq!(watch.deadline(), at(135_000));
+        assert_eq!(watch.handle_pong(), Some(0));
+        assert_eq!(watch.deadline(), at(90_000));
+    }
+
+    #[test]
+    fn answer_tells_what_was_read_before_the_question() {
+        let mut watch = Watch::new(START, &welcome(30_000, 75_000));
+        assert_eq!(watch.handle_pong(), None);
+        watch.ask();
+        assert!(watch.take_ping(3));
+        // More was said, and is asked for in turn.
+        watch.ask();
+        assert!(!watch.take_ping(5));
+        assert_eq!(watch.handle_pong(), Some(3));
+        assert!(watch.take_ping(5));
+        assert_eq!(watch.handle_pong(), Some(5));
+        assert_eq!(watch.handle_pong(), None);
+    }
+
+    #[test]
+    fn server_that_wishes_for_no_pause_gets_one() {
+        let mut watch = Watch::new(START, &welcome(0, 0));
+        assert_eq!(watch.deadline(), at(1_000));
+        assert!(!watch.handle_timeout(at(1_000)));
+        assert_eq!(watch.deadline(), at(2_000));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Messages are counted as the room counts them, so that what was lost is known exactly.
 
-use super::{Seen, Sequence, Welcome};
+use crate::room::{Seen, Sequence, Welcome};
 
 /// Where a client stands in one run of the server.
 #[derive(Debug)]
@@ -166,4 +166,158 @@ impl Place {
 /// How many messages the room had said before the first that is sent behind this welcome.
 fn messages_before(welcome: &Welcome) -> u64 {
     welcome.messages.saturating_sub(welcome.history.into())
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+
+    /// A welcome that says so much.
+    fn welcome(epoch: u64, next: u64, messages: u64, history: u8) -> Welcome {
+        Welcome {
+            version: 1,
+            epoch,
+            next: Sequence(next),
+            messages,
+            head: Sequence(next),
+            taken: 0,
+            history,
+            members: 1,
+            announced_members_max: 0,
+            time_ms: 0,
+            time_trusted: true,
+            text_bytes_max: 0,
+            rate_burst: 0,
+            rate_per_second: 0,
+            ping_ms: 0,
+            gone_ms: 0,
+        }
+    }
+
+    /// What a client in this place names in its next Join: sequence and messages.
+    fn seen(place: &Place) -> Option<(u64, u64)> {
+        place.seen().map(|seen| (seen.sequence.0, seen.messages))
+    }
+
+    /// A client that was let in at frame 20 with three messages of history and has seen the first, in frame 12.
+    fn in_history() -> Place {
+        let mut place = Place::new(&welcome(1, 20, 8, 3));
+        assert_eq!(seen(&place), None);
+        assert_eq!(place.handle_message(Sequence(12)), Age::History);
+        assert_eq!(seen(&place), Some((12, 6)));
+        place
+    }
+
+    /// A client that has seen everything before frame 22, of which 21 was a message.
+    fn live() -> Place {
+        let mut place = Place::new(&welcome(1, 20, 8, 0));
+        assert_eq!((seen(&place), place.take_history_end()), (Some((19, 8)), true));
+        assert_eq!(place.handle_frame(Sequence(20)), Age::Live);
+        assert_eq!(place.handle_message(Sequence(21)), Age::Live);
+        assert_eq!(seen(&place), Some((21, 9)));
+        place
+    }
+
+    #[test]
+    fn history_ends_with_its_last_message_and_is_told_once() {
+        let mut place = in_history();
+        place.handle_message(Sequence(15));
+        assert!(!place.take_history_end());
+        place.handle_message(Sequence(16));
+        assert!(place.take_history_end());
+        place.handle_history_end();
+        assert!(!place.take_history_end());
+        assert_eq!(seen(&place), Some((19, 8)));
+    }
+
+    #[test]
+    fn history_that_was_cut_goes_on_as_history_and_what_lies_between_is_not_told() {
+        let mut place = in_history();
+        // A replay from frame 13 on; by now there are 25.
+        assert_eq!(place.handle_return(&welcome(1, 13, 6, 0)), Gap { missed: 0, restarted: false });
+        place.handle_history_end();
+        assert_eq!(place.handle_frame(Sequence(13)), Age::History);
+        assert_eq!(place.handle_message(Sequence(15)), Age::History);
+        assert_eq!(place.handle_message(Sequence(16)), Age::History);
+        assert!(place.take_history_end());
+        assert_eq!(place.handle_message(Sequence(21)), Age::Live);
+        assert_eq!(seen(&place), Some((21, 9)));
+    }
+
+    #[test]
+    fn history_that_never_came_is_given_anew_and_what_was_said_since_is_live() {
+        let mut place = Place::new(&welcome(1, 20, 8, 2));
+        assert_eq!(place.handle_return(&welcome(1, 22, 9, 3)), Gap { missed: 0, restarted: false });
+        let ages = [12, 15, 20].map(|sequence| place.handle_message(Sequence(sequence)));
+        assert_eq!(ages, [Age::History, Age::History, Age::Live]);
+        assert!(place.take_history_end());
+        place.handle_history_end();
+        assert_eq!(seen(&place), Some((21, 9)));
+    }
+
+    #[test]
+    fn frame_that_was_seen_is_not_counted_again() {
+        let mut place = live();
+        for sequence in [0, 20, 21] {
+            assert_eq!(place.handle_message(Sequence(sequence)), Age::Seen);
+        }
+        assert_eq!(seen(&place), Some((21, 9)));
+    }
+
+    #[test]
+    fn loss_between_two_connections_is_known_from_the_welcome_and_not_told_again() {
+        let mut place = live();
+        assert_eq!(place.handle_return(&welcome(1, 100, 50, 0)), Gap { missed: 41, restarted: false });
+        assert_eq!(seen(&place), Some((99, 50)));
+        place.handle_lag(41);
+        place.handle_message(Sequence(100));
+        assert_eq!((place.take_lost(), seen(&place)), (0, Some((100, 51))));
+        // The server may tell of it together with a loss that came later.
+        place.handle_return(&welcome(1, 200, 90, 0));
+        place.handle_lag(39 + 7);
+        place.handle_message(Sequence(300));
+        assert_eq!((place.take_lost(), place.take_lost(), seen(&place)), (7, 0, Some((300, 98))));
+    }
+
+    #[test]
+    fn loss_counts_once_the_frame_behind_it_has_come() {
+        let mut place = live();
+        place.handle_lag(5);
+        assert_eq!((place.take_lost(), seen(&place)), (0, Some((21, 9))));
+        // The connection breaks, and the server still has three of them.
+        assert_eq!(place.handle_return(&welcome(1, 30, 11, 0)), Gap { missed: 2, restarted: false });
+        place.handle_lag(2);
+        place.handle_message(Sequence(30));
+        assert_eq!((place.take_lost(), seen(&place)), (0, Some((30, 12))));
+    }
+
+    #[test]
+    fn history_that_is_lost_in_part_ends_all_the_same() {
+        let mut place = in_history();
+        assert_eq!(place.handle_return(&welcome(1, 90, 40, 0)).missed, 34);
+        assert!(place.take_history_end());
+    }
+
+    #[test]
+    fn server_that_was_restarted_has_nothing_but_news() {
+        let mut place = live();
+        assert_eq!(place.handle_return(&welcome(2, 4, 3, 2)), Gap { missed: 1, restarted: true });
+        assert_eq!(seen(&place), None);
+        assert_eq!(place.handle_message(Sequence(1)), Age::Live);
+        assert_eq!(place.handle_message(Sequence(2)), Age::Live);
+        place.handle_history_end();
+        assert_eq!(seen(&place), Some((3, 3)));
+    }
+
+    #[test]
+    fn numbers_at_their_end_do_no_harm() {
+        let mut place = Place::new(&welcome(1, u64::MAX, u64::MAX, 0));
+        place.handle_message(Sequence(u64::MAX));
+        place.handle_lag(u64::MAX);
+        place.handle_lag(u64::MAX);
+        place.handle_message(Sequence(u64::MAX));
+        place.handle_return(&welcome(2, 0, 0, u8::MAX));
+        assert_eq!(seen(&place), None);
+    }
 }
