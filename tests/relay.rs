@@ -5,6 +5,7 @@ use chat_core::relay::{Message, PROTOCOL};
 use nix::sys::signal::Signal;
 use std::collections::HashSet;
 use std::net::UdpSocket;
+use std::time::Duration;
 use tests::process::{Process, Server};
 use tests::seed::Random;
 use tests::udp::{Client, GREETING, Incoming, datagram, message, probe};
@@ -156,6 +157,54 @@ fn would_be_served(bytes: &[u8]) -> bool {
     let mut messages = items.filter_map(|item| Message::decode(item).ok());
     messages
         .any(|message| matches!(message, Message::Greeting { .. } | Message::Message { .. } | Message::Probe { .. }))
+}
+
+#[test]
+fn what_the_kernel_drops_is_counted() {
+    // Far more than any receive buffer holds; each is charged with several hundred bytes.
+    const DATAGRAMS: u64 = 40_000;
+    let relay = relay();
+    let client = Client::greeted("127.0.0.1:0", relay.udp);
+    let (mut lost, mut sent) = (0, 1);
+    for round in 1..=2 {
+        relay.process.signal(Signal::SIGSTOP);
+        for _ in 0..DATAGRAMS {
+            client.send(&[GREETING]);
+        }
+        sent += DATAGRAMS;
+        relay.process.signal(Signal::SIGCONT);
+        // One that is read tells how many are missing before it; the first may find no room yet.
+        client.socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        loop {
+            client.send(&[probe(b"")]);
+            sent += 1;
+            if client.socket.recv(&mut [0; 64]).is_ok() {
+                break;
+            }
+        }
+        let counters = relay.counters();
+        assert!(counters["receive_dropped"] > lost, "round {round}: {counters:?}");
+        lost = counters["receive_dropped"];
+        assert_eq!(counters["datagrams"] + lost, sent, "round {round}");
+    }
+}
+
+#[test]
+fn signal_ends_the_server_even_under_a_flood() {
+    let relay = relay();
+    let flood = Client::greeted("127.0.0.1:0", relay.udp);
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                // Refused when the server has gone.
+                let _ = flood.socket.send(&datagram(&[message(1, "flood")]));
+            }
+        });
+        let (code, _) = relay.stop(Signal::SIGTERM);
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(code, Some(0));
+    });
 }
 
 #[test]

@@ -9,10 +9,10 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use tests::DEADLINE;
 use tests::process::{Finished, Process, RoomServer};
+use tests::terminal::Terminal;
 use tests::workspace::program;
 
 /// A server that says what the test says.
@@ -555,60 +555,10 @@ fn wrong_usage_ends_with_code_2_and_one_line() {
 
 // --- at a terminal ---
 
-/// A client at a terminal of its own: what is typed, and what it shows.
-struct Terminal {
-    process: std::process::Child,
-    master: std::fs::File,
-    shown: String,
-}
-
-impl Terminal {
-    fn start(script: &Script) -> Self {
-        let terminal = nix::pty::openpty(None, None).unwrap();
-        let end = |fd: &OwnedFd| Stdio::from(fd.try_clone().unwrap());
-        let process = Command::new(program())
-            .args(["client", "--tcp", &script.address, "--name", "ann"])
-            .stdin(end(&terminal.slave))
-            .stdout(end(&terminal.slave))
-            .stderr(end(&terminal.slave))
-            .spawn()
-            .unwrap();
-        Self { process, master: terminal.master.into(), shown: String::new() }
-    }
-
-    fn enter(&mut self, line: &str) {
-        self.master.write_all(format!("{line}\n").as_bytes()).unwrap();
-    }
-
-    /// Reads until this was shown, and gives what was shown before.
-    fn find(&mut self, part: &str) -> String {
-        loop {
-            if let Some(end) = self.shown.find(part) {
-                let rest = self.shown.split_off(end + part.len());
-                return std::mem::replace(&mut self.shown, rest);
-            }
-            let mut buffer = [0; 1_024];
-            let length = self
-                .master
-                .read(&mut buffer)
-                .unwrap_or_else(|error| panic!("{part:?} not in {:?}: {error}", self.shown));
-            self.shown.push_str(std::str::from_utf8(&buffer[..length]).unwrap());
-        }
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
 #[test]
 fn person_at_a_terminal_has_commands_and_a_prompt() {
     let script = Script::new();
-    let mut terminal = Terminal::start(&script);
+    let mut terminal = Terminal::start(&["client", "--tcp", &script.address, "--name", "ann"]);
     terminal.find("] ");
     let (mut peer, ..) = script.welcome(WELCOME);
     assert!(peer.hear(|message| message == Some(Message::Who { page: 0 })));
@@ -619,13 +569,13 @@ fn person_at_a_terminal_has_commands_and_a_prompt() {
             .find("members: ann, bob --\r\n] ")
             .ends_with("\r\x1b[K-- no messages before you came; 2 members: ann, bob --\r\n] ")
     );
-    terminal.enter("/me waves");
+    terminal.type_keys("/me waves\n");
     assert_eq!(peer.hear_say(), (1, Kind::Action, "waves".to_owned()));
-    terminal.enter("//etc");
+    terminal.type_keys("//etc\n");
     assert_eq!(peer.hear_say(), (2, Kind::Plain, "/etc".to_owned()));
-    terminal.enter("/join x");
+    terminal.type_keys("/join x\n");
     terminal.find("-- there is /me TEXT");
-    terminal.enter("/who");
+    terminal.type_keys("/who\n");
     assert!(peer.hear(|message| message == Some(Message::Who { page: 0 })));
     peer.send(&Message::Members { page: 0, more: true, names });
     assert!(peer.hear(|message| message == Some(Message::Who { page: 1 })));
@@ -633,9 +583,9 @@ fn person_at_a_terminal_has_commands_and_a_prompt() {
     terminal.find("-- here: ann, bob --");
     peer.send(&Message::Joined { sequence: Sequence(2), name: "carl" });
     terminal.find("\r\x1b[K-> carl\r\n] ");
-    terminal.enter("/quit");
+    terminal.type_keys("/quit\n");
     peer.check_leave();
-    assert_eq!(terminal.process.wait().unwrap().code(), Some(0));
+    assert_eq!(terminal.finish(), Some(0));
 }
 
 // --- with the real server ---

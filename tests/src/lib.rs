@@ -8,6 +8,7 @@ pub mod document;
 pub mod process;
 pub mod seed;
 pub mod tcp;
+pub mod terminal;
 pub mod udp;
 pub mod workspace;
 

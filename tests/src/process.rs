@@ -9,7 +9,14 @@ use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+
+/// Held while a program is started: what it inherits is decided at that moment.
+pub fn spawning() -> MutexGuard<'static, ()> {
+    static SPAWNING: Mutex<()> = Mutex::new(());
+    SPAWNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// One run of `chat-host`. Ended hard when dropped.
 #[derive(Debug)]
@@ -90,12 +97,14 @@ impl Process {
 
     /// Starts the process; its standard output is still to be read.
     fn spawn(command: &mut Command) -> (Self, ChildStdout) {
+        let spawning = spawning();
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .expect("chat-host was just built");
+        drop(spawning);
         let input = child.stdin.take();
         let output = child.stdout.take().expect("it is piped");
         let errors = Lines::new(child.stderr.take().expect("it is piped"));

@@ -8,7 +8,7 @@
 
 use chat_core::datagram::{self, Datagram};
 use chat_core::refusal::RefusalReason;
-use chat_core::relay::{Client, Config, Echo, FixedRoster, Message, Output, PROTOCOL, Server, Slot};
+use chat_core::relay::{Client, Config, Echo, FixedRoster, Local, Message, Output, PROTOCOL, Server, Slot};
 use chat_core::text::Text;
 use chat_core::time::Instant;
 use chat_core::username::Username;
@@ -77,7 +77,7 @@ fn use_datagram(datagram: &mut Datagram, input: &[u8]) {
 
 fn use_relay_server(server: &mut Server<'_, FixedRoster<16>>, input: &[u8]) {
     let source = SocketAddr::from((black_box([127, 0, 0, 1]), black_box(9090)));
-    server.handle_datagram(source, input);
+    server.handle_datagram(source, Local(0), input);
     server.handle_unreachable();
     let mut sent = 0;
     for transmit in server.outputs() {
