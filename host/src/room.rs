@@ -10,6 +10,8 @@ pub mod roster;
 mod sync;
 
 #[cfg(not(loom))]
+pub mod addresses;
+#[cfg(not(loom))]
 pub mod client;
 #[cfg(not(loom))]
 mod connection;

@@ -5,6 +5,7 @@ use crate::failure::{Failure, cause};
 use crate::relay;
 use crate::relay::socket::Socket;
 use crate::room;
+use crate::room::addresses::AddressLimits;
 use crate::room::listener::Listener;
 use crate::signals::{Request, Requests};
 use chat_core::relay::Slot;
@@ -72,6 +73,7 @@ fn start_room(options: &Serve) -> Result<room::server::Driver, Failure> {
         members_max: options.max_members,
         thread_count: options.threads.map_or_else(cores, usize::from),
         journal_bytes: options.journal,
+        address_limits: AddressLimits::DEFAULT,
     };
     let epoch = RandomState::new().hash_one(std::process::id());
     room::server::Driver::new(listener, &room_options, epoch)

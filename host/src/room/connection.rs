@@ -2,6 +2,7 @@
 //!
 //! Nothing here waits: reading and writing say `WouldBlock`, and the worker waits.
 
+use super::addresses::{Addresses, Origin};
 use super::counters::{Counters, add, count};
 use super::reader::Reader;
 use super::registry::{Pace, Registry, Ring};
@@ -22,6 +23,8 @@ pub(super) struct Context<'w> {
     pub(super) config: &'w Config,
     /// What is counted.
     pub(super) counters: &'w Counters,
+    /// What every address has taken.
+    pub(super) addresses: &'w Addresses,
     /// Which worker it is.
     pub(super) worker: usize,
     /// The time.
@@ -33,6 +36,8 @@ pub(super) struct Context<'w> {
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Connection {
+    /// Where it comes from.
+    origin: Option<Origin>,
     /// What it is and is owed.
     session: Session,
     /// How far it has got in the journal.
@@ -64,8 +69,9 @@ pub(super) struct Waits {
 
 impl Connection {
     /// A connection that has just been accepted.
-    pub(super) fn new(config: &Config, now: Instant) -> Self {
+    pub(super) fn new(config: &Config, now: Instant, origin: Option<Origin>) -> Self {
         Self {
+            origin,
             session: Session::new(config, now),
             reader: Reader::new(Cursor::default()),
             partial: Vec::new(),
@@ -140,6 +146,10 @@ impl Connection {
     fn handle_request(&mut self, context: Context<'_>, request: Request<'_>) {
         let Context { registry, counters, worker, wall_time, .. } = context;
         match request {
+            Request::Join(_) | Request::Observe { .. } if !context.addresses.join(self.origin, context.now) => {
+                count(&counters.joins_refused);
+                self.session.refuse(RefusalReason::AddressJoins);
+            }
             Request::Join(join) => {
                 let mut history = Vec::new();
                 match registry.join(worker, wall_time, &join, &mut history) {
@@ -281,6 +291,7 @@ impl Connection {
         if let Some(id) = self.session.member() {
             context.registry.leave(id);
         }
+        context.addresses.disconnect(self.origin, context.now);
         let reason = self.session.put_out();
         match reason {
             Some(RefusalReason::Malformed | RefusalReason::Overlong) => count(&context.counters.put_out_malformed),

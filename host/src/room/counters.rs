@@ -25,6 +25,8 @@ counters! {
     connections,
     /// Connections turned away for want of a file descriptor.
     connections_shed,
+    /// Connections turned away: too many from one address.
+    connections_refused,
     /// Members and observers let in.
     joins,
     /// Members that went on from another connection.

@@ -1,6 +1,8 @@
 //! The room's listening socket: accepts without ever stopping for good, and without spinning.
 
+use super::addresses::{Addresses, Origin};
 use super::counters::{Counters, count};
+use crate::clock;
 use chat_core::frame::Frame;
 use chat_core::refusal::RefusalReason;
 use chat_core::room::Message;
@@ -63,15 +65,28 @@ impl Listener {
         self.inner.get_ref().local_addr()
     }
 
-    /// Accepts for ever, and hands each connection to `serve`.
+    /// Accepts for ever, and hands each connection with its origin to `serve`; one too many of its address is turned away.
     ///
     /// # Errors
     /// The socket cannot be used any more.
-    pub async fn run(&mut self, counters: &Counters, mut serve: impl FnMut(TcpStream)) -> io::Result<()> {
+    pub async fn run(
+        &mut self,
+        counters: &Counters,
+        addresses: &Addresses,
+        mut serve: impl FnMut(TcpStream, Option<Origin>),
+    ) -> io::Result<()> {
         loop {
             for _ in 0..ACCEPT_ROUND {
                 match self.inner.get_ref().accept() {
-                    Ok((stream, _)) => serve(stream),
+                    Ok((stream, peer)) => {
+                        let origin = Origin::of(peer.ip());
+                        if addresses.connect(origin, clock::now()) {
+                            serve(stream, origin);
+                        } else {
+                            count(&counters.connections_refused);
+                            turn_away(&stream, RefusalReason::AddressConnections);
+                        }
+                    }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         self.inner.readable().await?;
                         break;
@@ -94,14 +109,20 @@ impl Listener {
     /// Gives up the spare descriptor to tell all that wait that there is no room for them.
     fn shed(&mut self, counters: &Counters) {
         self.spare = None;
-        let mut frame = Frame::EMPTY;
-        let refusal = frame.encode(&Message::Refused { reason: RefusalReason::Busy }).unwrap_or_default();
         for _ in 0..ACCEPT_ROUND {
-            let Ok((mut stream, _)) = self.inner.get_ref().accept() else { break };
+            let Ok((stream, _)) = self.inner.get_ref().accept() else { break };
             count(&counters.connections_shed);
-            // Its send buffer is empty, so this does not wait; if it fails, the newcomer is gone.
-            let _ = stream.write_all(refusal);
+            turn_away(&stream, RefusalReason::Busy);
         }
         self.spare = File::open("/dev/null").ok();
     }
+}
+
+/// Tells a newcomer why it is turned away.
+fn turn_away(stream: &TcpStream, reason: RefusalReason) {
+    let mut stream = stream;
+    let mut frame = Frame::EMPTY;
+    let refusal = frame.encode(&Message::Refused { reason }).unwrap_or_default();
+    // Its send buffer is empty, so this does not wait; if it fails, the newcomer is gone.
+    let _ = stream.write_all(refusal);
 }

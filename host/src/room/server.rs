@@ -1,15 +1,16 @@
 //! The room's server: one listener, and worker threads that share the connections.
 
+use super::addresses::{AddressLimits, Addresses};
 use super::counters::Counters;
 use super::listener::Listener;
 use super::registry::Registry;
 use super::roster::GrowingRoster;
-use super::worker::{self, Setup};
+use super::worker::{self, Accepted, Setup};
 use chat_core::room::Config;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use smol::channel::{Sender, unbounded};
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -24,6 +25,8 @@ pub struct Options {
     pub thread_count: usize,
     /// Bytes of the journal, and of each worker's copy of it.
     pub journal_bytes: usize,
+    /// How much one address may take.
+    pub address_limits: AddressLimits,
 }
 
 /// A running room's server.
@@ -32,7 +35,7 @@ pub struct Driver {
     /// Where connections come from.
     listener: Listener,
     /// Hands connections to the workers, by turns.
-    workers: Vec<Sender<TcpStream>>,
+    workers: Vec<Sender<Accepted>>,
     /// Whose turn it is.
     turn: usize,
     /// The workers' threads.
@@ -41,6 +44,8 @@ pub struct Driver {
     registry: Arc<Registry>,
     /// What is counted.
     counters: Arc<Counters>,
+    /// What every address has taken.
+    addresses: Arc<Addresses>,
 }
 
 impl Driver {
@@ -54,15 +59,17 @@ impl Driver {
         let thread_count = options.thread_count.max(1);
         let registry = Registry::new(options.config, epoch, roster, options.journal_bytes, thread_count);
         let (registry, counters) = (Arc::new(registry), Arc::new(Counters::default()));
+        let addresses = Arc::new(Addresses::new(options.address_limits));
         let (mut workers, mut threads) = (Vec::new(), Vec::new());
         for index in 0..thread_count {
             let (sender, accepted) = unbounded();
             let (registry, counters) = (Arc::clone(&registry), Arc::clone(&counters));
-            let setup = Setup { index, registry, config: options.config, counters, accepted };
+            let addresses = Arc::clone(&addresses);
+            let setup = Setup { index, registry, config: options.config, counters, addresses, accepted };
             threads.push(std::thread::Builder::new().name(format!("room-{index}")).spawn(|| worker::run(setup))?);
             workers.push(sender);
         }
-        Ok(Self { listener, workers, turn: 0, threads, registry, counters })
+        Ok(Self { listener, workers, turn: 0, threads, registry, counters, addresses })
     }
 
     /// Serves until something on this machine fails.
@@ -70,13 +77,13 @@ impl Driver {
     /// # Errors
     /// The listening socket cannot be used any more.
     pub async fn run(&mut self) -> io::Result<()> {
-        let Self { listener, workers, turn, counters, .. } = self;
-        let serve = |stream| {
+        let Self { listener, workers, turn, counters, addresses, .. } = self;
+        let serve = |stream, origin| {
             *turn = (*turn + 1) % workers.len();
             // A worker that is gone closes the connection, which is all that can be done for it.
-            let _ = workers[*turn].try_send(stream);
+            let _ = workers[*turn].try_send(Accepted { stream, origin });
         };
-        listener.run(counters, serve).await
+        listener.run(counters, addresses, serve).await
     }
 
     /// Puts everybody out with the reason, and ends the workers.

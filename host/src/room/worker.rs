@@ -3,6 +3,7 @@
 //! A task for each connection waits for its socket and reads. What members say goes into the registry; the flusher wakes once
 //! for all that was said in a round of the event loop, copies it, and writes to each connection what it lacks, in one call.
 
+use super::addresses::{Addresses, Origin};
 use super::connection::{Connection, Context, Waits};
 use super::counters::{Counters, count};
 use super::registry::{Registry, Ring};
@@ -44,8 +45,19 @@ pub(super) struct Setup {
     pub(super) config: Config,
     /// What is counted.
     pub(super) counters: Arc<Counters>,
+    /// What every address has taken.
+    pub(super) addresses: Arc<Addresses>,
     /// Connections to serve.
-    pub(super) accepted: Receiver<TcpStream>,
+    pub(super) accepted: Receiver<Accepted>,
+}
+
+/// A connection that was accepted.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    /// Its socket.
+    pub(super) stream: TcpStream,
+    /// Where it comes from.
+    pub(super) origin: Option<Origin>,
 }
 
 /// A worker on its thread.
@@ -99,10 +111,11 @@ pub(super) fn run(setup: Setup) -> io::Result<()> {
         setup,
     });
     let accepting = async {
-        while let Ok(stream) = worker.setup.accepted.recv().await {
-            // A socket that cannot be registered with the reactor is closed; the other side sees that.
-            if let Ok(stream) = Async::new(stream) {
-                worker.admit(stream, &executor);
+        while let Ok(Accepted { stream, origin }) = worker.setup.accepted.recv().await {
+            match Async::new(stream) {
+                Ok(stream) => worker.admit(stream, origin, &executor),
+                // A socket that cannot be registered with the reactor is closed; the other side sees that.
+                Err(_) => worker.setup.addresses.disconnect(origin, clock::now()),
             }
         }
         future::pending::<()>().await;
@@ -115,15 +128,15 @@ pub(super) fn run(setup: Setup) -> io::Result<()> {
 impl Worker {
     /// What the connections share at this moment.
     fn context(&self) -> Context<'_> {
-        let Setup { index, registry, config, counters, .. } = &self.setup;
-        Context { registry, config, counters, worker: *index, now: clock::now(), wall_time: wall_time() }
+        let Setup { index, registry, config, counters, addresses, .. } = &self.setup;
+        Context { registry, config, counters, addresses, worker: *index, now: clock::now(), wall_time: wall_time() }
     }
 
     /// Takes a connection and starts its task.
-    fn admit(self: &Rc<Self>, stream: Async<TcpStream>, executor: &LocalExecutor<'_>) {
+    fn admit(self: &Rc<Self>, stream: Async<TcpStream>, origin: Option<Origin>, executor: &LocalExecutor<'_>) {
         count(&self.setup.counters.connections);
         let now = clock::now();
-        let connection = Connection::new(&self.setup.config, now);
+        let connection = Connection::new(&self.setup.config, now, origin);
         let peer = Rc::new(Peer {
             stream,
             connection: RefCell::new(connection),
