@@ -7,40 +7,12 @@
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, sendto, socket};
 use std::net::SocketAddrV4;
 use std::os::fd::AsRawFd as _;
-use std::process::Command;
+use tests::namespace::{in_namespace, run};
 use tests::process::Server;
 use tests::udp::{Client, GREETING, datagram, message};
 
 /// How many clients the relay has, the bad one included.
 const CLIENTS: usize = 100;
-
-/// Set where a test already runs in its namespace.
-const VARIABLE: &str = "CHAT_HOST_NAMESPACE";
-
-/// Runs the scenario in a new network namespace: the test of this name, in a process of its own.
-fn in_namespace(test: &str, scenario: impl FnOnce()) {
-    if std::env::var_os(VARIABLE).is_some() {
-        run("ip", "link set lo up");
-        return scenario();
-    }
-    // Built outside, where there is a network for cargo.
-    tests::workspace::program();
-    let this = std::env::current_exe().expect("a running test has an executable");
-    let status = Command::new("unshare")
-        .args(["--user", "--map-root-user", "--net"])
-        .arg(this)
-        .args(["--exact", test, "--nocapture"])
-        .env(VARIABLE, "1")
-        .status()
-        .expect("unshare is part of util-linux");
-    assert!(status.success(), "{test} failed in its namespace");
-}
-
-/// Runs a command of words.
-fn run(program: &str, arguments: &str) {
-    let status = Command::new(program).args(arguments.split_whitespace()).status();
-    assert!(status.is_ok_and(|status| status.success()), "{program} {arguments}");
-}
 
 /// The loopback address of a client by its index.
 fn ip(index: usize) -> String {

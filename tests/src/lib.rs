@@ -5,7 +5,9 @@
 #![allow(clippy::missing_panics_doc, reason = "panicking is how a test fails")]
 
 pub mod document;
+pub mod namespace;
 pub mod process;
+pub mod proxy;
 pub mod seed;
 pub mod tcp;
 pub mod terminal;

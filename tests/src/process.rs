@@ -128,6 +128,26 @@ impl Process {
         kill(Pid::from_raw(id), signal).expect("the process is ours and not waited for");
     }
 
+    /// Its resident memory that no file stands for, in KiB.
+    pub fn memory_kib(&self) -> u64 {
+        let status = self.proc_file("status");
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("Linux tells the memory");
+        line.trim().trim_end_matches(" kB").parse().expect("it is a number")
+    }
+
+    /// The processor time that it has used, in hundredths of a second.
+    pub fn cpu_ticks(&self) -> u64 {
+        let stat = self.proc_file("stat");
+        // Behind the name, which may hold anything: user and system time are the fields 14 and 15 of all.
+        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
+        fields.map(|field| field.parse::<u64>().expect("it is a number")).sum()
+    }
+
+    /// What Linux tells of the process.
+    fn proc_file(&self, name: &str) -> String {
+        std::fs::read_to_string(format!("/proc/{}/{name}", self.child.id())).expect("the process runs")
+    }
+
     /// Waits for its end.
     pub fn finish(&mut self) -> Finished {
         // Both close when the process ends, and reading them has a deadline.

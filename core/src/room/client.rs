@@ -142,6 +142,12 @@ impl Client {
         self.transcript.outbox().waiting_count()
     }
 
+    /// Whether frames are still to come that the room had when the client was let in last: own messages that are known to have
+    /// been taken may be among them.
+    pub fn is_behind(&self) -> bool {
+        self.transcript.is_behind()
+    }
+
     /// When an own message was last taken, or the client last let in; when it was made, if neither has happened.
     pub const fn progress_at(&self) -> Instant {
         self.progress_at

@@ -10,7 +10,7 @@ mod view;
 use crate::clock;
 use crate::endpoint::Endpoint;
 use crate::failure::{Failure, cause};
-use crate::input::{Line, Lines};
+use crate::input::{Line, standard_input};
 use crate::screen::Screen;
 use crate::signals::{Request, Requests};
 use chat_core::limits::TEXT_BYTES_MAX;
@@ -21,7 +21,7 @@ use chat_core::username::Username;
 use connection::Connection;
 use event::Event;
 use outcome::{Stop, Tally, conclude};
-use smol::{Timer, Unblock, future};
+use smol::{Timer, future};
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -29,8 +29,8 @@ use std::time::Duration;
 use typed::{HINT, Typed};
 use view::{Next, View};
 
-/// Bytes of standard input read ahead, and of the connection read at once.
-const READ_AHEAD_BYTES: usize = 4_096;
+/// Bytes of the connection read at once.
+const READ_BYTES: usize = 4_096;
 
 /// How long a script waits without any progress for its messages to come back.
 const PROGRESS_MAX: Duration = Duration::from_secs(3);
@@ -121,8 +121,8 @@ fn random<const N: usize>() -> Result<[u8; N], Failure> {
 impl Driver<'_> {
     /// Serves input and connection until the end of input, when nothing is under way any more, or a signal.
     async fn run(&mut self, requests: &mut Requests) -> Result<(), Stop> {
-        let mut lines = Lines::new(Unblock::with_capacity(READ_AHEAD_BYTES, io::stdin()));
-        let mut buffer = [0; READ_AHEAD_BYTES];
+        let mut lines = standard_input();
+        let mut buffer = [0; READ_BYTES];
         self.client.handle_timeout(clock::now());
         self.view.screen.prompt()?;
         loop {
@@ -134,11 +134,16 @@ impl Driver<'_> {
                 continue;
             }
             let idle = self.waiting.is_none() && self.client.under_way() == 0;
-            if self.input_ended && idle && self.view.has_history() {
+            // Own messages that were taken while the connection was broken have not been shown yet.
+            if self.input_ended && idle && self.view.has_history() && !self.client.is_behind() {
                 return Ok(());
             }
             let give_up_at = self.give_up_at(idle);
             if give_up_at.is_some_and(|due| due <= clock::now()) {
+                if idle && self.view.is_in() {
+                    // What was to come is lost, but no message of this client.
+                    return Ok(());
+                }
                 return Err(if self.view.is_in() { Stop::Unconfirmed } else { Stop::Unanswered });
             }
             let wants_line = !self.input_ended && self.waiting.is_none();

@@ -126,9 +126,15 @@ impl Transcript {
         if self.holding { None } else { self.outbox.send(self.head) }
     }
 
+    /// Whether frames are still to come that the room had when the client was let in last. If all of them are lost, the client
+    /// only learns that from the next one.
+    pub(super) fn is_behind(&self) -> bool {
+        self.place.as_ref().is_some_and(|place| place.next() < self.head)
+    }
+
     /// The client may have got to where it is clear what was taken.
     fn settle(&mut self) {
-        if self.place.as_ref().is_some_and(|place| place.next() >= self.head) {
+        if !self.is_behind() {
             self.stop_holding();
         }
     }

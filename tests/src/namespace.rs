@@ -1,0 +1,31 @@
+//! Network namespaces of a test's own: nothing leaves the machine, for a namespace has no interface but its own loopback.
+
+use std::process::Command;
+
+/// Set where a test already runs in its namespace.
+const VARIABLE: &str = "CHAT_HOST_NAMESPACE";
+
+/// Runs the scenario in a new network namespace: the test of this name, in a process of its own.
+pub fn in_namespace(test: &str, scenario: impl FnOnce()) {
+    if std::env::var_os(VARIABLE).is_some() {
+        run("ip", "link set lo up");
+        return scenario();
+    }
+    // Built outside, where there is a network for cargo.
+    crate::workspace::program();
+    let this = std::env::current_exe().expect("a running test has an executable");
+    let status = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--net"])
+        .arg(this)
+        .args(["--exact", test, "--nocapture"])
+        .env(VARIABLE, "1")
+        .status()
+        .expect("unshare is part of util-linux");
+    assert!(status.success(), "{test} failed in its namespace");
+}
+
+/// Runs a command of words.
+pub fn run(program: &str, arguments: &str) {
+    let status = Command::new(program).args(arguments.split_whitespace()).status();
+    assert!(status.is_ok_and(|status| status.success()), "{program} {arguments}");
+}

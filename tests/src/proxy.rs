@@ -1,0 +1,77 @@
+//! A proxy that cuts one connection after a number of bytes.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Which way bytes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// From the client to the server.
+    Up,
+    /// From the server to the client.
+    Down,
+}
+
+/// A proxy before a server. Its first connection is cut, all later ones are left alone.
+#[derive(Debug)]
+pub struct Proxy {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// How many bytes the first connection has passed on, up and down.
+    passed: Arc<[AtomicUsize; 2]>,
+}
+
+impl Proxy {
+    /// A proxy that passes `bytes` in this direction and then closes both sides.
+    pub fn start(server: SocketAddr, direction: Direction, bytes: usize) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
+        let address = listener.local_addr().expect("it is bound");
+        let passed = Arc::new([const { AtomicUsize::new(0) }; 2]);
+        let counters = Arc::clone(&passed);
+        std::thread::spawn(move || {
+            let mut is_first = true;
+            // Ends with the test's process.
+            for client in listener.incoming().map_while(Result::ok) {
+                let Ok(upstream) = TcpStream::connect(server) else { continue };
+                let limit = |way| if is_first && way == direction { bytes } else { usize::MAX };
+                for (way, from, to) in [(Direction::Up, &client, &upstream), (Direction::Down, &upstream, &client)] {
+                    let (from, to) =
+                        (from.try_clone().expect("there are files"), to.try_clone().expect("there are files"));
+                    let (limit, counters) = (limit(way), is_first.then(|| Arc::clone(&counters)));
+                    std::thread::spawn(move || {
+                        pass(from, to, limit, counters.as_ref().map(|counters| &counters[way as usize]));
+                    });
+                }
+                is_first = false;
+            }
+        });
+        Self { address, passed }
+    }
+
+    /// How many bytes the first connection has passed in this direction.
+    pub fn passed(&self, direction: Direction) -> usize {
+        self.passed[direction as usize].load(Ordering::SeqCst)
+    }
+}
+
+/// Passes bytes on until the end or the limit, then closes both sides.
+fn pass(mut from: TcpStream, mut to: TcpStream, limit: usize, counter: Option<&AtomicUsize>) {
+    let mut buffer = [0; 4_096];
+    let mut left = limit;
+    while left > 0 {
+        let room = buffer.len().min(left);
+        match from.read(&mut buffer[..room]) {
+            Ok(length) if length > 0 && to.write_all(&buffer[..length]).is_ok() => {
+                left -= length;
+                if let Some(counter) = counter {
+                    counter.fetch_add(length, Ordering::SeqCst);
+                }
+            }
+            _ => break,
+        }
+    }
+    // Either may be closed already.
+    let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+}
