@@ -195,6 +195,7 @@ fn limits_and_timers_are_those_of_the_code() {
     let millis = |span: Duration| usize::try_from(span.as_millis()).unwrap();
     let (config, client) = (Config::DEFAULT, ClientConfig::DEFAULT);
     let rate = config.rate.unwrap();
+    let address = chat_host::room::addresses::AddressLimits::DEFAULT;
     let expected: HashMap<_, usize> = [
         ("frame_bytes_max", limits::FRAME_BYTES_MAX),
         ("frame_stuffed_bytes_max", limits::FRAME_STUFFED_BYTES_MAX),
@@ -203,6 +204,9 @@ fn limits_and_timers_are_those_of_the_code() {
         ("history_messages_max", limits::HISTORY_MESSAGES_MAX),
         ("page_slots", usize::try_from(limits::PAGE_SLOTS).unwrap()),
         ("departed_max", limits::DEPARTED_MAX),
+        ("address_connections_max", usize::try_from(address.connections_max).unwrap()),
+        ("address_joins_burst", usize::try_from(address.joins_burst).unwrap()),
+        ("address_joins_per_second", usize::try_from(address.joins_per_second).unwrap()),
         ("announced_members_max", usize::try_from(config.announced_members_max).unwrap()),
         ("rate_burst", usize::from(rate.burst)),
         ("rate_per_second", usize::from(rate.per_second)),
