@@ -319,6 +319,22 @@ fn script_whose_relay_never_answers_ends_soon_and_says_from_where_on_nothing_was
 }
 
 #[test]
+fn script_whose_relay_is_gone_ends_soon_after_its_input() {
+    let relay = relay();
+    let mut client = client_process(&relay, &[]);
+    client.write(b"a\n");
+    assert!(client.output.next().unwrap().ends_with(">: a"));
+    drop(relay);
+    client.write(b"b\n");
+    client.errors.find("connection refused");
+    client.write(b"c\n");
+    client.end_input();
+    let finished = client.finish();
+    assert_eq!(finished.code, Some(1));
+    assert!(finished.errors.last().unwrap().contains("line 3 and what follows was not sent"), "{finished:?}");
+}
+
+#[test]
 fn greeting_goes_with_every_message_until_the_first_incoming() {
     let server = UdpSocket::bind("127.0.0.1:0").unwrap();
     server.set_read_timeout(Some(tests::DEADLINE)).unwrap();

@@ -5,11 +5,16 @@
 #![cfg(not(loom))]
 
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, sendto, socket};
+use std::io::{Read as _, Write as _};
 use std::net::SocketAddrV4;
 use std::os::fd::AsRawFd as _;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+use tests::DEADLINE;
 use tests::namespace::{in_namespace, run};
 use tests::process::Server;
 use tests::udp::{Client, GREETING, datagram, message};
+use tests::workspace::program;
 
 /// How many clients the relay has, the bad one included.
 const CLIENTS: usize = 100;
@@ -129,5 +134,64 @@ fn client_is_answered_from_the_address_that_it_speaks_to() {
                 assert_eq!(client.receive()[0].text, "to all");
             }
         }
+    });
+}
+
+#[test]
+fn full_send_buffer_delays_sending_and_not_receiving() {
+    const CLIENTS: usize = 20;
+    in_namespace("full_send_buffer_delays_sending_and_not_receiving", || {
+        // A namespace for the server, held open by a process that waits for its standard input.
+        let mut holder = Command::new("unshare");
+        let mut holder = holder.args(["--net", "cat"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        // Once it echoes, it is in its namespace.
+        holder.stdin.as_mut().unwrap().write_all(b"!").unwrap();
+        holder.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        let holder_id = holder.id();
+        let there = |words: &str| run("nsenter", &format!("--target {holder_id} --net {words}"));
+        run("ip", &format!("link add here type veth peer name there netns {holder_id}"));
+        run("ip", "address add 10.9.4.1/24 dev here");
+        run("ip", "link set here up");
+        there("ip address add 10.9.4.2/24 dev there");
+        there("ip link set there up");
+        let mut serve = Command::new("nsenter");
+        serve.args(["--target", &holder_id.to_string(), "--net"]).arg(program()).args(["serve", "--udp", "10.9.4.2:0"]);
+        let relay = Server::start_command(&mut serve);
+        let clients: Vec<_> = (0..CLIENTS).map(|_| Client::greeted("10.9.4.1:0", relay.udp)).collect();
+        // The way back to the clients becomes narrow.
+        there("tc qdisc add dev there root tbf rate 1mbit burst 10kb limit 100mb");
+        let text = "x".repeat(1_000);
+        let (mut number, start) = (0, Instant::now());
+        while relay.counters()["messages_dropped"] == 0 {
+            assert!(start.elapsed() < DEADLINE, "the ring never gets full: {:?}", relay.counters());
+            for _ in 0..10 {
+                number += 1;
+                clients[0].send(&[message(number, &text)]);
+            }
+        }
+        // Newcomers are still heard, and nothing is taken for unreachable.
+        let newcomer = Client::new("10.9.4.1:0", relay.udp);
+        newcomer.send(&[GREETING]);
+        relay.wait_for("clients", |count| count > CLIENTS as u64);
+        assert_eq!(relay.counters()["unreachable"], 0);
+        // Blocked, it does not spin: half a second of it takes next to no time. The event is the way's own: a datagram that is let
+        // through takes 8 ms.
+        let before = relay.process.cpu_ticks();
+        (0..20).for_each(|_| drop(clients[CLIENTS - 1].receive_bytes()));
+        assert!(relay.process.cpu_ticks() - before < 20);
+        // The way is wide again: everybody hears what is said from now on.
+        there("tc qdisc del dev there root");
+        clients[0].send(&[message(u32::MAX, "and on")]);
+        for client in clients.iter().chain([&newcomer]) {
+            let mut last = 0;
+            while last != u32::MAX {
+                for incoming in client.receive() {
+                    assert!(incoming.number > last, "{} after {last}", incoming.number);
+                    last = incoming.number;
+                }
+            }
+        }
+        drop(holder.stdin.take());
+        holder.wait().unwrap();
     });
 }

@@ -200,7 +200,16 @@ pub type Counts = HashMap<String, u64>;
 impl Server {
     /// Starts it on a free port of this address, with further arguments, and waits until it serves.
     pub fn start(udp: &str, arguments: &[&str]) -> Self {
-        let process = Process::start(&[&["serve", "--udp", udp], arguments].concat());
+        Self::serving(Process::start(&[&["serve", "--udp", udp], arguments].concat()))
+    }
+
+    /// Starts a command that becomes a server with a relay alone, and waits until it serves.
+    pub fn start_command(command: &mut Command) -> Self {
+        Self::serving(Process::start_command(command))
+    }
+
+    /// The process, once it serves.
+    fn serving(process: Process) -> Self {
         Self { udp: bound_address(&process, "udp "), process }
     }
 
