@@ -6,35 +6,10 @@ use chat_core::limits;
 use chat_core::refusal::RefusalReason;
 use chat_core::relay::{Config, Echo, Message, PROTOCOL};
 use chat_core::text::Text;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::Duration;
+use tests::document::{dumps, requirements, rows};
 use tests::workspace::{read, root};
-
-/// The blocks ```` ```hex NAME ```` of a document, with the bytes of their lines.
-fn dumps(document: &str) -> HashMap<String, Vec<u8>> {
-    let mut dumps = HashMap::new();
-    let mut open: Option<String> = None;
-    for line in document.lines() {
-        if let Some(name) = line.strip_prefix("```hex ") {
-            assert!(dumps.insert(name.to_owned(), Vec::new()).is_none(), "{name} twice");
-            open = Some(name.to_owned());
-        } else if line == "```" {
-            open = None;
-        } else if let Some(name) = &open {
-            let (bytes, meaning) = line.split_once("  ").unwrap_or_else(|| panic!("{line:?} has no meaning"));
-            assert!(!meaning.trim().is_empty(), "{line:?} has no meaning");
-            let bytes =
-                bytes.split(' ').map(|byte| u8::from_str_radix(byte, 16).unwrap_or_else(|_| panic!("{line:?}")));
-            dumps.get_mut(name).unwrap().extend(bytes);
-        }
-    }
-    dumps
-}
-
-/// The cells of every table row.
-fn rows(document: &str) -> impl Iterator<Item = Vec<&str>> {
-    document.lines().filter_map(|line| Some(line.strip_prefix("| ")?.strip_suffix(" |")?.split(" | ").collect()))
-}
 
 #[test]
 fn every_dump_of_the_relay_is_what_core_writes_and_reads() {
@@ -120,28 +95,10 @@ fn counters_are_all_explained_in_their_order() {
     assert_eq!(documented("### Counters of the room"), room);
 }
 
-/// A number such as RELAY-GREET-1, at the beginning of bold text.
-fn requirement(line: &str) -> Option<&str> {
-    let number = line.trim_start_matches("- ").strip_prefix("**")?.split([' ', '*']).next()?;
-    let ends_in_digits = number.rsplit('-').next()?.parse::<u32>().is_ok();
-    (ends_in_digits && number.contains('-')).then_some(number)
-}
-
 #[test]
 fn requirement_numbers_are_unique_and_every_must_has_one() {
     for name in ["relay-protocol.md", "refusals.md", "names.md"] {
-        let document = read(&format!("docs/{name}"));
-        let mut numbers = HashSet::new();
-        for paragraph in document.split("\n\n").flat_map(|paragraph| paragraph.split("\n- ")) {
-            match requirement(paragraph) {
-                Some(number) => assert!(numbers.insert(number), "{name}: {number} twice"),
-                None => assert!(
-                    !paragraph.contains(" MUST ") || paragraph.contains("RFC 2119"),
-                    "{name}: a MUST without a number: {paragraph}"
-                ),
-            }
-        }
-        assert!(!numbers.is_empty(), "{name}: no requirement found");
+        assert!(!requirements(&read(&format!("docs/{name}"))).is_empty(), "{name}");
     }
 }
 

@@ -11,6 +11,8 @@ pub mod command;
 #[cfg(not(loom))]
 pub mod display;
 #[cfg(not(loom))]
+mod dual_stack;
+#[cfg(not(loom))]
 pub mod endpoint;
 #[cfg(not(loom))]
 pub mod failure;

@@ -3,18 +3,18 @@
 //! An IPv6 socket serves IPv4 too. A socket on all addresses answers each client from the one that it speaks to: left alone, the
 //! network would choose, and a client that listens to one address alone would hear nothing.
 
+use crate::dual_stack;
 use chat_core::limits::DATAGRAM_BYTES_MAX;
 use chat_core::relay::{Local, Transmit};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{
-    self, AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockFlag, SockType,
-    SockaddrStorage, sockopt,
+    self, ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockType, SockaddrStorage, sockopt,
 };
 use smol::Async;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::AsRawFd as _;
 
 /// Datagrams received by one system call.
 pub const RECEIVE_BATCH: usize = 32;
@@ -63,11 +63,7 @@ impl Socket {
     /// # Errors
     /// What the system says.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
-        let family = if address.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
-        let socket: OwnedFd = socket::socket(family, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
-        if address.is_ipv6() {
-            socket::setsockopt(&socket, sockopt::Ipv6V6Only, &false)?;
-        }
+        let socket = dual_stack::open(address, SockType::Datagram)?;
         // The first wants a privilege, the second is bounded by net.core.rmem_max; with neither, the default does.
         let _ = socket::setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER_BYTES)
             .or_else(|_| socket::setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER_BYTES));

@@ -3,16 +3,17 @@
 use super::addresses::{Addresses, Origin};
 use super::counters::{Counters, count};
 use crate::clock;
+use crate::dual_stack;
 use chat_core::frame::Frame;
 use chat_core::refusal::RefusalReason;
 use chat_core::room::Message;
 use nix::errno::Errno;
-use nix::sys::socket::{self, AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, sockopt};
+use nix::sys::socket::{self, Backlog, SockType, SockaddrStorage, sockopt};
 use smol::{Async, Timer, future};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
 /// Connections that may wait to be accepted. With the usual 128, a class that joins at once waits for seconds.
@@ -42,11 +43,7 @@ impl Listener {
     /// # Errors
     /// What the system says.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
-        let family = if address.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
-        let socket: OwnedFd = socket::socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
-        if address.is_ipv6() {
-            socket::setsockopt(&socket, sockopt::Ipv6V6Only, &false)?;
-        }
+        let socket = dual_stack::open(address, SockType::Stream)?;
         // A server that was restarted must not wait for its old connections to be forgotten.
         socket::setsockopt(&socket, sockopt::ReuseAddr, &true)?;
         // Accepted connections inherit both.
