@@ -154,21 +154,24 @@ fn member_that_answers_pings_stays() {
 
 #[test]
 fn member_that_takes_nothing_is_closed_and_delays_nobody() {
-    let room = Room::start(CONFIG);
+    // So long that it is put out for nothing else.
+    let room = Room::start(Config { gone_after: DEADLINE, ping_after: DEADLINE, ..CONFIG });
     let mut ann = Connection::joined(room.address, "ann", 1);
-    let _stalled = Connection::joined(room.address, "stalled", 2);
+    let stalled = Connection::joined(room.address, "stalled", 2);
+    stalled.take_little();
     assert_eq!(ann.hear_journal(), "+stalled");
     let text = "x".repeat(1_000);
     let start = Instant::now();
     let mut left = false;
     let mut number = 0;
     while !left {
-        number += 1;
-        ann.say(number, &text);
-        loop {
+        (0..10).for_each(|more| ann.say(number + more + 1, &text));
+        number += 10;
+        let mut heard = 0;
+        while heard < 10 {
             match ann.hear() {
                 Heard::Journal(_, words) if words == "-stalled" => left = true,
-                Heard::Journal(_, words) if words.starts_with("ann: ") => break,
+                Heard::Journal(_, words) if words.starts_with("ann: ") => heard += 1,
                 Heard::Other(words) if words == "ping" => {}
                 other => panic!("{other:?}"),
             }
@@ -193,14 +196,78 @@ fn member_that_takes_slowly_is_lagged_but_not_put_out() {
         number += 1;
         ann.say(number, &text);
         while !matches!(ann.hear(), Heard::Journal(_, words) if words.starts_with("ann: ")) {}
-        if number.is_multiple_of(50) {
-            // Some bytes, now and then.
-            slow.stream.read_exact(&mut [0; 10_000]).unwrap();
+        if number.is_multiple_of(20) {
+            // A quarter of what is said, and a sign of life.
+            slow.stream.read_exact(&mut [0; 5_000]).unwrap();
+            slow.send(&Message::Pong);
         }
     }
     let counters = room.counters();
     assert_eq!((counters["members"], counters["put_out_silent"], counters["put_out_stalled"]), (2, 0, 0));
     assert!(counters["messages_lagged"] > 0);
+}
+
+#[test]
+fn member_that_was_blocked_once_and_takes_all_again_stays() {
+    let limit = Duration::from_millis(1_500);
+    let room = Room::start(Config { gone_after: DEADLINE, ping_after: DEADLINE, stalled_after: limit, ..CONFIG });
+    let mut ann = Connection::joined(room.address, "ann", 1);
+    let mut once = Connection::joined(room.address, "once", 2);
+    assert_eq!(ann.hear_journal(), "+once");
+    let text = "x".repeat(1_000);
+    let mut number = 0_u32;
+    // Until nothing more goes into its socket and the ring has passed it.
+    while number < 2_000 {
+        number += 1;
+        ann.say(number, &text);
+        assert!(ann.hear_journal().starts_with("ann: "));
+    }
+    ann.say(number + 1, "last");
+    let mut lagged = false;
+    loop {
+        match once.hear() {
+            Heard::Journal(_, words) if words == "ann: last" => break,
+            Heard::Journal(..) => {}
+            other => lagged |= matches!(&other, Heard::Other(words) if words.starts_with("lagged ")),
+        }
+    }
+    assert!(lagged);
+    // For longer than a stalled member would live.
+    let start = Instant::now();
+    while start.elapsed() < 2 * limit {
+        assert_eq!(room.counters()["members"], 2);
+    }
+}
+
+#[test]
+fn member_above_its_rate_for_long_is_heard_to_the_end() {
+    const MESSAGES: u32 = 60;
+    // Working off what is read takes longer than silence may.
+    let rate = Some(chat_core::room::Rate { burst: 1, per_second: 20 });
+    let room = Room::start(Config { rate, ping_after: DEADLINE, gone_after: Duration::from_millis(900), ..CONFIG });
+    let mut ann = Connection::joined(room.address, "ann", 1);
+    let mut bytes = Vec::new();
+    for number in 1..=MESSAGES {
+        let mut frame = chat_core::frame::Frame::EMPTY;
+        let say = Message::Say { number, kind: chat_core::room::Kind::Plain, text: "x" };
+        bytes.extend_from_slice(frame.encode(&say).unwrap());
+    }
+    ann.stream.write_all(&bytes).unwrap();
+    for _ in 0..MESSAGES {
+        assert_eq!(ann.hear_journal(), "ann: x");
+    }
+}
+
+#[test]
+fn reason_is_read_whole_by_a_client_that_goes_on_sending() {
+    let room = Room::start(CONFIG);
+    for _ in 0..20 {
+        let mut connection = Connection::new(room.address);
+        // Malformed, and far more behind it than is read at once.
+        connection.stream.write_all(&[&[9, 1, 0][..], &[7; 32_000]].concat()).unwrap();
+        assert_eq!(connection.hear(), Heard::Other("refused 3".to_owned()));
+        assert_eq!(connection.hear(), Heard::Closed);
+    }
 }
 
 #[test]

@@ -58,6 +58,11 @@ impl Connection {
         self.send(&Message::Say { number, kind: Kind::Plain, text });
     }
 
+    /// Takes few bytes that are not read: a few kilobytes, where the system would take megabytes.
+    pub fn take_little(&self) {
+        nix::sys::socket::setsockopt(&self.stream, nix::sys::socket::sockopt::RcvBuf, &4_096).expect("it is a socket");
+    }
+
     /// What the server says next.
     pub fn hear(&mut self) -> Heard {
         loop {

@@ -44,6 +44,11 @@ impl<'r> Ring<'r> {
         Self { slots, head: 0, len: 0, position: 0 }
     }
 
+    /// How many datagrams more there is room for.
+    pub(super) const fn vacancy(&self) -> usize {
+        self.slots.len() - self.len
+    }
+
     /// Appends an item for the first `audience` of the roster; for nobody, nothing is done. Constant time.
     ///
     /// # Errors

@@ -155,6 +155,11 @@ impl<'r, R: Roster> Server<'r, R> {
         }
     }
 
+    /// For how many datagrams more there is room: what comes beyond that is dropped. Who can let it wait elsewhere should.
+    pub const fn vacancy(&self) -> usize {
+        self.ring.vacancy()
+    }
+
     /// What is to be sent, in this order: answers, then INCOMINGs. Changes nothing; what has been sent or given up is
     /// taken off by [`Server::handle_sent`] and [`Server::handle_unreachable`]. Each step takes constant time.
     pub fn outputs(&self) -> Outputs<'_, R> {

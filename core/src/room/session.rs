@@ -147,6 +147,7 @@ impl Session {
             Err(DecodeError::Malformed) if self.is_of_other_version(frame) => Err(RefusalReason::Version),
             Err(DecodeError::Malformed) => Err(RefusalReason::Malformed),
             Err(DecodeError::Unknown { tag }) => {
+                self.bucket.take(config, now);
                 self.due.answer = Some(Answer::Unsupported { tag });
                 Ok(None)
             }

@@ -7,6 +7,7 @@ use chat_core::time::Instant;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// How much one address may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,11 +127,12 @@ impl Addresses {
 impl Taken {
     /// Counts down the joins that have been worked off by now.
     fn work_off(&mut self, limits: &AddressLimits, now: Instant) {
-        let worked_off = (now - self.counted_at).as_millis() * u128::from(limits.joins_per_second) / 1_000;
-        if worked_off > 0 {
-            self.joins = self.joins.saturating_sub(u32::try_from(worked_off).unwrap_or(u32::MAX));
-            self.counted_at = now;
-        }
+        let pause = Duration::from_millis(1_000) / limits.joins_per_second.max(1);
+        let passed = (now - self.counted_at).as_millis() / pause.as_millis().max(1);
+        let worked_off = u32::try_from(passed).unwrap_or(u32::MAX);
+        self.joins = self.joins.saturating_sub(worked_off);
+        // The rest of a pause counts for the next one, but there is none to wait for when all is worked off.
+        self.counted_at = if self.joins == 0 { now } else { self.counted_at + pause * worked_off };
     }
 }
 
@@ -169,8 +171,9 @@ mod tests {
             assert!(addresses.join(ann, at(0)));
         }
         assert!(!addresses.join(ann, at(99)));
-        assert!(addresses.join(ann, at(100)));
-        assert!(!addresses.join(ann, at(100)));
+        assert!(addresses.join(ann, at(150)));
+        assert!(!addresses.join(ann, at(199)));
+        assert!(addresses.join(ann, at(200)));
     }
 
     #[test]

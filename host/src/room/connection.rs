@@ -14,6 +14,9 @@ use chat_core::time::Instant;
 use std::io::{self, IoSlice, Read as _, Write as _};
 use std::net::TcpStream;
 
+/// With so many bytes waiting to be written, nothing more is taken from a connection: it could ask for more and more.
+const REST_BYTES_MAX: usize = 4_096;
+
 /// What the connections of one worker share, at one moment.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Context<'w> {
@@ -85,16 +88,20 @@ impl Connection {
 
     /// What it waits for. A connection that has something unread reads no more.
     pub(super) fn waits(&self, config: &Config, now: Instant) -> Waits {
-        let may_read = self.session.may_read(config, now);
-        let readable = self.unread.is_empty() && !self.paused && !self.blocked && may_read.is_ok();
-        let until = match may_read {
-            Err(until) if !self.unread.is_empty() => until,
-            Ok(()) if !self.unread.is_empty() && !self.paused && !self.blocked => Some(now),
+        match self.session.may_read(config, now) {
             // Without a token, nothing is read before there is one.
-            Err(until) => until,
-            Ok(()) => None,
-        };
-        Waits { readable, writable: self.blocked, until }
+            Err(until) => Waits { readable: false, writable: self.blocked, until },
+            Ok(()) => {
+                let readable = self.unread.is_empty() && self.may_take();
+                let until = (!self.unread.is_empty() && self.may_take()).then_some(now);
+                Waits { readable, writable: self.blocked, until }
+            }
+        }
+    }
+
+    /// Whether frames may be taken, as far as this connection is concerned. One that takes its bytes slowly may still speak.
+    fn may_take(&self) -> bool {
+        !self.paused && self.rest.len() < REST_BYTES_MAX
     }
 
     /// Reads once and takes what came. The end of the stream is a leave.
@@ -122,6 +129,10 @@ impl Connection {
     pub(super) fn take_unread(&mut self, context: Context<'_>, decoder: &mut Decoder) {
         self.paused = self.paused && context.registry.pace(context.worker) == Pace::Pause;
         let unread = std::mem::take(&mut self.unread);
+        if !unread.is_empty() {
+            // What was said is a sign of life also when it is taken later, and nothing newer is read before.
+            self.session.handle_heard(context.now);
+        }
         self.take(context, decoder, &unread);
     }
 
@@ -129,8 +140,7 @@ impl Connection {
     fn take(&mut self, context: Context<'_>, decoder: &mut Decoder, bytes: &[u8]) {
         decoder.resume(Partial { bytes: &self.partial, discarding: self.discarding });
         let mut input = bytes;
-        // What waits to be written bounds what one connection may ask for.
-        while !self.paused && self.rest.is_empty() && self.session.may_read(context.config, context.now).is_ok() {
+        while self.may_take() && self.session.may_read(context.config, context.now).is_ok() {
             let Some(frame) = decoder.next_frame(&mut input) else { break };
             if let Some(request) = self.session.handle_frame(context.config, context.now, frame) {
                 self.handle_request(context, request);
@@ -271,6 +281,11 @@ impl Connection {
         self.session.refuse(RefusalReason::Replaced);
     }
 
+    /// Its socket is closed: its address may have another.
+    pub(super) fn forget(&self, context: Context<'_>) {
+        context.addresses.disconnect(self.origin, context.now);
+    }
+
     /// Its timers and states.
     pub(super) fn session(&mut self) -> &mut Session {
         &mut self.session
@@ -291,7 +306,6 @@ impl Connection {
         if let Some(id) = self.session.member() {
             context.registry.leave(id);
         }
-        context.addresses.disconnect(self.origin, context.now);
         let reason = self.session.put_out();
         match reason {
             Some(RefusalReason::Malformed | RefusalReason::Overlong) => count(&context.counters.put_out_malformed),

@@ -157,6 +157,10 @@ impl Worker {
             if self.turn(peer, &event).is_err() || peer.connection.borrow_mut().session().is_ended() {
                 break;
             }
+            if waits.until.is_some() {
+                // What was read is worked off piece by piece, and others have their turn in between.
+                future::yield_now().await;
+            }
         }
         let put_out = peer.connection.borrow_mut().close(self.context());
         self.peers.borrow_mut().remove(key);
@@ -164,6 +168,7 @@ impl Worker {
             // Rare, so it costs memory only then.
             Box::pin(peer.linger()).await;
         }
+        peer.connection.borrow().forget(self.context());
     }
 
     /// Reads or goes on, and writes the connection's own frames.
@@ -201,6 +206,8 @@ impl Worker {
             if news.closing {
                 return;
             }
+            // One pass in each round of the event loop, even if other workers publish without a pause.
+            future::yield_now().await;
         }
     }
 
