@@ -20,6 +20,8 @@ pub mod counters;
 #[cfg(not(loom))]
 pub mod listener;
 #[cfg(not(loom))]
+mod peer;
+#[cfg(not(loom))]
 pub mod server;
 #[cfg(not(loom))]
 mod worker;

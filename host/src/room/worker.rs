@@ -4,8 +4,9 @@
 //! for all that was said in a round of the event loop, copies it, and writes to each connection what it lacks, in one call.
 
 use super::addresses::{Addresses, Origin};
-use super::connection::{Connection, Context, Waits};
+use super::connection::{Connection, Context};
 use super::counters::{Counters, count};
+use super::peer::{Event, Peer, sleep_until};
 use super::registry::{Registry, Ring};
 use crate::clock;
 use chat_core::frame::Decoder;
@@ -13,26 +14,20 @@ use chat_core::refusal::RefusalReason;
 use chat_core::room::{Config, MemberId, WallTime};
 use chat_core::time::Instant;
 use slab::Slab;
-use smol::{Async, LocalExecutor, Timer, channel::Receiver, future};
+use smol::{Async, LocalExecutor, channel::Receiver, future};
 use std::cell::{Cell, RefCell};
-use std::io::{self, Read as _};
-use std::net::{Shutdown, TcpStream};
+use std::io;
+use std::net::TcpStream;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Bytes read at once. What a member says too fast waits in memory, so this bounds it.
 const READ_BYTES: usize = 4_096;
 
 /// Connections served in one pass before other tasks get their turn.
 const PASS_CONNECTIONS: usize = 256;
-
-/// How long a connection that was put out may take to read why.
-const LINGER_TIME: Duration = Duration::from_secs(2);
-
-/// How much it may still send in that time.
-const LINGER_BYTES: usize = 64 << 10;
 
 /// What a worker thread is given.
 #[derive(Debug, Clone)]
@@ -78,26 +73,6 @@ struct Worker {
     timers_waker: Cell<Option<Waker>>,
 }
 
-/// One connection and its socket.
-struct Peer {
-    /// The socket.
-    stream: Async<TcpStream>,
-    /// The connection.
-    connection: RefCell<Connection>,
-    /// Whether its task is to look again at what the connection waits for.
-    poked: Cell<bool>,
-    /// Wakes its task.
-    waker: Cell<Option<Waker>>,
-}
-
-/// Why a connection's task goes on.
-enum Event {
-    /// There may be something to read.
-    Readable,
-    /// There may be room to write, or what came too fast may be taken, or something else has changed.
-    Changed,
-}
-
 /// Serves until the registry closes. To be called on a thread of its own.
 pub(super) fn run(setup: Setup) -> io::Result<()> {
     let executor = LocalExecutor::new();
@@ -137,12 +112,7 @@ impl Worker {
         count(&self.setup.counters.connections);
         let now = clock::now();
         let connection = Connection::new(&self.setup.config, now, origin);
-        let peer = Rc::new(Peer {
-            stream,
-            connection: RefCell::new(connection),
-            poked: Cell::new(false),
-            waker: Cell::new(None),
-        });
+        let peer = Rc::new(Peer::new(stream, connection));
         let key = self.peers.borrow_mut().insert(Rc::clone(&peer));
         self.watch(&peer);
         let worker = Rc::clone(self);
@@ -323,77 +293,6 @@ impl Worker {
         }
         self.timers_at.set(next);
     }
-}
-
-impl Peer {
-    /// Closes so that the other side can read why it was put out: a socket closed with something unread resets the connection,
-    /// and what was sent last may be lost.
-    async fn linger(&self) {
-        let stream = self.stream.get_ref();
-        let reading = async {
-            if stream.shutdown(Shutdown::Write).is_err() {
-                return;
-            }
-            let mut buffer = [0; 256];
-            let mut bytes_left = LINGER_BYTES;
-            while let Ok(length) = self.stream.read_with(|mut stream| stream.read(&mut buffer)).await {
-                bytes_left = bytes_left.saturating_sub(length);
-                if length == 0 || bytes_left == 0 {
-                    break;
-                }
-            }
-        };
-        future::or(reading, async { _ = Timer::after(LINGER_TIME).await }).await;
-    }
-
-    /// Waits for what the connection waits for, or until it is poked. Cancelling loses nothing.
-    async fn wait(&self, waits: Waits) -> Event {
-        match waits.until {
-            // Rare, so it costs memory only then.
-            Some(until) => future::or(self.ready(waits), Box::pin(timeout(until))).await,
-            None => self.ready(waits).await,
-        }
-    }
-
-    /// Waits until the socket is ready as the connection wants it, or until it is poked. An error shows when the socket is used.
-    async fn ready(&self, waits: Waits) -> Event {
-        future::poll_fn(|context| {
-            if self.poked.take() {
-                return Poll::Ready(Event::Changed);
-            }
-            self.waker.set(Some(context.waker().clone()));
-            if waits.readable && self.stream.poll_readable(context).is_ready() {
-                return Poll::Ready(Event::Readable);
-            }
-            if waits.writable && self.stream.poll_writable(context).is_ready() {
-                return Poll::Ready(Event::Changed);
-            }
-            Poll::Pending
-        })
-        .await
-    }
-
-    /// Makes the connection's task look again.
-    fn poke(&self) {
-        self.poked.set(true);
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
-    }
-}
-
-/// Waits until then; for ever without a time.
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => _ = Timer::at(clock::system_instant(at)).await,
-        None => future::pending().await,
-    }
-}
-
-/// Something has changed: this instant has come.
-async fn timeout(at: Instant) -> Event {
-    sleep_until(Some(at)).await;
-    Event::Changed
 }
 
 /// What the system's clock says.
