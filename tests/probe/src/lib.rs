@@ -7,8 +7,11 @@
 #![allow(clippy::deref_addrof, reason = "what it proposes instead, rustc refuses (static_mut_refs)")]
 
 use chat_core::datagram::{self, Datagram};
+use chat_core::frame::{Decoder, Frame};
+use chat_core::limits::{HISTORY_MESSAGES_MAX, PAGE_BYTES_MAX};
 use chat_core::refusal::RefusalReason;
 use chat_core::relay::{Client, Config, Echo, FixedRoster, Local, Message, Output, PROTOCOL, Server, Slot};
+use chat_core::room::{self, History, Journal, Mark, Request, Room, SayError, Session, WallTime};
 use chat_core::text::Text;
 use chat_core::time::Instant;
 use chat_core::username::Username;
@@ -26,6 +29,11 @@ static mut SERVER: MaybeUninit<Server<'static, FixedRoster<16>>> = MaybeUninit::
 static mut SLOTS: [Slot; 4] = [Slot::EMPTY; 4];
 static mut CLIENT: MaybeUninit<Client> = MaybeUninit::uninit();
 static mut DATAGRAM: Datagram = Datagram::EMPTY;
+static mut ROOM: MaybeUninit<SmallRoom> = MaybeUninit::uninit();
+static mut DECODER: Decoder = Decoder::new();
+
+/// A room of eight with 4 KiB of journal, all in place.
+type SmallRoom = Room<room::FixedRoster<8>, [u8; 4_096], [Mark; 8], [Frame; HISTORY_MESSAGES_MAX]>;
 
 /// The entry of the linked program: what came from the network, and what clock and random source say.
 ///
@@ -52,6 +60,13 @@ pub unsafe extern "C" fn probe(input: *const u8, length: usize, now_ms: u64, see
     use_datagram(datagram, input);
     use_relay_server(server, input);
     use_relay_client(client, now, input);
+
+    // SAFETY: as above.
+    let (room, decoder) = unsafe { (&mut *(&raw mut ROOM), &mut *(&raw mut DECODER)) };
+    let journal = Journal::new([0; 4_096], [Mark::default(); 8]);
+    let history = History::new([Frame::EMPTY; HISTORY_MESSAGES_MAX]);
+    let room = room.write(Room::new(room::Config::DEFAULT, seed, room::FixedRoster::new(), journal, history));
+    use_room(room, decoder, now, input);
 }
 
 fn use_username(input: &str) {
@@ -108,6 +123,46 @@ fn use_relay_client(client: &mut Client, now: Instant, input: &[u8]) {
         black_box(output);
     }
     black_box((client.under_way(), client.ignored(), RefusalReason::ALL));
+}
+
+fn use_room(room: &mut SmallRoom, decoder: &mut Decoder, now: Instant, mut input: &[u8]) {
+    let config = room::Config::DEFAULT;
+    let wall_time = WallTime { unix_ms: black_box(0), trusted: black_box(false) };
+    let mut session = Session::new(&config, now);
+    while session.may_read(&config, now).is_ok()
+        && let Some(frame) = decoder.next_frame(&mut input)
+    {
+        match session.handle_frame(&config, now, frame) {
+            Some(Request::Join(join)) => match room.join(wall_time, &join) {
+                Ok((id, admission)) => {
+                    session.handle_joined(now, id);
+                    black_box(admission);
+                }
+                Err(reason) => session.refuse(reason),
+            },
+            Some(Request::Observe { seen }) => {
+                black_box(room.observe(wall_time, seen));
+                session.handle_observing(now);
+            }
+            Some(Request::Say { id, number, kind, text }) => {
+                if let Err(SayError::Refused(reason)) = room.say(wall_time, id, number, kind, text) {
+                    session.handle_unsaid(number, reason);
+                }
+            }
+            Some(Request::Who { page }) => {
+                black_box(room.page(page, &mut [0; PAGE_BYTES_MAX]));
+            }
+            None => {}
+        }
+    }
+    session.handle_timeout(&config, now);
+    let mut frame = Frame::EMPTY;
+    while session.owes() {
+        black_box(session.poll_frame(&mut frame));
+    }
+    room.history().iter().for_each(|frame| _ = black_box(frame));
+    let _ = black_box(room.journal().read(room.journal().head()));
+    let _ = black_box(session.member().map(|id| room.leave(id)));
 }
 
 /// A display that nobody sees.
