@@ -266,7 +266,8 @@ fn reason_is_read_whole_by_a_client_that_goes_on_sending() {
         // Malformed, and far more behind it than is read at once.
         connection.stream.write_all(&[&[9, 1, 0][..], &[7; 32_000]].concat()).unwrap();
         assert_eq!(connection.hear(), Heard::Other("refused 3".to_owned()));
-        assert_eq!(connection.hear(), Heard::Closed);
+        // The end of the stream and no reset: on other systems than Linux a reset takes the reason with it.
+        assert_eq!(connection.stream.read(&mut [0; 1]).unwrap(), 0);
     }
 }
 
