@@ -450,7 +450,7 @@ fn wrong_usage_ends_with_code_2_and_one_line() {
         (&["serve", "--udp", "nowhere"], "ADDR:PORT"),
         (&["serve", "--max-clients", "many"], "max-clients"),
         (&["listen"], "listen"),
-        (&[], "serve or client"),
+        (&[], "say what to run"),
     ] {
         let finished = Process::start(arguments).finish();
         assert_eq!((finished.code, finished.output.len()), (Some(2), 0), "{arguments:?}");

@@ -1,11 +1,16 @@
 //! `chat-host client`: picks the protocol that the command line names.
 
+pub mod display;
+pub mod input;
+pub mod json;
+pub mod screen;
+
 use crate::command::Client;
-use crate::display::Shown;
 use crate::failure::Failure;
-use crate::screen::Screen;
 use crate::{relay, room};
 use chat_core::username::Username;
+use display::Shown;
+use screen::Screen;
 use unicode_normalization::UnicodeNormalization as _;
 
 /// Runs a client until the end of input or a signal.

@@ -1,7 +1,7 @@
 //! The command line (docs/command-line.md): what can be asked for, and what is wrong with what was asked.
 #![allow(rustdoc::broken_intra_doc_links, reason = "argh shows these comments as help, where brackets are no links")]
 
-use crate::endpoint::{Endpoint, parse_bind_address};
+use crate::endpoint::parse_bind_address;
 use crate::failure::Failure;
 use argh::FromArgs;
 use std::net::SocketAddr;
@@ -12,10 +12,8 @@ use std::str::FromStr;
 pub enum Action {
     /// Print this text and end: `--help`, `--version`.
     Print(String),
-    /// Run the servers.
-    Serve(Serve),
-    /// Run a client.
-    Client(Client),
+    /// Run this.
+    Run(Command),
 }
 
 #[derive(Debug, FromArgs)]
@@ -32,10 +30,11 @@ struct Arguments {
 #[derive(Debug, FromArgs)]
 #[argh(subcommand)]
 /// What to run.
-enum Command {
+pub enum Command {
     /// The servers.
     Serve(Serve),
     /// A client.
+    #[cfg(feature = "client")]
     Client(Client),
 }
 
@@ -95,6 +94,7 @@ fn parse_journal(text: &str) -> Result<usize, String> {
     }
 }
 
+#[cfg(feature = "client")]
 #[derive(Debug, FromArgs)]
 #[argh(subcommand, name = "client")]
 /// Talk in a room or through a relay, whichever is named. Each line of standard input is one message; in a room and at a
@@ -102,13 +102,13 @@ fn parse_journal(text: &str) -> Result<usize, String> {
 pub struct Client {
     /// the room to talk in, HOST[:PORT] (default port 9191)
     #[argh(option)]
-    pub tcp: Option<Endpoint>,
+    pub tcp: Option<crate::endpoint::Endpoint>,
     /// your name in the room (default: that of $USER)
     #[argh(option)]
     pub name: Option<String>,
     /// the relay to talk through, HOST[:PORT] (default port 9090)
     #[argh(option)]
-    pub udp: Option<Endpoint>,
+    pub udp: Option<crate::endpoint::Endpoint>,
     /// print one JSON object for each event
     #[argh(switch)]
     pub json: bool,
@@ -128,9 +128,8 @@ pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Action, Failure>
     };
     match parsed.command {
         _ if parsed.version => Ok(Action::Print(format!("chat-host {}\n", env!("CARGO_PKG_VERSION")))),
-        Some(Command::Serve(options)) => Ok(Action::Serve(options)),
-        Some(Command::Client(options)) => Ok(Action::Client(options)),
-        None => Err(Failure::usage("say what to run: serve or client (chat-host --help shows how)")),
+        Some(command) => Ok(Action::Run(command)),
+        None => Err(Failure::usage("say what to run (chat-host --help lists it)")),
     }
 }
 
@@ -144,7 +143,9 @@ mod tests {
 
     #[test]
     fn serve_takes_address_and_limit() {
-        let Ok(Action::Serve(options)) = action("serve --udp 127.0.0.1:0 --max-clients 7") else { panic!() };
+        let Ok(Action::Run(Command::Serve(options))) = action("serve --udp 127.0.0.1:0 --max-clients 7") else {
+            panic!()
+        };
         assert_eq!((options.udp, options.max_clients), (Some("127.0.0.1:0".parse().unwrap()), Some(7)));
     }
 
@@ -156,9 +157,16 @@ mod tests {
     }
 
     #[test]
+    fn usage_lists_what_this_build_can_run() {
+        let Ok(Action::Print(usage)) = action("--help") else { panic!() };
+        assert!(usage.contains("serve"), "{usage}");
+        assert_eq!(usage.to_lowercase().contains("client"), cfg!(feature = "client"), "{usage}");
+    }
+
+    #[test]
     fn wrong_usage_names_what_is_wrong() {
         for (line, part) in
-            [("", "say what"), ("serve --udp 9090", "ADDR:PORT"), ("client --udp pi:x", "port"), ("serv", "serv")]
+            [("", "say what"), ("serve --udp 9090", "ADDR:PORT"), ("serve --rate x", "rate"), ("serv", "serv")]
         {
             let message = action(line).unwrap_err().to_string();
             assert!(message.contains(part), "{line}: {message}");

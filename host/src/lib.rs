@@ -1,15 +1,14 @@
 //! The host's side of chat-host: sockets, clock, randomness and terminal around the engines of `chat_core`.
 //!
-//! No protocol rule stands here. docs/ARCHITECTURE.md has the map.
+//! No protocol rule stands here. docs/ARCHITECTURE.md has the map. Whatever interactive clients alone need stands in modules that the
+//! feature `client` switches, so that a server's image goes without it.
 
-#[cfg(not(loom))]
+#[cfg(all(not(loom), feature = "client"))]
 pub mod client;
 #[cfg(not(loom))]
 mod clock;
 #[cfg(not(loom))]
 pub mod command;
-#[cfg(not(loom))]
-pub mod display;
 #[cfg(not(loom))]
 mod dual_stack;
 #[cfg(not(loom))]
@@ -17,14 +16,8 @@ pub mod endpoint;
 #[cfg(not(loom))]
 pub mod failure;
 #[cfg(not(loom))]
-pub mod input;
-#[cfg(not(loom))]
-pub mod json;
-#[cfg(not(loom))]
 pub mod relay;
 pub mod room;
-#[cfg(not(loom))]
-pub mod screen;
 #[cfg(not(loom))]
 pub mod serve;
 #[cfg(not(loom))]

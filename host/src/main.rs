@@ -5,7 +5,9 @@
 fn main() {}
 
 #[cfg(not(loom))]
-use chat_host::command;
+use chat_host::command::{self, Command};
+#[cfg(not(loom))]
+use chat_host::failure::Failure;
 #[cfg(not(loom))]
 use std::process::ExitCode;
 
@@ -18,8 +20,7 @@ fn main() -> ExitCode {
             let _ = std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes());
             Ok(())
         }
-        Ok(command::Action::Serve(options)) => chat_host::serve::run(&options),
-        Ok(command::Action::Client(options)) => chat_host::client::run(&options),
+        Ok(command::Action::Run(command)) => run(&command),
         Err(failure) => Err(failure),
     };
     match outcome {
@@ -28,5 +29,15 @@ fn main() -> ExitCode {
             failure.report();
             failure.exit_code()
         }
+    }
+}
+
+/// Runs what the command line names.
+#[cfg(not(loom))]
+fn run(command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::Serve(options) => chat_host::serve::run(options),
+        #[cfg(feature = "client")]
+        Command::Client(options) => chat_host::client::run(options),
     }
 }

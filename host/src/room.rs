@@ -11,7 +11,7 @@ mod sync;
 
 #[cfg(not(loom))]
 pub mod addresses;
-#[cfg(not(loom))]
+#[cfg(all(not(loom), feature = "client"))]
 pub mod client;
 #[cfg(not(loom))]
 mod connection;

@@ -1,10 +1,10 @@
 //! The relay client's driver: standard input, socket, timer and signals, whichever is ready first.
 
+use crate::client::input::{Line, standard_input};
+use crate::client::screen::{Event, Screen, refusal};
 use crate::clock;
 use crate::endpoint::Endpoint;
 use crate::failure::{Failure, cause};
-use crate::input::{Line, standard_input};
-use crate::screen::{Event, Screen, refusal};
 use crate::serve::RELAY_PORT;
 use crate::signals::{Request, Requests};
 use chat_core::limits::{DATAGRAM_BYTES_MAX, TEXT_BYTES_MAX};

@@ -7,11 +7,11 @@ mod stamp;
 mod typed;
 mod view;
 
+use crate::client::input::{Line, standard_input};
+use crate::client::screen::Screen;
 use crate::clock;
 use crate::endpoint::Endpoint;
 use crate::failure::{Failure, cause};
-use crate::input::{Line, standard_input};
-use crate::screen::Screen;
 use crate::signals::{Request, Requests};
 use chat_core::limits::TEXT_BYTES_MAX;
 use chat_core::room::{Client, ClientConfig, Kind, OutboxFull, Token};

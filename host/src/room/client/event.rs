@@ -1,8 +1,8 @@
 //! What a room client shows.
 
 use super::stamp::Stamp;
-use crate::display::Shown;
-use crate::screen::{Line, Show, serialize_number};
+use crate::client::display::Shown;
+use crate::client::screen::{Line, Show, serialize_number};
 use chat_core::refusal::RefusalReason;
 use serde::Serialize;
 

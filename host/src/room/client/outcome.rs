@@ -1,8 +1,8 @@
 //! How a room client ends, and what its user is told about that.
 
 use super::event::{Event, refusal};
+use crate::client::screen::Screen;
 use crate::failure::Failure;
-use crate::screen::Screen;
 use chat_core::refusal::RefusalReason;
 use std::io;
 

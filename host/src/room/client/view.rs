@@ -2,7 +2,7 @@
 
 use super::event::Event;
 use super::outcome::Stop;
-use crate::screen::Screen;
+use crate::client::screen::Screen;
 use chat_core::room::{Break, Kind, Names, Output, Return, Said};
 use chat_core::username::Username;
 use std::io;

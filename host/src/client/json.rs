@@ -2,7 +2,7 @@
 //!
 //! What the display filter replaces is escaped here instead, so that even raw on a terminal it does no harm.
 
-use crate::display::is_unsafe;
+use super::display::is_unsafe;
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 use std::io::{self, Write};

@@ -2,9 +2,9 @@
 //!
 //! What comes from the network goes through the display filter here, in every mode but JSON, which escapes.
 
-use crate::display::Shown;
+use super::display::Shown;
+use super::json;
 use crate::failure::Failure;
-use crate::json;
 use chat_core::refusal::RefusalReason;
 use serde::Serialize;
 use std::io::{self, IsTerminal as _, Write};
