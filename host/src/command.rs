@@ -5,6 +5,7 @@ use crate::endpoint::parse_bind_address;
 use crate::failure::Failure;
 use argh::FromArgs;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 /// What the command line asks for.
@@ -63,6 +64,9 @@ pub struct Serve {
     /// bytes of what was said that the room keeps for slow and returning members, 4096 or more (default 1048576)
     #[argh(option, default = "1 << 20", from_str_fn(parse_journal))]
     pub journal: usize,
+    /// a file that says whether this machine's clock is right, trusted or untrusted (default: it is)
+    #[argh(option)]
+    pub clock_state: Option<PathBuf>,
 }
 
 /// How fast the messages of one member are read.

@@ -8,6 +8,8 @@ pub mod client;
 #[cfg(not(loom))]
 mod clock;
 #[cfg(not(loom))]
+mod clock_state;
+#[cfg(not(loom))]
 pub mod command;
 #[cfg(not(loom))]
 mod dual_stack;

@@ -1,5 +1,6 @@
 //! `chat-host serve`: the servers, from start to signal.
 
+use crate::clock_state::{ClockState, Trust};
 use crate::command::{self, Serve};
 use crate::failure::{Failure, cause};
 use crate::relay;
@@ -28,12 +29,14 @@ struct Servers<'r> {
     relay: Option<relay::server::Driver<'r>>,
     /// The room.
     room: Option<room::server::Driver>,
+    /// What says whether the clock is to be trusted.
+    clock_state: Option<ClockState>,
 }
 
 /// Runs the servers until a signal ends them.
 ///
 /// # Errors
-/// An address cannot be bound, or a socket fails.
+/// An address cannot be bound, the clock's state not be watched, or a socket fails.
 pub fn run(options: &Serve) -> Result<(), Failure> {
     smol::block_on(async {
         let mut requests = Requests::new()?;
@@ -43,7 +46,12 @@ pub fn run(options: &Serve) -> Result<(), Failure> {
         let mut servers = Servers {
             relay: if relay || !room { Some(start_relay(options, &mut slots)?) } else { None },
             room: if room || !relay { Some(start_room(options)?) } else { None },
+            clock_state: None,
         };
+        if let Some(path) = &options.clock_state {
+            let trust = servers.room.as_ref().map_or_else(Trust::new, |room| room.trust().clone());
+            servers.clock_state = Some(ClockState::open(path, trust)?);
+        }
         servers.announce().map_err(|error| Failure::lost(format!("cannot tell the bound address: {error}")))?;
         let outcome = servers.run(&mut requests).await;
         servers.show_counters();
@@ -130,12 +138,13 @@ impl Servers<'_> {
         loop {
             let relay = run_or_wait(self.relay.as_mut(), |relay| Box::pin(relay.run()));
             let room = run_or_wait(self.room.as_mut(), |room| Box::pin(room.run()));
-            let failed = async { Err(future::or(relay, room).await) };
+            let clock_state = run_or_wait(self.clock_state.as_mut(), |state| Box::pin(state.run()));
+            let failed = async { Err(future::or(clock_state, future::or(relay, room)).await) };
             match future::or(failed, async { Ok(requests.next().await) }).await {
                 Ok(Request::ShowCounters) => self.show_counters(),
                 Ok(Request::End) => return Ok(()),
                 Err(outcome) => {
-                    return outcome.map_err(|error| Failure::lost(format!("a server's socket failed: {error}")));
+                    return outcome.map_err(|error| Failure::lost(format!("a socket of the server failed: {error}")));
                 }
             }
         }
@@ -152,13 +161,13 @@ impl Servers<'_> {
     }
 }
 
-/// A server's work, if there is that server; else nothing, for ever.
+/// The work of a part of the server, if there is that part; else nothing, for ever.
 async fn run_or_wait<'s, S>(
-    server: Option<&'s mut S>,
+    part: Option<&'s mut S>,
     run: impl FnOnce(&'s mut S) -> std::pin::Pin<Box<dyn Future<Output = io::Result<()>> + 's>>,
 ) -> io::Result<()> {
-    match server {
-        Some(server) => run(server).await,
+    match part {
+        Some(part) => run(part).await,
         None => future::pending().await,
     }
 }

@@ -6,6 +6,7 @@ use super::listener::Listener;
 use super::registry::Registry;
 use super::roster::GrowingRoster;
 use super::worker::{self, Accepted, Setup};
+use crate::clock_state::Trust;
 use chat_core::room::Config;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use smol::channel::{Sender, unbounded};
@@ -46,6 +47,8 @@ pub struct Driver {
     counters: Arc<Counters>,
     /// What every address has taken.
     addresses: Arc<Addresses>,
+    /// Whether the clock is to be trusted.
+    trust: Trust,
 }
 
 impl Driver {
@@ -60,16 +63,17 @@ impl Driver {
         let registry = Registry::new(options.config, epoch, roster, options.journal_bytes, thread_count);
         let (registry, counters) = (Arc::new(registry), Arc::new(Counters::default()));
         let addresses = Arc::new(Addresses::new(options.address_limits));
+        let trust = Trust::new();
         let (mut workers, mut threads) = (Vec::new(), Vec::new());
         for index in 0..thread_count {
             let (sender, accepted) = unbounded();
             let (registry, counters) = (Arc::clone(&registry), Arc::clone(&counters));
-            let addresses = Arc::clone(&addresses);
-            let setup = Setup { index, registry, config: options.config, counters, addresses, accepted };
+            let (addresses, trust) = (Arc::clone(&addresses), trust.clone());
+            let setup = Setup { index, registry, config: options.config, counters, addresses, trust, accepted };
             threads.push(std::thread::Builder::new().name(format!("room-{index}")).spawn(|| worker::run(setup))?);
             workers.push(sender);
         }
-        Ok(Self { listener, workers, turn: 0, threads, registry, counters, addresses })
+        Ok(Self { listener, workers, turn: 0, threads, registry, counters, addresses, trust })
     }
 
     /// Serves until something on this machine fails.
@@ -101,6 +105,11 @@ impl Driver {
     /// What the system says.
     pub fn local_address(&self) -> io::Result<SocketAddr> {
         self.listener.local_address()
+    }
+
+    /// Whether newcomers are told that the clock is to be trusted, for whoever knows.
+    pub(crate) const fn trust(&self) -> &Trust {
+        &self.trust
     }
 
     /// How many members there are, and what was counted.

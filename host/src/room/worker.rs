@@ -9,9 +9,10 @@ use super::counters::{Counters, count};
 use super::peer::{Event, Peer, sleep_until};
 use super::registry::{Registry, Ring};
 use crate::clock;
+use crate::clock_state::Trust;
 use chat_core::frame::Decoder;
 use chat_core::refusal::RefusalReason;
-use chat_core::room::{Config, MemberId, WallTime};
+use chat_core::room::{Config, MemberId};
 use chat_core::time::Instant;
 use slab::Slab;
 use smol::{Async, LocalExecutor, channel::Receiver, future};
@@ -21,7 +22,6 @@ use std::net::TcpStream;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Bytes read at once. What a member says too fast waits in memory, so this bounds it.
 const READ_BYTES: usize = 4_096;
@@ -42,6 +42,8 @@ pub(super) struct Setup {
     pub(super) counters: Arc<Counters>,
     /// What every address has taken.
     pub(super) addresses: Arc<Addresses>,
+    /// Whether the clock is to be trusted.
+    pub(super) trust: Trust,
     /// Connections to serve.
     pub(super) accepted: Receiver<Accepted>,
 }
@@ -103,8 +105,9 @@ pub(super) fn run(setup: Setup) -> io::Result<()> {
 impl Worker {
     /// What the connections share at this moment.
     fn context(&self) -> Context<'_> {
-        let Setup { index, registry, config, counters, addresses, .. } = &self.setup;
-        Context { registry, config, counters, addresses, worker: *index, now: clock::now(), wall_time: wall_time() }
+        let Setup { index, registry, config, counters, addresses, trust, .. } = &self.setup;
+        let wall_time = clock::wall_time(trust);
+        Context { registry, config, counters, addresses, worker: *index, now: clock::now(), wall_time }
     }
 
     /// Takes a connection and starts its task.
@@ -293,10 +296,4 @@ impl Worker {
         }
         self.timers_at.set(next);
     }
-}
-
-/// What the system's clock says.
-fn wall_time() -> WallTime {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    WallTime { unix_ms: i64::try_from(since.as_millis()).unwrap_or(i64::MAX), trusted: true }
 }

@@ -1,0 +1,202 @@
+//! Whether the system's clock is to be trusted, as a file says (`--clock-state` in docs/command-line.md).
+//!
+//! For machines without a battery clock: whatever sets their clock writes the file. Nothing is looked at from time to time: the
+//! kernel tells when something changes in the file's folder, which holds for files that are replaced, too. Whatever the file does
+//! not say clearly counts as untrusted.
+
+use crate::failure::{Failure, cause};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use smol::Async;
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Longest content that is read, in bytes: a word and a line feed would be 10.
+const CONTENT_BYTES_MAX: usize = 64;
+
+/// Whether the clock is to be trusted, for all threads that tell the time.
+#[derive(Debug, Clone)]
+pub(crate) struct Trust(Arc<AtomicBool>);
+
+impl Trust {
+    /// A clock that is trusted until somebody says otherwise.
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(AtomicBool::new(true)))
+    }
+
+    /// Whether it is trusted now.
+    pub(crate) fn is_given(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Takes over what a file says.
+    fn set(&self, trusted: bool) {
+        self.0.store(trusted, Ordering::Relaxed);
+    }
+}
+
+/// A file that says whether the clock is to be trusted.
+#[derive(Debug)]
+pub(crate) struct ClockState {
+    /// The file.
+    path: PathBuf,
+    /// Its name in its folder.
+    name: OsString,
+    /// What changes in its folder.
+    changes: Async<Inotify>,
+    /// What it said last.
+    said: Result<bool, Fault>,
+    /// Who is told.
+    trust: Trust,
+}
+
+/// Why a file says nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Fault {
+    /// It is not there, or nothing is in it yet.
+    Missing,
+    /// The system does not let it be read.
+    Unreadable(String),
+    /// It has neither of the two words, or is too long.
+    Malformed,
+}
+
+impl ClockState {
+    /// Reads the file, and watches it from then on.
+    ///
+    /// # Errors
+    /// Its folder cannot be watched. A file that is not there is none: it is untrusted, until it comes.
+    pub(crate) fn open(path: &Path, trust: Trust) -> Result<Self, Failure> {
+        let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+        let name = path.file_name().ok_or_else(|| Failure::usage(format!("--clock-state: {path:?} names no file")))?;
+        let changes = watch(folder).map_err(|error| {
+            Failure::lost(format!(
+                "cannot watch {folder:?} for the clock's state: {}; make that folder first, or name a file in another with \
+                 --clock-state FILE",
+                cause(&error)
+            ))
+        })?;
+        // Watched first, so that no change falls between.
+        let said = read(path);
+        trust.set(said == Ok(true));
+        let state = Self { path: path.to_owned(), name: name.to_owned(), changes, said, trust };
+        if state.said.is_err() {
+            state.tell();
+        }
+        Ok(state)
+    }
+
+    /// Follows the file for ever. Cancelling loses nothing.
+    ///
+    /// # Errors
+    /// The system tells no changes any more.
+    pub(crate) async fn run(&mut self) -> io::Result<()> {
+        loop {
+            let events = self.changes.read_with(|inotify| inotify.read_events().map_err(io::Error::from)).await?;
+            // Those without a name are about the folder, or tell that some were lost.
+            if events.iter().any(|event| event.name.as_ref().is_none_or(|name| *name == self.name)) {
+                let said = read(&self.path);
+                if said != self.said {
+                    self.trust.set(said == Ok(true));
+                    self.said = said;
+                    self.tell();
+                }
+            }
+        }
+    }
+
+    /// Tells the operator what the file says.
+    fn tell(&self) {
+        Failure::lost(match &self.said {
+            Ok(true) => "the clock is trusted from now on".to_owned(),
+            Ok(false) => "the clock is not trusted from now on".to_owned(),
+            Err(fault) => format!("the clock is not trusted: {} {fault}", self.path.display()),
+        })
+        .report();
+    }
+}
+
+/// Watches a folder for whatever may change what a file in it says. Writing alone does not: a file counts when it is closed, so
+/// that one that is being written is not read half.
+fn watch(folder: &Path) -> io::Result<Async<Inotify>> {
+    let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
+    let comes = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_CLOSE_WRITE;
+    let goes = AddWatchFlags::IN_DELETE | AddWatchFlags::IN_MOVED_FROM | AddWatchFlags::IN_ATTRIB;
+    let folder_goes = AddWatchFlags::IN_DELETE_SELF | AddWatchFlags::IN_MOVE_SELF | AddWatchFlags::IN_ONLYDIR;
+    inotify.add_watch(folder, comes | goes | folder_goes)?;
+    Async::new(inotify)
+}
+
+/// What a file says: whether the clock is to be trusted.
+fn read(path: &Path) -> Result<bool, Fault> {
+    let content = read_start(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Fault::Missing,
+        _ => Fault::Unreadable(cause(&error)),
+    })?;
+    match content.trim_ascii() {
+        _ if content.len() > CONTENT_BYTES_MAX => Err(Fault::Malformed),
+        b"trusted" => Ok(true),
+        b"untrusted" => Ok(false),
+        b"" => Err(Fault::Missing),
+        _ => Err(Fault::Malformed),
+    }
+}
+
+/// The first bytes of a file, one more than may be. A pipe in its place is not waited for.
+fn read_start(path: &Path) -> io::Result<Vec<u8>> {
+    let file = File::options().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)?;
+    let mut content = Vec::new();
+    file.take(CONTENT_BYTES_MAX as u64 + 1).read_to_end(&mut content)?;
+    Ok(content)
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("is missing or empty"),
+            Self::Unreadable(cause) => write!(f, "cannot be read: {cause}"),
+            Self::Malformed => f.write_str("says neither trusted nor untrusted"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    /// What a file with this content says.
+    fn said(content: &[u8]) -> Result<bool, Fault> {
+        let path = std::env::temp_dir().join(format!("chat-host-clock-state-{}", std::process::id()));
+        File::create(&path).and_then(|mut file| file.write_all(content)).unwrap();
+        let said = read(&path);
+        std::fs::remove_file(&path).unwrap();
+        said
+    }
+
+    #[test]
+    fn word_counts_without_the_space_around_it_up_to_64_bytes() {
+        let padded = |length: usize| [b" \t\r\ntrusted".to_vec(), vec![b' '; length - 11]].concat();
+        for (content, expected) in [
+            (b"trusted".to_vec(), Ok(true)),
+            (b" untrusted\n".to_vec(), Ok(false)),
+            (padded(64), Ok(true)),
+            (padded(65), Err(Fault::Malformed)),
+            (b"trusted untrusted".to_vec(), Err(Fault::Malformed)),
+            (b"Trusted".to_vec(), Err(Fault::Malformed)),
+            (b"\xff".to_vec(), Err(Fault::Malformed)),
+            (b"".to_vec(), Err(Fault::Missing)),
+            (b"\n".to_vec(), Err(Fault::Missing)),
+        ] {
+            assert_eq!(said(&content), expected, "{content:?}");
+        }
+        let folder = read(&std::env::temp_dir());
+        assert!(matches!(&folder, Err(Fault::Unreadable(cause)) if cause.contains("directory")), "{folder:?}");
+        assert_eq!(read(Path::new("/dev/null/none")), Err(Fault::Unreadable("not a directory".to_owned())));
+    }
+}
