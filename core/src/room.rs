@@ -15,6 +15,7 @@ pub mod journal;
 pub mod message;
 mod roster;
 mod session;
+mod visitor;
 
 pub use client::{Break, Client, ClientConfig, ClientCounts, OutboxFull, Output, Return, Said};
 pub use config::{Config, Rate};
@@ -23,6 +24,7 @@ pub use journal::{Cursor, Journal, Lagged, Mark};
 pub use message::{Kind, Message, Names, Seen, Token, Welcome};
 pub use roster::{FixedRoster, Full, Member, MemberId, Roster};
 pub use session::{Request, Session};
+pub use visitor::{VisitError, Visitor};
 
 use crate::frame::Frame;
 use crate::limits::{PAGE_BYTES_MAX, PAGE_SLOTS, TEXT_BYTES_MAX};

@@ -1,12 +1,13 @@
 //! The command line (docs/command-line.md): what can be asked for, and what is wrong with what was asked.
 #![allow(rustdoc::broken_intra_doc_links, reason = "argh shows these comments as help, where brackets are no links")]
 
-use crate::endpoint::parse_bind_address;
+use crate::endpoint::{Endpoint, parse_bind_address};
 use crate::failure::Failure;
 use argh::FromArgs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ struct Arguments {
 pub enum Command {
     /// The servers.
     Serve(Serve),
+    /// The health check.
+    Check(Check),
     /// A client.
     #[cfg(feature = "client")]
     Client(Client),
@@ -98,6 +101,29 @@ fn parse_journal(text: &str) -> Result<usize, String> {
     }
 }
 
+#[derive(Debug, FromArgs)]
+#[argh(subcommand, name = "check")]
+/// Ask whether the servers answer, those of this machine on their usual ports if none is named. Ends with 0 if all do, else with 1.
+pub struct Check {
+    /// the relay to ask, HOST[:PORT] (default port 9090)
+    #[argh(option)]
+    pub udp: Option<Endpoint>,
+    /// the room to ask, HOST[:PORT] (default port 9191)
+    #[argh(option)]
+    pub tcp: Option<Endpoint>,
+    /// how long they may take in all, in seconds, 1 to 3600 (default 5)
+    #[argh(option, default = "Duration::from_secs(5)", from_str_fn(parse_seconds))]
+    pub seconds: Duration,
+}
+
+/// Reads a time limit.
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds @ 1..=3_600) => Ok(Duration::from_secs(seconds)),
+        _ => Err(format!("{text:?} is no time; write a number of seconds from 1 to 3600")),
+    }
+}
+
 #[cfg(feature = "client")]
 #[derive(Debug, FromArgs)]
 #[argh(subcommand, name = "client")]
@@ -106,13 +132,13 @@ fn parse_journal(text: &str) -> Result<usize, String> {
 pub struct Client {
     /// the room to talk in, HOST[:PORT] (default port 9191)
     #[argh(option)]
-    pub tcp: Option<crate::endpoint::Endpoint>,
+    pub tcp: Option<Endpoint>,
     /// your name in the room (default: that of $USER)
     #[argh(option)]
     pub name: Option<String>,
     /// the relay to talk through, HOST[:PORT] (default port 9090)
     #[argh(option)]
-    pub udp: Option<crate::endpoint::Endpoint>,
+    pub udp: Option<Endpoint>,
     /// print one JSON object for each event
     #[argh(switch)]
     pub json: bool,
@@ -169,9 +195,13 @@ mod tests {
 
     #[test]
     fn wrong_usage_names_what_is_wrong() {
-        for (line, part) in
-            [("", "say what"), ("serve --udp 9090", "ADDR:PORT"), ("serve --rate x", "rate"), ("serv", "serv")]
-        {
+        for (line, part) in [
+            ("", "say what"),
+            ("serve --udp 9090", "ADDR:PORT"),
+            ("check --udp pi:x", "port"),
+            ("check --seconds 0", "3600"),
+            ("serv", "serv"),
+        ] {
             let message = action(line).unwrap_err().to_string();
             assert!(message.contains(part), "{line}: {message}");
         }

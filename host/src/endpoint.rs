@@ -54,10 +54,17 @@ impl Endpoint {
     /// # Errors
     /// The name is not known or its server does not answer.
     pub async fn resolve(&self, port_default: u16) -> Result<Vec<SocketAddr>, Failure> {
-        let (host, port) = (self.host.clone(), self.port.unwrap_or(port_default));
-        let found =
-            smol::unblock(move || (host.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>)).await;
-        let reason = match found {
+        let endpoint = self.clone();
+        smol::unblock(move || endpoint.look_up(port_default)).await
+    }
+
+    /// Looks the host up. The result is not empty.
+    ///
+    /// # Errors
+    /// The name is not known or its server does not answer.
+    pub fn look_up(&self, port_default: u16) -> Result<Vec<SocketAddr>, Failure> {
+        let found = (self.host.as_str(), self.port.unwrap_or(port_default)).to_socket_addrs();
+        let reason = match found.map(Iterator::collect::<Vec<_>>) {
             Ok(addresses) if !addresses.is_empty() => return Ok(addresses),
             Ok(_) => "it has no address".to_owned(),
             Err(error) => cause(&error),

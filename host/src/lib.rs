@@ -3,6 +3,8 @@
 //! No protocol rule stands here. docs/ARCHITECTURE.md has the map. Whatever interactive clients alone need stands in modules that the
 //! feature `client` switches, so that a server's image goes without it.
 
+#[cfg(not(loom))]
+pub mod check;
 #[cfg(all(not(loom), feature = "client"))]
 pub mod client;
 #[cfg(not(loom))]

@@ -2,6 +2,19 @@
 
 #[cfg(feature = "client")]
 pub mod client;
+pub(crate) mod prober;
 pub mod roster;
 pub mod server;
 pub mod socket;
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+
+/// A socket that hears this relay alone.
+fn connect_to(server: SocketAddr) -> io::Result<UdpSocket> {
+    let local: SocketAddr =
+        if server.is_ipv6() { (Ipv6Addr::UNSPECIFIED, 0).into() } else { (Ipv4Addr::UNSPECIFIED, 0).into() };
+    let socket = UdpSocket::bind(local)?;
+    socket.connect(server)?;
+    Ok(socket)
+}

@@ -24,4 +24,6 @@ mod peer;
 #[cfg(not(loom))]
 pub mod server;
 #[cfg(not(loom))]
+pub(crate) mod visitor;
+#[cfg(not(loom))]
 mod worker;

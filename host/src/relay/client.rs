@@ -1,5 +1,6 @@
 //! The relay client's driver: standard input, socket, timer and signals, whichever is ready first.
 
+use super::connect_to;
 use crate::client::input::{Line, standard_input};
 use crate::client::screen::{Event, Screen, refusal};
 use crate::clock;
@@ -16,7 +17,7 @@ use smol::{Async, Timer, future};
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 /// How long a script's line waits for a relay that has answered before and is silent now.
@@ -132,7 +133,7 @@ async fn connect(endpoint: &Endpoint) -> Result<(Async<UdpSocket>, SocketAddr, V
     let mut last = None;
     let addresses = endpoint.resolve(RELAY_PORT).await?;
     for &server in &addresses {
-        match connect_to(server) {
+        match connect_to(server).and_then(Async::new) {
             Ok(socket) => {
                 let others = addresses.into_iter().filter(|&other| other != server).collect();
                 return Ok((socket, server, others));
@@ -145,15 +146,6 @@ async fn connect(endpoint: &Endpoint) -> Result<(Async<UdpSocket>, SocketAddr, V
         |(server, error)| (server.to_string(), cause(&error)),
     );
     Err(Failure::lost(format!("cannot reach the relay at {server}: {reason}; check the address and the network")))
-}
-
-/// A socket that hears this relay alone.
-fn connect_to(server: SocketAddr) -> io::Result<Async<UdpSocket>> {
-    let local: SocketAddr =
-        if server.is_ipv6() { (Ipv6Addr::UNSPECIFIED, 0).into() } else { (Ipv4Addr::UNSPECIFIED, 0).into() };
-    let socket = UdpSocket::bind(local)?;
-    socket.connect(server)?;
-    Async::new(socket)
 }
 
 impl Driver<'_> {
@@ -255,7 +247,7 @@ impl Driver<'_> {
             return;
         }
         // Without a way at this moment the old socket stays, and the next GREETING comes here again.
-        if let Ok(socket) = connect_to(self.server) {
+        if let Ok(socket) = connect_to(self.server).and_then(Async::new) {
             self.socket = socket;
         }
     }

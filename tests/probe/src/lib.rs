@@ -10,8 +10,8 @@ use chat_core::datagram::{self, Datagram};
 use chat_core::frame::{Decoder, Frame};
 use chat_core::limits::{HISTORY_MESSAGES_MAX, PAGE_BYTES_MAX};
 use chat_core::refusal::RefusalReason;
-use chat_core::relay::{Client, Config, Echo, FixedRoster, Local, Message, Output, PROTOCOL, Server, Slot};
-use chat_core::room::{self, History, Journal, Mark, Request, Room, SayError, Session, WallTime};
+use chat_core::relay::{Client, Config, Echo, FixedRoster, Local, Message, Output, PROTOCOL, Prober, Server, Slot};
+use chat_core::room::{self, History, Journal, Mark, Request, Room, SayError, Session, Visitor, WallTime};
 use chat_core::text::Text;
 use chat_core::time::Instant;
 use chat_core::username::Username;
@@ -31,6 +31,8 @@ static mut CLIENT: MaybeUninit<Client> = MaybeUninit::uninit();
 static mut DATAGRAM: Datagram = Datagram::EMPTY;
 static mut ROOM: MaybeUninit<SmallRoom> = MaybeUninit::uninit();
 static mut DECODER: Decoder = Decoder::new();
+static mut PROBER: MaybeUninit<Prober> = MaybeUninit::uninit();
+static mut VISITOR: Visitor = Visitor::new();
 
 /// A room of eight with 4 KiB of journal, all in place.
 type SmallRoom = Room<room::FixedRoster<8>, [u8; 4_096], [Mark; 8], [Frame; HISTORY_MESSAGES_MAX]>;
@@ -67,6 +69,10 @@ pub unsafe extern "C" fn probe(input: *const u8, length: usize, now_ms: u64, see
     let history = History::new([Frame::EMPTY; HISTORY_MESSAGES_MAX]);
     let room = room.write(Room::new(room::Config::DEFAULT, seed, room::FixedRoster::new(), journal, history));
     use_room(room, decoder, now, input);
+
+    // SAFETY: as above.
+    let (prober, visitor) = unsafe { (&mut *(&raw mut PROBER), &mut *(&raw mut VISITOR)) };
+    use_health_checks(prober.write(Prober::new(now, seed)), visitor, now, input);
 }
 
 fn use_username(input: &str) {
@@ -123,6 +129,18 @@ fn use_relay_client(client: &mut Client, now: Instant, input: &[u8]) {
         black_box(output);
     }
     black_box((client.under_way(), client.ignored(), RefusalReason::ALL));
+}
+
+fn use_health_checks(prober: &mut Prober, visitor: &mut Visitor, now: Instant, input: &[u8]) {
+    if prober.poll_timeout().is_some_and(|due| due <= now) {
+        prober.handle_timeout(now);
+    }
+    black_box(prober.poll_output());
+    prober.handle_datagram(input);
+    black_box((prober.is_answered(), prober.ignored()));
+    black_box(visitor.poll_frame());
+    visitor.handle_bytes(input);
+    black_box(visitor.outcome());
 }
 
 fn use_room(room: &mut SmallRoom, decoder: &mut Decoder, now: Instant, mut input: &[u8]) {

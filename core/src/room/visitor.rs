@@ -1,0 +1,172 @@
+//! A health check of a room: comes as an observer, stays until the end of the history, and leaves (docs/room-protocol.md section 5).
+//!
+//! Nobody is told of an observer, so it leaves nothing behind. It has no timers: how long the visit may take is up to the caller.
+//!
+//! Drain order: write what [`Visitor::poll_frame`] gives until `None`, at the beginning and after each [`Visitor::handle_bytes`].
+
+use super::Message;
+use super::message::{DecodeError, OBSERVE_TAG, VERSION};
+use crate::frame::{Decoder, Frame};
+use crate::refusal::RefusalReason;
+
+/// One connection to a room that is only to show whether the room works.
+#[derive(Debug)]
+pub struct Visitor {
+    /// Finds the frames in what comes.
+    decoder: Decoder,
+    /// The frame that goes out.
+    frame: Frame,
+    /// What is to be sent.
+    due: Option<Due>,
+    /// Whether the visitor was let in.
+    inside: bool,
+    /// How the visit has ended, once it has.
+    outcome: Option<Result<(), VisitError>>,
+}
+
+/// Why a visit has failed. Nothing is to be sent any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VisitError {
+    /// The room does not let the visitor in.
+    Refused(RefusalReason),
+    /// What came cannot be understood.
+    Malformed,
+}
+
+/// What is to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    /// To be let in.
+    Observe,
+    /// That the visitor is there.
+    Pong,
+    /// That it leaves.
+    Leave,
+}
+
+impl Visitor {
+    /// A visitor on a connection that was just opened.
+    pub const fn new() -> Self {
+        Self { decoder: Decoder::new(), frame: Frame::EMPTY, due: Some(Due::Observe), inside: false, outcome: None }
+    }
+
+    /// Takes what the connection brings. Work is bounded by its length.
+    pub fn handle_bytes(&mut self, mut bytes: &[u8]) {
+        while self.outcome.is_none() {
+            let Some(frame) = self.decoder.next_frame(&mut bytes) else { return };
+            match frame.map(Message::decode) {
+                Ok(Ok(Message::Welcome(welcome))) if welcome.version == VERSION => self.inside = true,
+                Ok(Ok(Message::Welcome(_))) => self.outcome = Some(Err(VisitError::Refused(RefusalReason::Version))),
+                Ok(Ok(Message::Refused { reason })) => self.outcome = Some(Err(VisitError::Refused(reason))),
+                Ok(Ok(Message::Unsupported { tag })) if tag == u32::from(OBSERVE_TAG) => {
+                    self.outcome = Some(Err(VisitError::Refused(RefusalReason::Unsupported)));
+                }
+                Ok(Ok(Message::HistoryEnd)) if self.inside => {
+                    (self.due, self.outcome) = (Some(Due::Leave), Some(Ok(())));
+                }
+                Ok(Ok(Message::Ping)) => self.due = self.due.or(Some(Due::Pong)),
+                Ok(Ok(_) | Err(DecodeError::Unknown { .. })) => {}
+                Ok(Err(DecodeError::Malformed)) | Err(_) => self.outcome = Some(Err(VisitError::Malformed)),
+            }
+        }
+    }
+
+    /// The frame that is to be written, if there is one.
+    pub fn poll_frame(&mut self) -> Option<&[u8]> {
+        let message = match self.due.take()? {
+            Due::Observe => Message::Observe { version: VERSION, seen: None },
+            Due::Pong => Message::Pong,
+            Due::Leave => Message::Leave,
+        };
+        // Each of these is a few bytes.
+        self.frame.encode(&message).ok()
+    }
+
+    /// How the visit has ended; `None` while the room owes an answer.
+    pub const fn outcome(&self) -> Option<Result<(), VisitError>> {
+        self.outcome
+    }
+}
+
+impl Default for Visitor {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::room::{Config, History, Journal, Mark, Sequence, WallTime};
+    use crate::room::{FixedRoster, Room, Welcome};
+    use std::vec::Vec;
+
+    /// The welcome of a new room.
+    fn welcome() -> Welcome {
+        let (journal, history) = (Journal::new([0; 4_096], [Mark::default(); 4]), History::new([Frame::EMPTY; 10]));
+        let room = Room::new(Config::DEFAULT, 77, FixedRoster::<2>::new(), journal, history);
+        room.observe(WallTime { unix_ms: 0, trusted: true }, None).welcome
+    }
+
+    /// These messages as they travel.
+    fn stream(messages: &[Message<'_>]) -> Vec<u8> {
+        messages.iter().flat_map(|message| Frame::EMPTY.clone().encode(message).unwrap().to_vec()).collect()
+    }
+
+    /// A visitor that has asked to be let in.
+    fn asking() -> Visitor {
+        let mut visitor = Visitor::new();
+        assert_eq!(visitor.poll_frame(), Some(&stream(&[Message::Observe { version: VERSION, seen: None }])[..]));
+        assert_eq!(visitor.poll_frame(), None);
+        visitor
+    }
+
+    fn check_fails(bytes: &[u8], error: VisitError) {
+        let mut visitor = asking();
+        visitor.handle_bytes(bytes);
+        assert_eq!((visitor.outcome(), visitor.poll_frame()), (Some(Err(error)), None));
+    }
+
+    #[test]
+    fn visit_ends_with_the_history_in_whatever_pieces_it_comes() {
+        let joined = Message::Joined { sequence: Sequence(0), name: "ann" };
+        let bytes = stream(&[Message::Welcome(welcome()), joined, Message::HistoryEnd]);
+        let mut visitor = asking();
+        for byte in &bytes {
+            assert_eq!((visitor.outcome(), visitor.poll_frame()), (None, None));
+            visitor.handle_bytes(&[*byte]);
+        }
+        assert_eq!(visitor.outcome(), Some(Ok(())));
+        assert_eq!(visitor.poll_frame(), Some(&stream(&[Message::Leave])[..]));
+        visitor.handle_bytes(b"\x01\x00");
+        assert_eq!((visitor.outcome(), visitor.poll_frame()), (Some(Ok(())), None));
+    }
+
+    #[test]
+    fn ping_is_answered_and_unknown_kinds_and_an_early_end_are_passed_over() {
+        let mut visitor = asking();
+        visitor.handle_bytes(&stream(&[Message::HistoryEnd, Message::Ping, Message::Unsupported { tag: 99 }]));
+        visitor.handle_bytes(b"\x02\x7f\x00");
+        assert_eq!(visitor.outcome(), None);
+        assert_eq!(visitor.poll_frame(), Some(&stream(&[Message::Pong])[..]));
+    }
+
+    #[test]
+    fn refusal_and_other_versions_are_told() {
+        let other = Welcome { version: VERSION + 1, ..welcome() };
+        for (message, reason) in [
+            (Message::Refused { reason: RefusalReason::Busy }, RefusalReason::Busy),
+            (Message::Unsupported { tag: u32::from(OBSERVE_TAG) }, RefusalReason::Unsupported),
+            (Message::Welcome(other), RefusalReason::Version),
+        ] {
+            check_fails(&stream(&[message, Message::HistoryEnd]), VisitError::Refused(reason));
+        }
+    }
+
+    #[test]
+    fn rubbish_ends_the_visit() {
+        check_fails(b"HTTP/1.1 400 Bad Request\r\n\r\n\0", VisitError::Malformed);
+        check_fails(&[1; 4_096], VisitError::Malformed);
+    }
+}

@@ -1,0 +1,222 @@
+//! `chat-host check`: whether the servers answer (docs/command-line.md).
+//!
+//! They are asked from outside, as clients ask, by blocking sockets in threads of their own and without smol: `serve` asks itself
+//! by this too, and whatever hangs there must not hang its judge.
+
+use crate::command::Check;
+use crate::endpoint::Endpoint;
+use crate::failure::{Failure, cause};
+use crate::relay::prober;
+use crate::room::visitor;
+use crate::serve::{RELAY_PORT, ROOM_PORT};
+use chat_core::refusal::RefusalReason;
+use std::fmt;
+use std::io::{self, Write as _};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+/// How much longer than the deadline a thread is waited for, whose own word says more than that nothing came.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// A server to be asked.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    /// Which one it is.
+    protocol: Protocol,
+    /// Where it is.
+    place: Place,
+}
+
+/// What the servers speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// The relay's, over UDP.
+    Relay,
+    /// The room's, over TCP.
+    Room,
+}
+
+/// Where a server is.
+#[derive(Debug, Clone)]
+enum Place {
+    /// Where this leads.
+    Endpoint(Endpoint),
+    /// At any of these addresses.
+    Addresses(Vec<SocketAddr>),
+}
+
+/// What a server has shown of itself.
+#[derive(Debug)]
+pub(crate) struct Verdict {
+    /// The server.
+    protocol: Protocol,
+    /// Its address, or what it is called if none was found.
+    place: String,
+    /// How long its answer took.
+    outcome: Result<Duration, Fault>,
+}
+
+/// Why a server counts as silent.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// It has no address, in a whole sentence.
+    NotFound(Failure),
+    /// There is no way to it, or nobody listens.
+    Unreachable(io::Error),
+    /// Nothing has come in time.
+    Silent,
+    /// What has come is not of its protocol.
+    Rubbish,
+    /// It has closed the connection.
+    Closed,
+    /// It does not let anybody in.
+    Refused(RefusalReason),
+}
+
+/// Asks the servers that the command line names, or those that this machine runs by default, and says how they answered.
+///
+/// # Errors
+/// One of them does not answer.
+pub fn run(options: &Check) -> Result<(), Failure> {
+    let named = |protocol, endpoint: &Option<Endpoint>| {
+        endpoint.as_ref().map(|endpoint| Target { protocol, place: Place::Endpoint(endpoint.clone()) })
+    };
+    let mut targets = vec![named(Protocol::Relay, &options.udp), named(Protocol::Room, &options.tcp)];
+    if targets.iter().all(Option::is_none) {
+        let usual = |protocol: Protocol| Target::bound(protocol, (Ipv6Addr::UNSPECIFIED, protocol.port()).into());
+        targets = vec![Some(usual(Protocol::Relay)), Some(usual(Protocol::Room))];
+    }
+    let mut faults = Vec::new();
+    for verdict in ask_all(targets.into_iter().flatten(), options.seconds) {
+        if verdict.outcome.is_ok() {
+            // Should nobody read it, the exit code tells.
+            let _ = writeln!(io::stdout(), "{verdict}");
+        } else {
+            faults.push(verdict.to_string());
+        }
+    }
+    if faults.is_empty() { Ok(()) } else { Err(Failure::lost(faults.join("; "))) }
+}
+
+/// Asks all at once, and waits for so long in all.
+pub(crate) fn ask_all(targets: impl Iterator<Item = Target>, time: Duration) -> Vec<Verdict> {
+    let deadline = Instant::now() + time;
+    let asked: Vec<_> = targets.map(|target| (target.clone().start(deadline), target)).collect();
+    let left = || (deadline + GRACE).saturating_duration_since(Instant::now());
+    asked
+        .into_iter()
+        .map(|(answer, target)| match answer {
+            Ok(answer) => answer.recv_timeout(left()).unwrap_or_else(|_| target.verdict(Err(Fault::Silent))),
+            Err(error) => target.verdict(Err(Fault::Unreachable(error))),
+        })
+        .collect()
+}
+
+impl Target {
+    /// The server that this machine runs and that is bound to this address. One on all addresses is asked at the loopback's; if it
+    /// serves both families, at either.
+    pub(crate) fn bound(protocol: Protocol, address: SocketAddr) -> Self {
+        let hosts = match address {
+            SocketAddr::V4(v4) if v4.ip().is_unspecified() => vec![Ipv4Addr::LOCALHOST.into()],
+            SocketAddr::V6(v6) if v6.ip().is_unspecified() => {
+                vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()]
+            }
+            _ => return Self { protocol, place: Place::Addresses(vec![address]) },
+        };
+        let addresses = hosts.into_iter().map(|host| SocketAddr::new(host, address.port())).collect();
+        Self { protocol, place: Place::Addresses(addresses) }
+    }
+
+    /// Asks in a thread of its own.
+    fn start(self, deadline: Instant) -> io::Result<Receiver<Verdict>> {
+        let (sender, answer) = channel();
+        // Fails when the verdict comes too late to count.
+        let ask = move || _ = sender.send(self.ask(deadline));
+        std::thread::Builder::new().name("check".to_owned()).spawn(ask).map(|_| answer)
+    }
+
+    /// Asks at one address after the other, each for its share of the time, until one answers.
+    fn ask(&self, deadline: Instant) -> Verdict {
+        let found = match &self.place {
+            Place::Endpoint(endpoint) => endpoint.look_up(self.protocol.port()),
+            Place::Addresses(addresses) => Ok(addresses.clone()),
+        };
+        let addresses = match found {
+            Ok(addresses) => addresses,
+            Err(failure) => return self.verdict(Err(Fault::NotFound(failure))),
+        };
+        let mut verdict = self.verdict(Err(Fault::Silent));
+        for (index, &address) in addresses.iter().enumerate() {
+            let begin = Instant::now();
+            let others = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
+            let due = begin + deadline.saturating_duration_since(begin) / others;
+            verdict.place = address.to_string();
+            verdict.outcome = match self.protocol {
+                Protocol::Relay => prober::ask(address, due),
+                Protocol::Room => visitor::ask(address, due),
+            };
+            if verdict.outcome.is_ok() {
+                break;
+            }
+        }
+        verdict
+    }
+
+    /// What it has shown of itself, at no address yet.
+    fn verdict(&self, outcome: Result<Duration, Fault>) -> Verdict {
+        Verdict { protocol: self.protocol, place: self.to_string(), outcome }
+    }
+}
+
+impl Protocol {
+    /// The server's usual port.
+    const fn port(self) -> u16 {
+        match self {
+            Self::Relay => RELAY_PORT,
+            Self::Room => ROOM_PORT,
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Relay => "udp",
+            Self::Room => "tcp",
+        })
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Place::Endpoint(endpoint) => f.write_str(&endpoint.host),
+            Place::Addresses(addresses) => addresses.first().map_or(Ok(()), |address| write!(f, "{address}")),
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { protocol, place, outcome } = self;
+        match outcome {
+            Ok(after) => write!(f, "{protocol} {place} answered in {:.1} ms", after.as_secs_f64() * 1_000.0),
+            Err(Fault::Refused(reason)) => write!(f, "{protocol} {place} refuses: {reason}"),
+            Err(fault) => write!(f, "{protocol} {place} does not answer: {fault}"),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound(failure) => write!(f, "{failure}"),
+            Self::Unreachable(error) => f.write_str(&cause(error)),
+            Self::Silent => f.write_str("nothing came in time"),
+            Self::Rubbish => f.write_str("what came is not of its protocol"),
+            Self::Closed => f.write_str("it closed the connection"),
+            Self::Refused(reason) => write!(f, "{reason}"),
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! The driver of the room's health check: a blocking socket, because the event loop may be what does not answer.
+
+use crate::check::Fault;
+use chat_core::room::{VisitError, Visitor};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+/// Bytes read at once: more than a history with short texts.
+const READ_BYTES: usize = 1_024;
+
+/// Visits the room at this address, until the deadline at most. Says how long it took until the end of the history.
+///
+/// # Errors
+/// Why it counts as silent.
+pub(crate) fn ask(address: SocketAddr, deadline: Instant) -> Result<Duration, Fault> {
+    let begin = Instant::now();
+    let mut stream = TcpStream::connect_timeout(&address, left(deadline)).map_err(fault)?;
+    let mut visitor = Visitor::new();
+    while visitor.outcome().is_none() {
+        if let Some(frame) = visitor.poll_frame() {
+            stream.write_all(frame).map_err(fault)?;
+            continue;
+        }
+        let mut buffer = [0; READ_BYTES];
+        match read(&mut stream, &mut buffer, deadline).map_err(fault)? {
+            0 => return Err(Fault::Closed),
+            length => visitor.handle_bytes(&buffer[..length]),
+        }
+    }
+    match visitor.outcome() {
+        Some(Err(VisitError::Refused(reason))) => return Err(Fault::Refused(reason)),
+        Some(Err(VisitError::Malformed)) => return Err(Fault::Rubbish),
+        Some(Ok(())) | None => {}
+    }
+    let after = begin.elapsed();
+    leave(&mut stream, &mut visitor, deadline);
+    Ok(after)
+}
+
+/// Leaves, and waits for the end, so that the room sees a leave and no broken connection. It has answered: whatever happens now
+/// does not matter.
+fn leave(stream: &mut TcpStream, visitor: &mut Visitor, deadline: Instant) {
+    if let Some(frame) = visitor.poll_frame()
+        && stream.write_all(frame).is_ok()
+    {
+        let mut buffer = [0; READ_BYTES];
+        while matches!(read(stream, &mut buffer, deadline), Ok(1..)) {}
+    }
+}
+
+/// Reads what there is, until the deadline at most.
+fn read(stream: &mut TcpStream, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
+    loop {
+        if Instant::now() >= deadline {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        stream.set_read_timeout(Some(left(deadline)))?;
+        match stream.read(buffer) {
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+/// The time up to the deadline; not zero, which would mean for ever.
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
+}
+
+/// What an error says of the room.
+fn fault(error: io::Error) -> Fault {
+    if error.kind() == ErrorKind::TimedOut { Fault::Silent } else { Fault::Unreachable(error) }
+}
