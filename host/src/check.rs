@@ -10,6 +10,7 @@ use crate::relay::prober;
 use crate::room::visitor;
 use crate::serve::{RELAY_PORT, ROOM_PORT};
 use chat_core::refusal::RefusalReason;
+use nix::errno::Errno;
 use std::fmt;
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -175,6 +176,21 @@ impl Protocol {
         match self {
             Self::Relay => RELAY_PORT,
             Self::Room => ROOM_PORT,
+        }
+    }
+}
+
+impl Verdict {
+    /// Whether the server is to be left alone: it has answered, even if only to refuse, or it cannot be asked because this machine
+    /// is short of files or memory. One that is merely full must not be ended for that, and everybody in it be put out.
+    pub(crate) fn is_alive(&self) -> bool {
+        match &self.outcome {
+            Ok(_) | Err(Fault::Refused(_)) => true,
+            Err(Fault::Unreachable(error)) => {
+                let shortage = [Errno::EMFILE, Errno::ENFILE, Errno::ENOBUFS, Errno::ENOMEM, Errno::EAGAIN];
+                shortage.into_iter().any(|errno| error.raw_os_error() == Some(errno as i32))
+            }
+            Err(_) => false,
         }
     }
 }

@@ -26,3 +26,5 @@ pub mod room;
 pub mod serve;
 #[cfg(not(loom))]
 mod signals;
+#[cfg(not(loom))]
+mod supervisor;

@@ -1,5 +1,6 @@
 //! `chat-host serve`: the servers, from start to signal.
 
+use crate::check::{Protocol, Target};
 use crate::clock_state::{ClockState, Trust};
 use crate::command::{self, Serve};
 use crate::failure::{Failure, cause};
@@ -9,6 +10,7 @@ use crate::room;
 use crate::room::addresses::AddressLimits;
 use crate::room::listener::Listener;
 use crate::signals::{Request, Requests};
+use crate::supervisor::Supervisor;
 use chat_core::relay::Slot;
 use chat_core::room::{Config, Rate};
 use smol::future;
@@ -52,8 +54,13 @@ pub fn run(options: &Serve) -> Result<(), Failure> {
             let trust = servers.room.as_ref().map_or_else(Trust::new, |room| room.trust().clone());
             servers.clock_state = Some(ClockState::open(path, trust)?);
         }
-        servers.announce().map_err(|error| Failure::lost(format!("cannot tell the bound address: {error}")))?;
+        let failure = |error| Failure::lost(format!("cannot tell the bound address: {error}"));
+        servers.announce().map_err(failure)?;
+        let supervisor = Supervisor::tell_ready(servers.targets().map_err(failure)?);
         let outcome = servers.run(&mut requests).await;
+        if let Some(supervisor) = supervisor {
+            supervisor.tell_stopping();
+        }
         servers.show_counters();
         if let Some(room) = &mut servers.room {
             room.close();
@@ -131,6 +138,13 @@ impl Servers<'_> {
         let mut output = io::stdout().lock();
         let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
         Ok(())
+    }
+
+    /// Where the servers are asked whether they answer.
+    fn targets(&self) -> io::Result<Vec<Target>> {
+        let relay = self.relay.as_ref().map(|relay| Ok(Target::bound(Protocol::Relay, relay.local_address()?)));
+        let room = self.room.as_ref().map(|room| Ok(Target::bound(Protocol::Room, room.local_address()?)));
+        relay.into_iter().chain(room).collect()
     }
 
     /// Serves until a signal asks for the end.

@@ -1,0 +1,108 @@
+//! What a service manager such as systemd is told, if there is one (sd_notify(3), docs/command-line.md): that the servers run, that
+//! they answer, and that they end.
+//!
+//! The watchdog has a thread of its own and asks from outside, as `chat-host check` does: a thread of the servers that hangs, hangs
+//! for it too. The socket to the manager is opened once and kept. The crate sd-notify opens one for each message, which a server
+//! that has as many connections as it may have files cannot: it would be ended for being full.
+
+use crate::check::{Target, ask_all};
+use crate::failure::{Failure, cause};
+use std::convert::Infallible;
+use std::env;
+use std::io;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::time::{Duration, Instant};
+
+/// How often the servers are asked within the time after which the manager takes them for hung.
+const CHECKS_PER_PERIOD: u32 = 3;
+
+/// How long a manager may take that does not read what it is told.
+const TELL_MAX: Duration = Duration::from_secs(1);
+
+/// A service manager that knows that the servers run.
+#[derive(Debug)]
+pub(crate) struct Supervisor {
+    /// Where it hears.
+    socket: UnixDatagram,
+    /// The watchdog ends when this is dropped.
+    watchdog: Option<Sender<Infallible>>,
+}
+
+impl Supervisor {
+    /// Tells the manager, if there is one, that the servers are ready, and from then on, if it wants that, again and again that
+    /// they answer.
+    pub(crate) fn tell_ready(targets: Vec<Target>) -> Option<Self> {
+        let supervisor = connect().and_then(|socket| socket.map(|socket| Self::new(socket, targets)).transpose());
+        supervisor.unwrap_or_else(|error| {
+            // The servers run all the same.
+            Failure::lost(format!("cannot tell the service manager, which has set NOTIFY_SOCKET: {}", cause(&error)))
+                .report();
+            None
+        })
+    }
+
+    /// Tells that the servers are ready, and starts the watchdog if there is to be one.
+    fn new(socket: UnixDatagram, targets: Vec<Target>) -> io::Result<Self> {
+        socket.set_write_timeout(Some(TELL_MAX))?;
+        socket.send(b"READY=1")?;
+        let mut supervisor = Self { socket, watchdog: None };
+        if let Some(period) = period() {
+            let (socket, (watchdog, end)) = (supervisor.socket.try_clone()?, channel());
+            let watch = move || watch(&socket, &targets, period / CHECKS_PER_PERIOD, &end);
+            std::thread::Builder::new().name("watchdog".to_owned()).spawn(watch)?;
+            supervisor.watchdog = Some(watchdog);
+        }
+        Ok(supervisor)
+    }
+
+    /// Tells that the servers end.
+    pub(crate) fn tell_stopping(self) {
+        drop(self.watchdog);
+        // A manager that is gone need not know.
+        let _ = self.socket.send(b"STOPPING=1");
+    }
+}
+
+/// A socket to the manager, if there is one. A name that begins with `@` is no file's but Linux's own (unix(7), abstract).
+fn connect() -> io::Result<Option<UnixDatagram>> {
+    let Some(name) = env::var_os("NOTIFY_SOCKET") else { return Ok(None) };
+    let address = match name.as_bytes() {
+        [b'@', name @ ..] => SocketAddr::from_abstract_name(name),
+        _ => SocketAddr::from_pathname(&name),
+    };
+    let socket = UnixDatagram::unbound()?;
+    socket.connect_addr(&address?)?;
+    Ok(Some(socket))
+}
+
+/// After how long without a word the manager takes this process for hung, if it does.
+fn period() -> Option<Duration> {
+    let number = |name| env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let is_meant = number("WATCHDOG_PID").is_none_or(|id| id == u64::from(std::process::id()));
+    number("WATCHDOG_USEC").filter(|&micros| is_meant && micros > 0).map(Duration::from_micros)
+}
+
+/// Asks the servers, each time with so long a pause, and tells the manager if all answer; until the other end is dropped.
+fn watch(socket: &UnixDatagram, targets: &[Target], pause: Duration, end: &Receiver<Infallible>) {
+    loop {
+        let begin = Instant::now();
+        let verdicts = ask_all(targets.iter().cloned(), pause);
+        if matches!(end.try_recv(), Err(TryRecvError::Disconnected)) {
+            return;
+        }
+        let dead: Vec<_> = verdicts.iter().filter(|verdict| !verdict.is_alive()).map(ToString::to_string).collect();
+        if dead.is_empty() {
+            // If it is not heard, the manager does what it is there for.
+            let _ = socket.send(b"WATCHDOG=1");
+        } else {
+            Failure::lost(format!("the watchdog is not told that all is well: {}", dead.join("; "))).report();
+        }
+        match end.recv_timeout(pause.saturating_sub(begin.elapsed())) {
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
