@@ -14,7 +14,8 @@ use nix::errno::Errno;
 use std::fmt;
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// How much longer than the deadline a thread is waited for, whose own word says more than that nothing came.
@@ -57,6 +58,9 @@ pub(crate) struct Verdict {
     /// How long its answer took.
     outcome: Result<Duration, Fault>,
 }
+
+/// Where the verdict of a thread that asks will be.
+type Answer = Arc<Mutex<Option<Verdict>>>;
 
 /// Why a server counts as silent.
 #[derive(Debug)]
@@ -104,14 +108,25 @@ pub fn run(options: &Check) -> Result<(), Failure> {
 pub(crate) fn ask_all(targets: impl Iterator<Item = Target>, time: Duration) -> Vec<Verdict> {
     let deadline = Instant::now() + time;
     let asked: Vec<_> = targets.map(|target| (target.clone().start(deadline), target)).collect();
-    let left = || (deadline + GRACE).saturating_duration_since(Instant::now());
     asked
         .into_iter()
         .map(|(answer, target)| match answer {
-            Ok(answer) => answer.recv_timeout(left()).unwrap_or_else(|_| target.verdict(Err(Fault::Silent))),
+            Ok(answer) => wait(&answer, deadline + GRACE).unwrap_or_else(|| target.verdict(Err(Fault::Silent))),
             Err(error) => target.verdict(Err(Fault::Unreachable(error))),
         })
         .collect()
+}
+
+/// Waits until the thread that asks has a verdict and has woken this one, or until the deadline.
+fn wait(answer: &Answer, deadline: Instant) -> Option<Verdict> {
+    loop {
+        let verdict = answer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let left = deadline.saturating_duration_since(Instant::now());
+        if verdict.is_some() || left.is_zero() {
+            return verdict;
+        }
+        thread::park_timeout(left);
+    }
 }
 
 impl Target {
@@ -130,11 +145,15 @@ impl Target {
     }
 
     /// Asks in a thread of its own.
-    fn start(self, deadline: Instant) -> io::Result<Receiver<Verdict>> {
-        let (sender, answer) = channel();
-        // Fails when the verdict comes too late to count.
-        let ask = move || _ = sender.send(self.ask(deadline));
-        std::thread::Builder::new().name("check".to_owned()).spawn(ask).map(|_| answer)
+    fn start(self, deadline: Instant) -> io::Result<Answer> {
+        let answer = Answer::default();
+        let (asker, shared) = (thread::current(), Arc::clone(&answer));
+        let ask = move || {
+            let verdict = self.ask(deadline);
+            *shared.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict);
+            asker.unpark();
+        };
+        thread::Builder::new().name("check".to_owned()).spawn(ask).map(|_| answer)
     }
 
     /// Asks at one address after the other, each for its share of the time, until one answers.
@@ -217,7 +236,11 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { protocol, place, outcome } = self;
         match outcome {
-            Ok(after) => write!(f, "{protocol} {place} answered in {:.1} ms", after.as_secs_f64() * 1_000.0),
+            Ok(after) => {
+                // Without floating point: its formatting would be 12 KB of the program for this number alone.
+                let tenths = after.as_micros() / 100;
+                write!(f, "{protocol} {place} answered in {}.{} ms", tenths / 10, tenths % 10)
+            }
             Err(Fault::Refused(reason)) => write!(f, "{protocol} {place} refuses: {reason}"),
             Err(fault) => write!(f, "{protocol} {place} does not answer: {fault}"),
         }

@@ -7,13 +7,14 @@
 
 use crate::check::{Target, ask_all};
 use crate::failure::{Failure, cause};
-use std::convert::Infallible;
 use std::env;
 use std::io;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// How often the servers are asked within the time after which the manager takes them for hung.
@@ -27,8 +28,8 @@ const TELL_MAX: Duration = Duration::from_secs(1);
 pub(crate) struct Supervisor {
     /// Where it hears.
     socket: UnixDatagram,
-    /// The watchdog ends when this is dropped.
-    watchdog: Option<Sender<Infallible>>,
+    /// Whether the servers end, so that nobody need ask them.
+    ending: Arc<AtomicBool>,
 }
 
 impl Supervisor {
@@ -48,19 +49,18 @@ impl Supervisor {
     fn new(socket: UnixDatagram, targets: Vec<Target>) -> io::Result<Self> {
         socket.set_write_timeout(Some(TELL_MAX))?;
         socket.send(b"READY=1")?;
-        let mut supervisor = Self { socket, watchdog: None };
+        let supervisor = Self { socket, ending: Arc::default() };
         if let Some(period) = period() {
-            let (socket, (watchdog, end)) = (supervisor.socket.try_clone()?, channel());
-            let watch = move || watch(&socket, &targets, period / CHECKS_PER_PERIOD, &end);
-            std::thread::Builder::new().name("watchdog".to_owned()).spawn(watch)?;
-            supervisor.watchdog = Some(watchdog);
+            let (socket, ending) = (supervisor.socket.try_clone()?, Arc::clone(&supervisor.ending));
+            let watch = move || watch(&socket, &targets, period / CHECKS_PER_PERIOD, &ending);
+            thread::Builder::new().name("watchdog".to_owned()).spawn(watch)?;
         }
         Ok(supervisor)
     }
 
     /// Tells that the servers end.
     pub(crate) fn tell_stopping(self) {
-        drop(self.watchdog);
+        self.ending.store(true, Ordering::Relaxed);
         // A manager that is gone need not know.
         let _ = self.socket.send(b"STOPPING=1");
     }
@@ -85,12 +85,13 @@ fn period() -> Option<Duration> {
     number("WATCHDOG_USEC").filter(|&micros| is_meant && micros > 0).map(Duration::from_micros)
 }
 
-/// Asks the servers, each time with so long a pause, and tells the manager if all answer; until the other end is dropped.
-fn watch(socket: &UnixDatagram, targets: &[Target], pause: Duration, end: &Receiver<Infallible>) {
+/// Asks the servers, each time with so long a pause, and tells the manager if all answer; until the servers end, and the
+/// program with them.
+fn watch(socket: &UnixDatagram, targets: &[Target], pause: Duration, ending: &AtomicBool) {
     loop {
         let begin = Instant::now();
         let verdicts = ask_all(targets.iter().cloned(), pause);
-        if matches!(end.try_recv(), Err(TryRecvError::Disconnected)) {
+        if ending.load(Ordering::Relaxed) {
             return;
         }
         let dead: Vec<_> = verdicts.iter().filter(|verdict| !verdict.is_alive()).map(ToString::to_string).collect();
@@ -100,9 +101,6 @@ fn watch(socket: &UnixDatagram, targets: &[Target], pause: Duration, end: &Recei
         } else {
             Failure::lost(format!("the watchdog is not told that all is well: {}", dead.join("; "))).report();
         }
-        match end.recv_timeout(pause.saturating_sub(begin.elapsed())) {
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return,
-        }
+        thread::sleep(pause.saturating_sub(begin.elapsed()));
     }
 }
