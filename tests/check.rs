@@ -48,14 +48,13 @@ fn answering_room(answer: Vec<u8>) -> (SocketAddr, JoinHandle<()>) {
     let thread = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        while stream.read(&mut [0]).is_ok_and(|length| length == 1) {
-            stream.write_all(&answer).unwrap();
-            if answer.is_empty() {
-                // The frame that was sent is read to its end, so that this is no reset.
-                let _ = stream.read(&mut [0; 64]);
-                break;
-            }
+        // The whole frame is read, so that closing is no reset.
+        let mut byte = [1];
+        while byte != [0] {
+            stream.read_exact(&mut byte).unwrap();
         }
+        stream.write_all(&answer).unwrap();
+        while !answer.is_empty() && stream.read(&mut byte).is_ok_and(|length| length > 0) {}
     });
     (address, thread)
 }
