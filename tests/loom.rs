@@ -5,13 +5,15 @@
 #![cfg(loom)]
 
 use chat_core::room::{Config, Cursor, Join, Kind, MemberId, WallTime};
+use chat_host::room::alarm::{Alarm, Bell};
 use chat_host::room::reader::Reader;
 use chat_host::room::registry::{Pace, Registry, Ring};
 use chat_host::room::roster::GrowingRoster;
 use loom::future::block_on;
-use loom::sync::Arc;
+use loom::sync::{Arc, Notify};
 use loom::thread;
 use std::future::poll_fn;
+use std::task::{Context, Waker};
 
 /// A time like any other.
 const NOW: WallTime = WallTime { unix_ms: 0, trusted: true };
@@ -33,9 +35,11 @@ fn join(registry: &Registry, name: &str, token: u8) -> Result<(MemberId, Cursor,
     registry.join(0, NOW, &asked, &mut history).map(|(id, admission)| (id, admission.cursor, history)).map_err(|_| ())
 }
 
-/// Says one letter.
+/// Says letters, and has workers that wait for them woken.
 fn say(registry: &Registry, id: MemberId, number: u32, text: &str) -> bool {
-    registry.say(0, NOW, id, number, Kind::Plain, text).is_ok()
+    let taken = registry.say(0, NOW, id, number, Kind::Plain, text).is_ok();
+    registry.announce();
+    taken
 }
 
 /// How often this text stands in what was sent. Texts are letters that occur nowhere else.
@@ -118,6 +122,43 @@ fn worker_that_goes_to_sleep_beside_a_message_is_woken() {
         let mut bytes = read(&mut reader, &ring).unwrap();
         while bytes.is_empty() {
             block_on(poll_fn(|context| registry.poll_news(0, ring.head(), context)));
+            registry.fetch(0, &mut ring);
+            bytes = read(&mut reader, &ring).unwrap();
+        }
+        assert_eq!(occurrences(&bytes, "XYZ"), 1);
+        thread.join().unwrap();
+    });
+}
+
+/// What a worker sleeps on here instead of a system call.
+struct Sleep(Notify);
+
+impl Bell for Sleep {
+    fn ring(&self) {
+        self.0.notify();
+    }
+}
+
+/// Fault: `alarm_is_set_too_late`.
+#[test]
+fn worker_that_sets_its_alarm_beside_a_message_does_not_oversleep() {
+    loom::model(|| {
+        let registry = registry(256);
+        let (ann, cursor, _) = join(&registry, "ann", 1).unwrap();
+        let other = Arc::clone(&registry);
+        let mut ring = registry.worker_ring();
+        registry.fetch(0, &mut ring);
+        let thread = thread::spawn(move || assert!(say(&other, ann, 1, "XYZ")));
+        let alarm = std::sync::Arc::new(Alarm::new(Sleep(Notify::new())));
+        let waker = Waker::from(std::sync::Arc::clone(&alarm));
+        let mut context = Context::from_waker(&waker);
+        let mut reader = Reader::new(cursor);
+        let mut bytes = Vec::new();
+        while bytes.is_empty() {
+            if alarm.set_unless(|| registry.poll_news(0, ring.head(), &mut context).is_ready()) {
+                alarm.bell().0.wait();
+                alarm.stop();
+            }
             registry.fetch(0, &mut ring);
             bytes = read(&mut reader, &ring).unwrap();
         }

@@ -5,6 +5,7 @@ use crate::endpoint::{Endpoint, parse_bind_address};
 use crate::failure::Failure;
 use argh::FromArgs;
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -61,9 +62,9 @@ pub struct Serve {
     /// messages a second that are read from a member above a burst of 10, 1 to 1000, or off (default 5)
     #[argh(option, default = "Rate::Limited(5)")]
     pub rate: Rate,
-    /// threads that serve the room (default: one for each core)
-    #[argh(option)]
-    pub threads: Option<u16>,
+    /// threads that serve the room (default 1)
+    #[argh(option, default = "NonZeroU16::MIN")]
+    pub threads: NonZeroU16,
     /// bytes of what was said that the room keeps for slow and returning members, 4096 or more (default 1048576)
     #[argh(option, default = "1 << 20", from_str_fn(parse_journal))]
     pub journal: usize,

@@ -1,7 +1,8 @@
 //! The room's drivers: sockets, threads and time around the machines of `chat_core::room`.
 //!
-//! The registry is what threads share, and all that loom checks; the rest stands on smol.
+//! The registry and the alarm are what threads share, and all that loom checks.
 
+pub mod alarm;
 #[cfg(loom)]
 pub mod fault;
 pub mod reader;
@@ -21,6 +22,10 @@ pub mod counters;
 pub mod listener;
 #[cfg(not(loom))]
 mod peer;
+#[cfg(not(loom))]
+mod poller;
+#[cfg(not(loom))]
+mod schedule;
 #[cfg(not(loom))]
 pub mod server;
 #[cfg(not(loom))]

@@ -82,11 +82,10 @@ fn start_room(options: &Serve) -> Result<room::server::Driver, Failure> {
         (command::Rate::Limited(per_second), Some(rate)) => Some(Rate { per_second, ..rate }),
         _ => None,
     };
-    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     let room_options = room::server::Options {
         config: Config { rate, ..Config::DEFAULT },
         members_max: options.max_members,
-        thread_count: options.threads.map_or_else(cores, usize::from),
+        thread_count: usize::from(options.threads.get()),
         journal_bytes: options.journal,
         address_limits: AddressLimits::DEFAULT,
     };

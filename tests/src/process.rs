@@ -235,7 +235,9 @@ impl Server {
 impl RoomServer {
     /// Starts it on a free port of this address, with further arguments, and waits until it serves.
     pub fn start(tcp: &str, arguments: &[&str]) -> Self {
-        Self::serving(Process::start(&[&["serve", "--tcp", tcp], arguments].concat()))
+        // Two workers unless said otherwise: whoever talks to the other one's members is in most tests then.
+        let threads: &[&str] = if arguments.contains(&"--threads") { &[] } else { &["--threads", "2"] };
+        Self::serving(Process::start(&[&["serve", "--tcp", tcp], threads, arguments].concat()))
     }
 
     /// The same with at most this many open files.

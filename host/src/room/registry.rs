@@ -127,7 +127,6 @@ impl Registry {
             shared = self.lock();
         }
         shared.copy_history(admission.welcome.history, history);
-        wake(shared);
         Ok((id, admission))
     }
 
@@ -155,9 +154,7 @@ impl Registry {
         let mut shared = self.lock();
         let id = shared.trusted(id, "say_trusts_the_slot");
         shared.room.say(now, id, number, kind, text)?;
-        let pace = shared.pace(worker, self.ring_bytes / 2);
-        wake(shared);
-        Ok(pace)
+        Ok(shared.pace(worker, self.ring_bytes / 2))
     }
 
     /// How a publisher among the connections of this worker is to go on.
@@ -173,8 +170,12 @@ impl Registry {
         if left && let Some(owner) = shared.owners.get_mut(id.slot as usize) {
             *owner = None;
         }
-        wake(shared);
         left
+    }
+
+    /// Wakes the workers that wait and have something to fetch. To be called after any number of joins, messages and leaves, once.
+    pub fn announce(&self) {
+        wake(self.lock());
     }
 
     /// Writes a page of the members' names, as [`Room::page`] does.
@@ -302,9 +303,15 @@ impl Shared {
         told
     }
 
-    /// The wakers of all workers that wait. They are to be woken when the lock is free again: waking may be a system call.
+    /// The wakers of all workers that wait and have something to fetch. They are to be woken when the lock is free again: waking
+    /// may be a system call.
     fn take_wakers(&mut self) -> Vec<Waker> {
-        self.workers.iter_mut().filter_map(|worker| worker.waker.take()).collect()
+        let head = self.room.journal().head().position();
+        let closing = self.closing;
+        let has_news =
+            |worker: &Worker| closing || worker.position != head || worker.resumed || !worker.replaced.is_empty();
+        let workers = self.workers.iter_mut().filter(|worker| has_news(worker));
+        workers.filter_map(|worker| worker.waker.take()).collect()
     }
 
     /// The id as it came; under loom, with this fault, that of whoever has the slot now.

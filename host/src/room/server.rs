@@ -3,6 +3,7 @@
 use super::addresses::{AddressLimits, Addresses};
 use super::counters::Counters;
 use super::listener::Listener;
+use super::poller::Poller;
 use super::registry::Registry;
 use super::roster::GrowingRoster;
 use super::worker::{self, Accepted, Setup};
@@ -13,6 +14,7 @@ use smol::channel::{Sender, unbounded};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Waker;
 use std::thread::JoinHandle;
 
 /// What an operator may set.
@@ -35,8 +37,8 @@ pub struct Options {
 pub struct Driver {
     /// Where connections come from.
     listener: Listener,
-    /// Hands connections to the workers, by turns.
-    workers: Vec<Sender<Accepted>>,
+    /// Hands connections to the workers, by turns, and wakes them.
+    workers: Vec<(Sender<Accepted>, Waker)>,
     /// Whose turn it is.
     turn: usize,
     /// The workers' threads.
@@ -55,7 +57,7 @@ impl Driver {
     /// Starts the workers. `epoch` is a random number.
     ///
     /// # Errors
-    /// A thread cannot be started.
+    /// A thread cannot be started, or there is no file descriptor left for it to wait with.
     pub fn new(listener: Listener, options: &Options, epoch: u64) -> io::Result<Self> {
         raise_file_limit();
         let roster = GrowingRoster::new(options.members_max);
@@ -69,9 +71,11 @@ impl Driver {
             let (sender, accepted) = unbounded();
             let (registry, counters) = (Arc::clone(&registry), Arc::clone(&counters));
             let (addresses, trust) = (Arc::clone(&addresses), trust.clone());
-            let setup = Setup { index, registry, config: options.config, counters, addresses, trust, accepted };
+            let poller = Poller::new()?;
+            let waker = Waker::from(Arc::clone(poller.alarm()));
+            let setup = Setup { index, registry, config: options.config, counters, addresses, trust, accepted, poller };
             threads.push(std::thread::Builder::new().name(format!("room-{index}")).spawn(|| worker::run(setup))?);
-            workers.push(sender);
+            workers.push((sender, waker));
         }
         Ok(Self { listener, workers, turn: 0, threads, registry, counters, addresses, trust })
     }
@@ -84,8 +88,10 @@ impl Driver {
         let Self { listener, workers, turn, counters, addresses, .. } = self;
         let serve = |stream, origin| {
             *turn = (*turn + 1) % workers.len();
+            let (accepted, waker) = &workers[*turn];
             // A worker that is gone closes the connection, which is all that can be done for it.
-            let _ = workers[*turn].try_send(Accepted { stream, origin });
+            let _ = accepted.try_send(Accepted { stream, origin });
+            waker.wake_by_ref();
         };
         listener.run(counters, addresses, serve).await
     }

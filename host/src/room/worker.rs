@@ -1,36 +1,36 @@
 //! A worker: one thread with its share of the connections, its own copy of the journal, and one flusher.
 //!
-//! A task for each connection waits for its socket and reads. What members say goes into the registry; the flusher wakes once
-//! for all that was said in a round of the event loop, copies it, and writes to each connection what it lacks, in one call.
+//! It works in rounds: wait; read what has come, and put what members say into the registry; tell the other workers, once; copy what
+//! all of them have said; write to each connection what it lacks, in one call.
 
 use super::addresses::{Addresses, Origin};
-use super::connection::{Connection, Context};
+use super::connection::{Connection, Context, Waits};
 use super::counters::{Counters, count};
-use super::peer::{Event, Peer, sleep_until};
+use super::peer::Peer;
+use super::poller::{Interest, Poller, ROUND_EVENTS};
 use super::registry::{Registry, Ring};
+use super::schedule::Schedule;
 use crate::clock;
 use crate::clock_state::Trust;
 use chat_core::frame::Decoder;
 use chat_core::refusal::RefusalReason;
 use chat_core::room::{Config, MemberId};
-use chat_core::time::Instant;
 use slab::Slab;
-use smol::{Async, LocalExecutor, channel::Receiver, future};
-use std::cell::{Cell, RefCell};
+use smol::channel::Receiver;
 use std::io;
 use std::net::TcpStream;
-use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Poll, Waker};
+use std::task::{self, Waker};
+use std::time::Duration;
 
 /// Bytes read at once. What a member says too fast waits in memory, so this bounds it.
 const READ_BYTES: usize = 4_096;
 
-/// Connections served in one pass before other tasks get their turn.
+/// Connections written to before the sockets are looked at again.
 const PASS_CONNECTIONS: usize = 256;
 
 /// What a worker thread is given.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Setup {
     /// Which worker it is.
     pub(super) index: usize,
@@ -44,8 +44,10 @@ pub(super) struct Setup {
     pub(super) addresses: Arc<Addresses>,
     /// Whether the clock is to be trusted.
     pub(super) trust: Trust,
-    /// Connections to serve.
+    /// Connections to serve; the poller's alarm is to be rung for each.
     pub(super) accepted: Receiver<Accepted>,
+    /// What it waits with.
+    pub(super) poller: Poller,
 }
 
 /// A connection that was accepted.
@@ -61,239 +63,248 @@ pub(super) struct Accepted {
 struct Worker {
     /// What it was given.
     setup: Setup,
+    /// What the registry wakes it with.
+    waker: Waker,
     /// Its copy of the journal.
-    ring: RefCell<Ring>,
+    ring: Ring,
     /// Finds frames, for all connections.
-    decoder: RefCell<Decoder>,
+    decoder: Decoder,
     /// Where is read to, for all connections.
-    buffer: RefCell<Box<[u8]>>,
+    buffer: Vec<u8>,
     /// The connections.
-    peers: RefCell<Slab<Rc<Peer>>>,
-    /// When the timers of the connections are looked at next.
-    timers_at: Cell<Option<Instant>>,
-    /// Wakes the task that does so.
-    timers_waker: Cell<Option<Waker>>,
+    peers: Slab<Peer>,
+    /// When they are looked at.
+    schedule: Schedule,
+    /// Where the pass over the connections goes on that has begun.
+    pass: Option<usize>,
+    /// Whether the server ends.
+    closing: bool,
 }
 
 /// Serves until the registry closes. To be called on a thread of its own.
 pub(super) fn run(setup: Setup) -> io::Result<()> {
-    let executor = LocalExecutor::new();
-    let worker = Rc::new(Worker {
-        ring: RefCell::new(setup.registry.worker_ring()),
-        decoder: RefCell::new(Decoder::new()),
-        buffer: RefCell::new(vec![0; READ_BYTES].into_boxed_slice()),
-        peers: RefCell::new(Slab::new()),
-        timers_at: Cell::new(None),
-        timers_waker: Cell::new(None),
+    let mut worker = Worker {
+        waker: Waker::from(Arc::clone(setup.poller.alarm())),
+        ring: setup.registry.worker_ring(),
+        decoder: Decoder::new(),
+        buffer: vec![0; READ_BYTES],
+        peers: Slab::new(),
+        schedule: Schedule::default(),
+        pass: None,
+        closing: false,
         setup,
-    });
-    let accepting = async {
-        while let Ok(Accepted { stream, origin }) = worker.setup.accepted.recv().await {
-            match Async::new(stream) {
-                Ok(stream) => worker.admit(stream, origin, &executor),
-                // A socket that cannot be registered with the reactor is closed; the other side sees that.
-                Err(_) => worker.setup.addresses.disconnect(origin, clock::now()),
-            }
-        }
-        future::pending::<()>().await;
     };
-    let serving = future::or(worker.flush_until_closing(), future::or(worker.watch_timers(), accepting));
-    smol::block_on(executor.run(serving));
+    while worker.pass.is_some() || !worker.closing {
+        worker.round()?;
+    }
     Ok(())
 }
 
 impl Worker {
-    /// What the connections share at this moment.
-    fn context(&self) -> Context<'_> {
-        let Setup { index, registry, config, counters, addresses, trust, .. } = &self.setup;
-        let wall_time = clock::wall_time(trust);
-        Context { registry, config, counters, addresses, worker: *index, now: clock::now(), wall_time }
-    }
-
-    /// Takes a connection and starts its task.
-    fn admit(self: &Rc<Self>, stream: Async<TcpStream>, origin: Option<Origin>, executor: &LocalExecutor<'_>) {
-        count(&self.setup.counters.connections);
-        let now = clock::now();
-        let connection = Connection::new(&self.setup.config, now, origin);
-        let peer = Rc::new(Peer::new(stream, connection));
-        let key = self.peers.borrow_mut().insert(Rc::clone(&peer));
-        self.watch(&peer);
-        let worker = Rc::clone(self);
-        executor.spawn(async move { worker.serve(key, &peer).await }).detach();
-    }
-
-    /// Serves one connection until it is gone.
-    async fn serve(&self, key: usize, peer: &Peer) {
-        loop {
-            let waits = peer.connection.borrow().waits(&self.setup.config, clock::now());
-            let event = peer.wait(waits).await;
-            if self.turn(peer, &event).is_err() || peer.connection.borrow_mut().session().is_ended() {
-                break;
-            }
-            if waits.until.is_some() {
-                // What was read is worked off piece by piece, and others have their turn in between.
-                future::yield_now().await;
-            }
+    /// Waits, reads what has come, and writes.
+    fn round(&mut self) -> io::Result<()> {
+        let mut ready = heapless::Vec::<_, ROUND_EVENTS>::new();
+        let timeout = self.patience();
+        // There is room for all events of a round.
+        self.setup.poller.wait(timeout, |key, interest| _ = ready.push((key, interest)))?;
+        for (key, interest) in ready {
+            self.turn(key, interest);
         }
-        let put_out = peer.connection.borrow_mut().close(self.context());
-        self.peers.borrow_mut().remove(key);
-        if put_out {
-            // Rare, so it costs memory only then.
-            Box::pin(peer.linger()).await;
-        }
-        peer.connection.borrow().forget(self.context());
-    }
-
-    /// Reads or goes on, and writes the connection's own frames.
-    fn turn(&self, peer: &Peer, event: &Event) -> io::Result<()> {
-        let context = self.context();
-        let mut connection = peer.connection.borrow_mut();
-        let decoder = &mut self.decoder.borrow_mut();
-        let stream = peer.stream.get_ref();
-        match event {
-            Event::Readable => match connection.read(context, decoder, stream, &mut self.buffer.borrow_mut()) {
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-                outcome => outcome?,
-            },
-            Event::Changed => connection.take_unread(context, decoder),
-        }
-        connection.flush(context, &self.ring.borrow(), stream)?;
-        drop(connection);
-        self.watch(peer);
+        self.admit();
+        self.look_at_schedule();
+        self.setup.registry.announce();
+        self.flush();
         Ok(())
     }
 
-    /// Writes to all connections what they lack, again and again, until the server ends.
-    async fn flush_until_closing(&self) {
-        let Setup { index, registry, .. } = &self.setup;
-        loop {
-            future::poll_fn(|context| registry.poll_news(*index, self.ring.borrow().head(), context)).await;
-            let news = registry.fetch(*index, &mut self.ring.borrow_mut());
-            if !news.replaced.is_empty() {
-                self.put_out(&news.replaced);
+    /// How long to wait for the sockets: not at all while there is something else to do.
+    fn patience(&self) -> Option<Duration> {
+        let Setup { index, registry, accepted, poller, .. } = &self.setup;
+        let news = || {
+            let mut context = task::Context::from_waker(&self.waker);
+            !accepted.is_empty() || registry.poll_news(*index, self.ring.head(), &mut context).is_ready()
+        };
+        if self.pass.is_some() || !poller.alarm().set_unless(news) {
+            return Some(Duration::ZERO);
+        }
+        self.schedule.next().map(|at| Duration::from_millis(at.millis().saturating_sub(clock::now().millis())))
+    }
+
+    /// Takes the connections that were accepted.
+    fn admit(&mut self) {
+        while let Ok(Accepted { stream, origin }) = self.setup.accepted.try_recv() {
+            count(&self.setup.counters.connections);
+            if stream.set_nonblocking(true).is_err() {
+                // It cannot be served, so it is closed; the other side sees that.
+                self.setup.addresses.disconnect(origin, clock::now());
+                continue;
             }
-            if news.resumed {
-                self.resume();
-            }
-            self.flush_all(news.closing).await;
-            if news.closing {
-                return;
-            }
-            // One pass in each round of the event loop, even if other workers publish without a pause.
-            future::yield_now().await;
+            let connection = Connection::new(&self.setup.config, clock::now(), origin);
+            let key = self.peers.insert(Peer::new(stream, connection));
+            self.settle(key);
         }
     }
 
-    /// One pass over all connections.
-    async fn flush_all(&self, closing: bool) {
-        let mut key = 0;
-        loop {
-            let context = self.context();
-            let end = self.peers.borrow().capacity().min(key + PASS_CONNECTIONS);
-            while key < end {
-                let peer = self.peers.borrow().get(key).cloned();
-                if let Some(peer) = peer {
-                    self.flush_one(context, &peer, closing);
-                }
-                key += 1;
+    /// A socket is ready for this.
+    fn turn(&mut self, key: usize, ready: Interest) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        if peer.lingering.is_some() {
+            if !peer.drain(&mut self.buffer) {
+                self.remove(key);
             }
-            if key >= self.peers.borrow().capacity() {
-                return;
-            }
-            future::yield_now().await;
-        }
-    }
-
-    /// Writes to one connection what it lacks; its own task does whatever else follows.
-    fn flush_one(&self, context: Context<'_>, peer: &Peer, closing: bool) {
-        let mut connection = peer.connection.borrow_mut();
-        if closing {
-            connection.session().refuse(RefusalReason::ShuttingDown);
-        }
-        if connection.is_blocked() && !closing {
             return;
         }
-        let gone = connection.flush(context, &self.ring.borrow(), peer.stream.get_ref()).is_err();
-        let changed = gone || connection.is_blocked() || connection.session().is_ended();
-        drop(connection);
-        if changed {
-            self.watch(peer);
-            peer.poke();
+        let mut outcome = Ok(());
+        if ready.readable && peer.interest.readable {
+            outcome = peer.connection.read(context(&self.setup), &mut self.decoder, &peer.stream, &mut self.buffer);
         }
+        match outcome {
+            Err(error) if !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                self.end(key)
+            }
+            _ => self.go_on(key),
+        }
+    }
+
+    /// Something has changed: goes on with what was read and not taken, and writes.
+    fn change(&mut self, key: usize) {
+        if let Some(peer) = self.peers.get_mut(key).filter(|peer| peer.lingering.is_none()) {
+            peer.connection.take_unread(context(&self.setup), &mut self.decoder);
+            self.go_on(key);
+        }
+    }
+
+    /// Writes the connection's own frames and what it lacks of the journal, and sees what it waits for then.
+    fn go_on(&mut self, key: usize) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        match peer.connection.flush(context(&self.setup), &self.ring, &peer.stream) {
+            Ok(()) => self.settle(key),
+            Err(_) => self.end(key),
+        }
+    }
+
+    /// Sees what a connection waits for.
+    fn settle(&mut self, key: usize) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        if peer.connection.session().is_ended() {
+            return self.end(key);
+        }
+        let Waits { interest, until } = peer.connection.waits(&self.setup.config, clock::now());
+        let due = peer.connection.session().poll_timeout(&self.setup.config);
+        self.schedule.advance(key, &mut peer.scheduled, [due, until].into_iter().flatten().min());
+        if self.setup.poller.change(&peer.stream, key, peer.interest, interest).is_err() {
+            return self.end(key);
+        }
+        peer.interest = interest;
+    }
+
+    /// A connection is gone or is closed now. One that was put out may still read why.
+    fn end(&mut self, key: usize) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        let until = peer.connection.close(context(&self.setup)).then(|| peer.linger(clock::now())).flatten();
+        let interest = Interest { readable: true, writable: false };
+        if until.is_none() || self.setup.poller.change(&peer.stream, key, peer.interest, interest).is_err() {
+            return self.remove(key);
+        }
+        peer.interest = interest;
+        self.schedule.remove(key, &mut peer.scheduled);
+        self.schedule.advance(key, &mut peer.scheduled, until);
+    }
+
+    /// Closes a connection's socket.
+    fn remove(&mut self, key: usize) {
+        if let Some(mut peer) = self.peers.try_remove(key) {
+            self.schedule.remove(key, &mut peer.scheduled);
+            peer.connection.forget(context(&self.setup));
+        }
+    }
+
+    /// Does what is due by now.
+    fn look_at_schedule(&mut self) {
+        let now = clock::now();
+        while let Some(key) = self.schedule.pop(now) {
+            let Some(peer) = self.peers.get_mut(key) else { continue };
+            peer.scheduled = None;
+            if peer.lingering.is_some() {
+                self.remove(key);
+                continue;
+            }
+            let config = &self.setup.config;
+            let session = peer.connection.session();
+            if session.poll_timeout(config).is_some_and(|due| due <= now) {
+                session.handle_timeout(config, now);
+            }
+            self.change(key);
+        }
+    }
+
+    /// Writes to the next connections what they lack; when all have had their turn, begins again with what is new.
+    fn flush(&mut self) {
+        let Some(first) = self.pass.take().or_else(|| self.fetch()) else { return };
+        let keys = first..self.peers.capacity().min(first + PASS_CONNECTIONS);
+        self.pass = (keys.end < self.peers.capacity()).then_some(keys.end);
+        let context = context(&self.setup);
+        let mut changed = heapless::Vec::<_, PASS_CONNECTIONS>::new();
+        for key in keys {
+            let Some(peer) = self.peers.get_mut(key).filter(|peer| peer.lingering.is_none()) else { continue };
+            let connection = &mut peer.connection;
+            if self.closing {
+                connection.session().refuse(RefusalReason::ShuttingDown);
+            } else if connection.is_blocked() {
+                continue;
+            }
+            let gone = connection.flush(context, &self.ring, &peer.stream).is_err();
+            if gone || connection.is_blocked() || connection.session().is_ended() {
+                // There is room for as many as are in a pass.
+                let _ = changed.push((key, gone));
+            }
+        }
+        for (key, gone) in changed {
+            if gone { self.end(key) } else { self.settle(key) }
+        }
+    }
+
+    /// Copies what was said and does what else the registry tells. Says where a pass over the connections begins, if there is to be
+    /// one.
+    fn fetch(&mut self) -> Option<usize> {
+        let Setup { index, registry, .. } = &self.setup;
+        let head = self.ring.head();
+        let news = registry.fetch(*index, &mut self.ring);
+        self.closing = news.closing;
+        if !news.replaced.is_empty() {
+            self.put_out(&news.replaced);
+        }
+        if news.resumed {
+            self.resume();
+        }
+        (news.closing || self.ring.head() != head).then_some(0)
     }
 
     /// Lets the publishers that pause go on.
-    fn resume(&self) {
-        for (_, peer) in self.peers.borrow().iter() {
-            if peer.connection.borrow().is_paused() {
-                peer.poke();
+    fn resume(&mut self) {
+        for key in 0..self.peers.capacity() {
+            if self.peers.get(key).is_some_and(|peer| peer.connection.is_paused()) {
+                self.change(key);
             }
         }
     }
 
     /// Puts out the connections of members that went on from another one.
-    fn put_out(&self, replaced: &[MemberId]) {
-        for (_, peer) in self.peers.borrow().iter() {
-            let mut connection = peer.connection.borrow_mut();
-            if connection.session().member().is_some_and(|id| replaced.contains(&id)) {
+    fn put_out(&mut self, replaced: &[MemberId]) {
+        for key in 0..self.peers.capacity() {
+            let Some(peer) = self.peers.get_mut(key) else { continue };
+            if peer.connection.session().member().is_some_and(|id| replaced.contains(&id)) {
                 count(&self.setup.counters.joins_replacing);
-                connection.replace();
-                drop(connection);
-                peer.poke();
+                peer.connection.replace();
+                self.change(key);
             }
         }
     }
+}
 
-    /// Sees to it that this connection's timers are looked at in time.
-    fn watch(&self, peer: &Peer) {
-        let due = peer.connection.borrow_mut().session().poll_timeout(&self.setup.config);
-        if let Some(due) = due
-            && self.timers_at.get().is_none_or(|at| due < at)
-        {
-            self.timers_at.set(Some(due));
-            if let Some(waker) = self.timers_waker.take() {
-                waker.wake();
-            }
-        }
-    }
-
-    /// Looks at the connections' timers when the earliest is due. Deadlines mostly move away in between, so an idle worker wakes
-    /// no more often than one connection would.
-    async fn watch_timers(&self) {
-        loop {
-            match self.timers_at.get() {
-                Some(at) if at <= clock::now() => self.look_at_timers(),
-                at => future::or(sleep_until(at), self.timers_moved(at)).await,
-            }
-        }
-    }
-
-    /// Waits until the timers are to be looked at at another time than this.
-    async fn timers_moved(&self, at: Option<Instant>) {
-        future::poll_fn(|context| {
-            if self.timers_at.get() != at {
-                return Poll::Ready(());
-            }
-            self.timers_waker.set(Some(context.waker().clone()));
-            Poll::Pending
-        })
-        .await;
-    }
-
-    /// Does what is due for every connection, and finds out when that is the case next.
-    fn look_at_timers(&self) {
-        let context = self.context();
-        let mut next: Option<Instant> = None;
-        for (_, peer) in self.peers.borrow().iter() {
-            let mut connection = peer.connection.borrow_mut();
-            let due = connection.session().poll_timeout(context.config);
-            if due.is_some_and(|due| due <= context.now) {
-                connection.session().handle_timeout(context.config, context.now);
-                peer.poke();
-            }
-            let due = connection.session().poll_timeout(context.config);
-            next = [next, due].into_iter().flatten().min();
-        }
-        self.timers_at.set(next);
-    }
+/// What the connections share at this moment.
+fn context(setup: &Setup) -> Context<'_> {
+    let Setup { index, registry, config, counters, addresses, trust, .. } = setup;
+    let wall_time = clock::wall_time(trust);
+    Context { registry, config, counters, addresses, worker: *index, now: clock::now(), wall_time }
 }

@@ -20,6 +20,10 @@ struct Arguments {
     #[argh(option, arg_name = "MODE")]
     mode: Vec<String>,
 
+    /// measure only with this number of members, or of what else a mode varies; may be given several times
+    #[argh(option, arg_name = "N")]
+    value: Vec<usize>,
+
     /// how often each server has its turn, default 3
     #[argh(option, default = "3", arg_name = "N")]
     rounds: usize,
@@ -70,11 +74,14 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         folder: arguments.folder.clone(),
         rounds: if arguments.smoke { 1 } else { arguments.rounds.max(1) },
         duration: if arguments.smoke { Duration::from_millis(100) } else { duration },
+        values: arguments.value.clone(),
         smoke: arguments.smoke,
         peers: !arguments.no_peers,
         samples: Samples::default(),
     };
-    for mode in MODES.iter().filter(|mode| arguments.mode.is_empty() || arguments.mode.iter().any(|name| name == mode.name)) {
+    for mode in
+        MODES.iter().filter(|mode| arguments.mode.is_empty() || arguments.mode.iter().any(|name| name == mode.name))
+    {
         (mode.measure)(&mut bench, mode.name)?;
     }
     let machine = machine(bench.cpus);

@@ -202,7 +202,8 @@ impl DatagramLoad {
     /// How many texts have not reached all members, out of so many that should have: after [`DatagramLoad::drain`].
     pub(crate) fn lost(&self) -> (u64, u64) {
         let last: u64 = self.published.iter().map(|&number| u64::from(number)).sum();
-        let reached: u64 = self.members.iter().flat_map(|member| &member.numbers).map(|&number| u64::from(number)).sum();
+        let reached: u64 =
+            self.members.iter().flat_map(|member| &member.numbers).map(|&number| u64::from(number)).sum();
         let all = last * self.members.len() as u64;
         (self.heard.missing + (all - reached), self.heard.texts + self.heard.missing + (all - reached))
     }

@@ -35,6 +35,8 @@ pub(crate) struct Bench {
     pub(crate) rounds: usize,
     /// How long each turn is measured.
     pub(crate) duration: Duration,
+    /// Only these numbers of members, or of what else is varied; all if it is empty.
+    pub(crate) values: Vec<usize>,
     /// Whether it is only to be shown that everything works.
     pub(crate) smoke: bool,
     /// Whether other programs are measured too.
@@ -83,7 +85,7 @@ impl Bench {
         turn: impl Fn(&Self, Kind, usize) -> Outcome,
     ) -> Result<(), Box<dyn Error>> {
         let values = if self.smoke { &values[values.len() - 1..] } else { values };
-        for &value in values {
+        for &value in values.iter().filter(|value| self.values.is_empty() || self.values.contains(value)) {
             for round in 1..=self.rounds {
                 for &kind in kinds {
                     let mut value = value;
@@ -143,7 +145,13 @@ impl Bench {
     }
 
     /// So many publishers with so many texts in flight each.
-    fn saturate(&self, kind: Kind, members: usize, text_bytes: usize, (publishers, in_flight): (usize, u32)) -> Outcome {
+    fn saturate(
+        &self,
+        kind: Kind,
+        members: usize,
+        text_bytes: usize,
+        (publishers, in_flight): (usize, u32),
+    ) -> Outcome {
         let (server, mut load) = self.loaded(kind, members, text_bytes)?;
         load.add_publishers(publishers)?;
         let publish = |load: &mut Load, duration| load.publish_for(duration, in_flight);
@@ -153,7 +161,12 @@ impl Bench {
     }
 
     /// Starts a server of datagrams and registers members.
-    fn datagrams(&self, kind: Kind, members: usize, publishers: usize) -> Result<(Server, DatagramLoad), Box<dyn Error>> {
+    fn datagrams(
+        &self,
+        kind: Kind,
+        members: usize,
+        publishers: usize,
+    ) -> Result<(Server, DatagramLoad), Box<dyn Error>> {
         let server = self.start(kind)?;
         let wire = if kind == Kind::Relay { Wire::Relay } else { Wire::Bare };
         let load = DatagramLoad::new(wire, server.address, TEXT_BYTES, members, publishers)?;
@@ -308,15 +321,20 @@ fn relay_lone(bench: &mut Bench, mode: &'static str) -> Result<(), Box<dyn Error
 /// Faster and faster, until something is lost.
 fn relay_rate(bench: &mut Bench, mode: &'static str) -> Result<(), Box<dyn Error>> {
     let kinds = [Kind::LimitUdp, Kind::Relay];
-    bench.rounds((mode, "texts/s"), &[1_000, 2_000, 4_000, 8_000, 12_000, 16_000, 20_000], &kinds, |bench, kind, rate| {
-        let (server, mut load) = bench.datagrams(kind, 100, 10)?;
-        let publish = |load: &mut DatagramLoad, duration| load.publish_at(u32::try_from(rate)?, duration);
-        let mut figures = bench.deliveries(&server, &mut load, DatagramLoad::deliveries, publish)?;
-        load.drain()?;
-        let (lost, all) = load.lost();
-        figures.push((Figure::LostPercent, 100.0 * as_f64(lost) / as_f64(all)));
-        Ok(figures)
-    })
+    bench.rounds(
+        (mode, "texts/s"),
+        &[1_000, 2_000, 4_000, 8_000, 12_000, 16_000, 20_000],
+        &kinds,
+        |bench, kind, rate| {
+            let (server, mut load) = bench.datagrams(kind, 100, 10)?;
+            let publish = |load: &mut DatagramLoad, duration| load.publish_at(u32::try_from(rate)?, duration);
+            let mut figures = bench.deliveries(&server, &mut load, DatagramLoad::deliveries, publish)?;
+            load.drain()?;
+            let (lost, all) = load.lost();
+            figures.push((Figure::LostPercent, 100.0 * as_f64(lost) / as_f64(all)));
+            Ok(figures)
+        },
+    )
 }
 
 /// What a server takes before anybody comes.

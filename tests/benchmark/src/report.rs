@@ -12,7 +12,8 @@ use std::fmt::Write as _;
 pub(crate) fn markdown(samples: &Samples) -> String {
     let mut text = String::new();
     for mode in MODES {
-        let cases: BTreeSet<Case> = samples.iter().map(|(case, ..)| case).filter(|case| case.mode == mode.name).collect();
+        let cases: BTreeSet<Case> =
+            samples.iter().map(|(case, ..)| case).filter(|case| case.mode == mode.name).collect();
         for figure in figures(samples, mode.name) {
             let kinds: BTreeSet<Kind> = samples
                 .iter()
@@ -62,7 +63,8 @@ fn number(value: f64) -> String {
 
 /// The targets that were measured.
 fn targets(samples: &Samples) -> String {
-    let mut text = String::from("\n**Targets**\n\n| what | must | aim | measured | |\n| --- | --: | --: | --: | --- |\n");
+    let mut text =
+        String::from("\n**Targets**\n\n| what | must | aim | measured | |\n| --- | --: | --: | --: | --- |\n");
     for target in target::all() {
         let Some(value) = target.value(samples) else { continue };
         let verdict = match target.verdict(value) {

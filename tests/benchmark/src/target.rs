@@ -56,7 +56,13 @@ impl Target {
             Bound::AtMost(must, aim) => (value <= must, value <= aim),
             Bound::AtLeast(must, aim) => (value >= must, value >= aim),
         };
-        if aim { Verdict::Aim } else if must { Verdict::Met } else { Verdict::Missed }
+        if aim {
+            Verdict::Aim
+        } else if must {
+            Verdict::Met
+        } else {
+            Verdict::Missed
+        }
     }
 }
 
@@ -110,20 +116,59 @@ pub(crate) fn all() -> Vec<Target> {
     let single = AtMost(2.0, 1.4);
     let limit = Kind::LimitRound;
     vec![
-        room("TCP saturated, 100 members: CPU against limit-b", "saturated", 100, CpuMicrosPerDelivery, limit, saturated),
+        room(
+            "TCP saturated, 100 members: CPU against limit-b",
+            "saturated",
+            100,
+            CpuMicrosPerDelivery,
+            limit,
+            saturated,
+        ),
         room("the same, 1,000 members", "saturated", 1_000, CpuMicrosPerDelivery, limit, saturated),
         room("the same, 10,000 members", "saturated", 10_000, CpuMicrosPerDelivery, limit, saturated),
         room("100 publishers with 1 in flight, 100 members", "single", 100, CpuMicrosPerDelivery, limit, single),
         room("the same, 1,000 members", "single", 1_000, CpuMicrosPerDelivery, limit, single),
         room("the same, 10,000 members", "single", 10_000, CpuMicrosPerDelivery, limit, single),
-        room("lone texts, 1,000 members: CPU against limit-a", "lone", 1_000, CpuMicrosPerDelivery, Kind::LimitEach, AtMost(1.2, 1.05)),
+        room(
+            "lone texts, 1,000 members: CPU against limit-a",
+            "lone",
+            1_000,
+            CpuMicrosPerDelivery,
+            Kind::LimitEach,
+            AtMost(1.2, 1.05),
+        ),
         room("the same: time to the last member", "lone", 1_000, LastMillis, Kind::LimitEach, AtMost(1.0, 0.8)),
-        room("deliveries/s at 1,000 members against redis", "saturated", 1_000, DeliveriesPerSecond, Kind::Redis, AtLeast(3.0, 4.0)),
-        room("4,000 join at once: joins/s against limit-a", "storm", 4_000, JoinsPerSecond, Kind::LimitEach, AtLeast(0.5, 0.7)),
+        room(
+            "deliveries/s at 1,000 members against redis",
+            "saturated",
+            1_000,
+            DeliveriesPerSecond,
+            Kind::Redis,
+            AtLeast(3.0, 4.0),
+        ),
+        room(
+            "4,000 join at once: joins/s against limit-a",
+            "storm",
+            4_000,
+            JoinsPerSecond,
+            Kind::LimitEach,
+            AtLeast(0.5, 0.7),
+        ),
         alone("own memory per idle member, bytes", "idle", 10_000, BytesPerMember, AtMost(1_536.0, 800.0)),
-        alone("a stalled member among 1,000: others' longest stall, ms", "stalled", 1_000, StallMillisBeside, AtMost(50.0, 50.0)),
+        alone(
+            "a stalled member among 1,000: others' longest stall, ms",
+            "stalled",
+            1_000,
+            StallMillisBeside,
+            AtMost(50.0, 50.0),
+        ),
         alone("the same: own memory that it costs, bytes", "stalled", 1_000, BytesBeside, AtMost(65_536.0, 0.0)),
-        relay("UDP, one text at a time, 1,000 members: CPU against the sendmmsg loop", "relay-lone", 1_000, AtMost(1.1, 1.0)),
+        relay(
+            "UDP, one text at a time, 1,000 members: CPU against the sendmmsg loop",
+            "relay-lone",
+            1_000,
+            AtMost(1.1, 1.0),
+        ),
         relay("UDP saturated, 1,000 members: the same", "relay", 1_000, AtMost(0.125, 0.1)),
         loss("UDP lost at 8,000 texts/s to 100 members, %", 8_000, false),
         loss("UDP lost at 20,000 texts/s to 100 members, %", 20_000, true),

@@ -66,8 +66,12 @@ struct Lines {
 impl Lines {
     /// Binds to any port of the loopback interface.
     fn listen(rounds: bool) -> Result<Self, Box<dyn Error>> {
-        let listener =
-            socket::socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)?;
+        let listener = socket::socket(
+            AddressFamily::Inet,
+            SockType::Stream,
+            SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC,
+            None,
+        )?;
         socket::bind(listener.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0))?;
         socket::listen(&listener, Backlog::new(BACKLOG)?)?;
         announce(socket::getsockname::<SockaddrIn>(listener.as_raw_fd())?)?;

@@ -10,7 +10,9 @@ pub(crate) struct Nats;
 
 impl Protocol for Nats {
     fn join(&self, _: usize, bytes: &mut Vec<u8>) {
-        bytes.extend_from_slice(b"CONNECT {\"verbose\":false,\"pedantic\":false,\"echo\":true}\r\nSUB room 1\r\nPING\r\n");
+        bytes.extend_from_slice(
+            b"CONNECT {\"verbose\":false,\"pedantic\":false,\"echo\":true}\r\nSUB room 1\r\nPING\r\n",
+        );
     }
 
     fn joined(&mut self, bytes: &[u8]) -> Option<usize> {

@@ -1,0 +1,75 @@
+//! When which connection is to be looked at: at most one instant for each.
+//!
+//! Deadlines mostly move away, so an instant that comes may be earlier than need be, and never later.
+
+use chat_core::time::Instant;
+use std::collections::BTreeSet;
+
+/// Instants in their order.
+#[derive(Debug, Default)]
+pub(super) struct Schedule {
+    /// With the connections' numbers.
+    due: BTreeSet<(Instant, usize)>,
+}
+
+impl Schedule {
+    /// Looks at a connection at `at`, or at what it was to be looked at before if that is earlier. `known` is the connection's note
+    /// of that.
+    pub(super) fn advance(&mut self, key: usize, known: &mut Option<Instant>, at: Option<Instant>) {
+        let Some(at) = at.filter(|at| known.is_none_or(|known| *at < known)) else { return };
+        self.remove(key, known);
+        self.due.insert((at, key));
+        *known = Some(at);
+    }
+
+    /// Forgets a connection.
+    pub(super) fn remove(&mut self, key: usize, known: &mut Option<Instant>) {
+        if let Some(known) = known.take() {
+            self.due.remove(&(known, key));
+        }
+    }
+
+    /// When the next one is to be looked at.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.due.first().map(|due| due.0)
+    }
+
+    /// Takes the next one that is to be looked at by now.
+    pub(super) fn pop(&mut self, now: Instant) -> Option<usize> {
+        self.due.first().filter(|due| due.0 <= now)?;
+        self.due.pop_first().map(|due| due.1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(millis: u64) -> Instant {
+        Instant::from_millis(millis)
+    }
+
+    #[test]
+    fn earlier_instant_replaces_a_later_one_and_not_the_other_way_round() {
+        let (mut schedule, mut known) = (Schedule::default(), None);
+        schedule.advance(7, &mut known, Some(at(20)));
+        schedule.advance(7, &mut known, Some(at(30)));
+        schedule.advance(7, &mut known, None);
+        assert_eq!((schedule.next(), known), (Some(at(20)), Some(at(20))));
+        schedule.advance(7, &mut known, Some(at(10)));
+        assert_eq!((schedule.next(), known), (Some(at(10)), Some(at(10))));
+        assert_eq!((schedule.pop(at(9)), schedule.pop(at(10)), schedule.pop(at(99))), (None, Some(7), None));
+    }
+
+    #[test]
+    fn connections_come_in_the_order_of_their_instants() {
+        let mut schedule = Schedule::default();
+        let mut known = [None; 3];
+        for (key, millis) in [(0, 30), (1, 10), (2, 30)] {
+            schedule.advance(key, &mut known[key], Some(at(millis)));
+        }
+        schedule.remove(2, &mut known[2]);
+        let popped: Vec<_> = std::iter::from_fn(|| schedule.pop(at(30))).collect();
+        assert_eq!((popped, schedule.next()), (vec![1, 0], None));
+    }
+}
