@@ -4,6 +4,7 @@
 //! addresses and routes away. Nothing leaves the machine: a namespace has no interface but its own loopback.
 #![cfg(not(loom))]
 
+use nix::sys::signal::Signal;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, sendto, socket};
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddrV4;
@@ -18,6 +19,9 @@ use tests::workspace::program;
 
 /// How many clients the relay has, the bad one included.
 const CLIENTS: usize = 100;
+
+/// Messages that arrive together: more datagrams than one burst holds.
+const BURST_MESSAGES: u32 = 100;
 
 /// The loopback address of a client by its index.
 fn ip(index: usize) -> String {
@@ -48,6 +52,47 @@ fn check_others_are_served(make_unreachable: impl Fn(&str)) {
         assert_eq!((counters["unreachable"], counters["sent"]), (3, 3 * 99 + 100), "{counters:?}");
         run("ip", "route flush root 10.9.0.0/24");
     }
+}
+
+/// Messages that arrive together are heard by all, each once and in order, whatever the longest packet of the network is.
+fn check_burst(test: &str, packet_bytes_max: u32) {
+    in_namespace(test, || {
+        run("ip", &format!("link set lo up mtu {packet_bytes_max}"));
+        let relay = Server::start("127.0.0.1:0", &[]);
+        let clients: Vec<_> = (0..CLIENTS).map(|_| Client::greeted("127.0.0.1:0", relay.udp)).collect();
+        let text = "x".repeat(200);
+        // Stopped, the server finds all of them at once.
+        relay.process.signal(Signal::SIGSTOP);
+        for number in 0..BURST_MESSAGES {
+            clients[0].send(&[message(number, &text)]);
+        }
+        relay.process.signal(Signal::SIGCONT);
+        for client in &clients {
+            let mut numbers = Vec::new();
+            let mut datagrams = 0;
+            while numbers.len() < BURST_MESSAGES as usize {
+                let received = client.receive();
+                assert!(received.iter().all(|incoming| incoming.text == text));
+                numbers.extend(received.iter().map(|incoming| incoming.number));
+                datagrams += 1;
+            }
+            assert!(numbers.iter().copied().eq(0..BURST_MESSAGES), "{numbers:?}");
+            // Five in each datagram of 1,200 bytes.
+            assert_eq!(datagrams, BURST_MESSAGES / 5);
+        }
+        let counters = relay.counters();
+        assert_eq!((counters["unreachable"], counters["messages_dropped"]), (0, 0), "{counters:?}");
+    });
+}
+
+#[test]
+fn burst_is_heard_by_all() {
+    check_burst("burst_is_heard_by_all", 65_536);
+}
+
+#[test]
+fn burst_that_the_network_cannot_cut_up_is_heard_by_all() {
+    check_burst("burst_that_the_network_cannot_cut_up_is_heard_by_all", 1_000);
 }
 
 /// All clients but the bad one, with their index.
@@ -181,15 +226,20 @@ fn full_send_buffer_delays_sending_and_not_receiving() {
         assert!(relay.process.cpu_ticks() - before < 20);
         // The way is wide again: everybody hears what is said from now on.
         there("tc qdisc del dev there root");
-        clients[0].send(&[message(u32::MAX, "and on")]);
-        for client in clients.iter().chain([&newcomer]) {
-            let mut last = 0;
-            while last != u32::MAX {
-                for incoming in client.receive() {
-                    assert!(incoming.number > last, "{} after {last}", incoming.number);
-                    last = incoming.number;
-                }
-            }
+        let start = Instant::now();
+        let mut waiting: Vec<_> = clients.iter().chain([&newcomer]).map(|client| (client, 0)).collect();
+        while !waiting.is_empty() {
+            assert!(start.elapsed() < DEADLINE, "{} hear nothing: {:?}", waiting.len(), relay.counters());
+            number += 1;
+            clients[0].send(&[message(number, "and on")]);
+            // What came while nobody read may have been too much for a client's socket.
+            waiting.retain_mut(|(client, last)| {
+                client.receive_waiting().all(|incoming| {
+                    assert!(incoming.number > *last, "{} after {last}", incoming.number);
+                    *last = incoming.number;
+                    incoming.text != "and on"
+                })
+            });
         }
         drop(holder.stdin.take());
         holder.wait().unwrap();

@@ -15,11 +15,14 @@ pub struct Protocol {
     pub version: u8,
 }
 
+/// Room for the bytes of one datagram.
+pub type Payload = [u8; DATAGRAM_BYTES_MAX];
+
 /// One datagram in the making: a header and the items pushed so far.
 #[derive(Debug, Clone)]
 pub struct Datagram {
     /// Header and items, then whatever stood there before.
-    bytes: [u8; DATAGRAM_BYTES_MAX],
+    bytes: Payload,
     /// How many of the bytes count; 0 before the first [`Datagram::begin`].
     len: usize,
 }
@@ -34,9 +37,7 @@ impl Datagram {
 
     /// Drops what it holds and begins anew with the header of `protocol`.
     pub fn begin(&mut self, protocol: Protocol) {
-        self.bytes[..3].copy_from_slice(&protocol.magic);
-        self.bytes[3] = protocol.version;
-        self.len = DATAGRAM_HEADER_BYTES;
+        self.len = begin(&mut self.bytes, protocol);
     }
 
     /// Appends one item. Work is bounded by the item's length.
@@ -44,18 +45,7 @@ impl Datagram {
     /// # Errors
     /// [`Full`] when header and items together would pass [`DATAGRAM_BYTES_MAX`]; nothing that counts has changed then.
     pub fn push(&mut self, item: &impl Serialize) -> Result<(), Full> {
-        // Encoded behind one byte for its length, and moved up by one where the length needs two.
-        let room = self.bytes.get_mut(self.len..).ok_or(Full)?;
-        let body = room.get_mut(1..).ok_or(Full)?;
-        let length = postcard::to_slice(item, body).map_err(|_| Full)?.len();
-        let length_wire = u16::try_from(length).map_err(|_| Full)?;
-        let prefix_length = if length < 0x80 { 1 } else { 2 };
-        if prefix_length + length > room.len() {
-            return Err(Full);
-        }
-        room.copy_within(1..1 + length, prefix_length);
-        postcard::to_slice(&length_wire, &mut room[..prefix_length]).map_err(|_| Full)?;
-        self.len += prefix_length + length;
+        self.len = push(&mut self.bytes, self.len, item)?;
         Ok(())
     }
 
@@ -68,6 +58,32 @@ impl Datagram {
     pub const fn is_empty(&self) -> bool {
         self.len <= DATAGRAM_HEADER_BYTES
     }
+}
+
+/// Begins a datagram with the header of `protocol`, and says how many bytes it has.
+pub(crate) fn begin(bytes: &mut Payload, protocol: Protocol) -> usize {
+    bytes[..3].copy_from_slice(&protocol.magic);
+    bytes[3] = protocol.version;
+    DATAGRAM_HEADER_BYTES
+}
+
+/// Appends one item to a datagram of `len` bytes, and says how many it has then. Work is bounded by the item's length.
+///
+/// # Errors
+/// [`Full`], as [`Datagram::push`]; none of the `len` bytes has changed then.
+pub(crate) fn push(bytes: &mut Payload, len: usize, item: &impl Serialize) -> Result<usize, Full> {
+    // Encoded behind one byte for its length, and moved up by one where the length needs two.
+    let room = bytes.get_mut(len..).ok_or(Full)?;
+    let body = room.get_mut(1..).ok_or(Full)?;
+    let length = postcard::to_slice(item, body).map_err(|_| Full)?.len();
+    let length_wire = u16::try_from(length).map_err(|_| Full)?;
+    let prefix_length = if length < 0x80 { 1 } else { 2 };
+    if prefix_length + length > room.len() {
+        return Err(Full);
+    }
+    room.copy_within(1..1 + length, prefix_length);
+    postcard::to_slice(&length_wire, &mut room[..prefix_length]).map_err(|_| Full)?;
+    Ok(len + prefix_length + length)
 }
 
 /// Why a datagram is ignored as a whole.
@@ -100,7 +116,8 @@ pub fn open(protocol: Protocol, bytes: &[u8]) -> Result<Items<'_>, Rejected> {
     }
 }
 
-/// The items of a datagram, each still encoded. Ends after the first that is [`Truncated`].
+/// The items of a datagram, each still encoded. Those of length 0 are padding, and left out. Ends after the first that is
+/// [`Truncated`].
 #[derive(Debug, Clone)]
 pub struct Items<'a> {
     /// What has not been given out.
@@ -127,6 +144,10 @@ impl<'a> Iterator for Items<'a> {
     type Item = Result<&'a [u8], Truncated>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        // An item of length 0 is its length alone, in one byte.
+        while let [0, rest @ ..] = self.rest {
+            self.rest = rest;
+        }
         if self.rest.is_empty() {
             return None;
         }
@@ -241,6 +262,14 @@ mod tests {
         bytes[..4].copy_from_slice(b"TST\x03");
         assert!(open(PROTOCOL, &bytes[..DATAGRAM_BYTES_MAX]).is_ok());
         check_rejected(&bytes, Rejected::Overlong);
+    }
+
+    #[test]
+    fn padding_is_left_out_wherever_it_stands() {
+        let items = |bytes: &'static [u8]| open(PROTOCOL, bytes).unwrap().collect::<Vec<_>>();
+        assert_eq!(items(b"TST\x03\0\0\x01a\0\x01b\0"), [Ok(&b"a"[..]), Ok(b"b")]);
+        assert_eq!(items(b"TST\x03\0"), []);
+        assert_eq!(items(b"TST\x03\x01a\0\x02b"), [Ok(&b"a"[..]), Err(Truncated)]);
     }
 
     #[test]

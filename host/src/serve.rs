@@ -11,6 +11,8 @@ use crate::room::addresses::AddressLimits;
 use crate::room::listener::Listener;
 use crate::signals::{Request, Requests};
 use crate::supervisor::Supervisor;
+use chat_core::datagram::Payload;
+use chat_core::limits::DATAGRAM_BYTES_MAX;
 use chat_core::relay::Slot;
 use chat_core::room::{Config, Rate};
 use smol::future;
@@ -42,11 +44,12 @@ struct Servers<'r> {
 pub fn run(options: &Serve) -> Result<(), Failure> {
     smol::block_on(async {
         let mut requests = Requests::new()?;
+        let mut payloads = vec![[0; DATAGRAM_BYTES_MAX]; relay::server::SLOT_COUNT];
         let mut slots = vec![Slot::EMPTY; relay::server::SLOT_COUNT];
         // Naming one runs that one alone.
         let (relay, room) = (options.udp.is_some(), options.tcp.is_some());
         let mut servers = Servers {
-            relay: if relay || !room { Some(start_relay(options, &mut slots)?) } else { None },
+            relay: if relay || !room { Some(start_relay(options, &mut payloads, &mut slots)?) } else { None },
             room: if room || !relay { Some(start_room(options)?) } else { None },
             clock_state: None,
         };
@@ -70,9 +73,13 @@ pub fn run(options: &Serve) -> Result<(), Failure> {
 }
 
 /// Binds the relay's socket and starts the relay.
-fn start_relay<'r>(options: &Serve, slots: &'r mut [Slot]) -> Result<relay::server::Driver<'r>, Failure> {
+fn start_relay<'r>(
+    options: &Serve,
+    payloads: &'r mut [Payload],
+    slots: &'r mut [Slot],
+) -> Result<relay::server::Driver<'r>, Failure> {
     let socket = bind("udp", options.udp, RELAY_PORT, Socket::bind)?;
-    Ok(relay::server::Driver::new(socket, relay::roster::GrowingRoster::new(options.max_clients), slots))
+    Ok(relay::server::Driver::new(socket, relay::roster::GrowingRoster::new(options.max_clients), payloads, slots))
 }
 
 /// Binds the room's socket and starts its threads.

@@ -87,15 +87,19 @@ impl Client {
 
     /// The INCOMINGs of the next datagram, which holds nothing else.
     pub fn receive(&self) -> Vec<Incoming> {
-        let bytes = self.receive_bytes();
-        let items = open(PROTOCOL, &bytes).expect("the relay sends what the protocol allows");
-        let incoming = items.map(|item| match Message::decode(item.expect("items are whole")) {
-            Ok(Message::Incoming { number, sender, text }) => {
-                Incoming { number, sender, text: text.as_str().to_owned() }
-            }
-            other => panic!("INCOMING expected, not {other:?}"),
-        });
-        incoming.collect()
+        incoming(&self.receive_bytes())
+    }
+
+    /// The INCOMINGs of all datagrams that are there already.
+    pub fn receive_waiting(&self) -> impl Iterator<Item = Incoming> {
+        let mut datagrams = Vec::new();
+        let mut buffer = [0; DATAGRAM_BYTES_MAX + 1];
+        self.socket.set_nonblocking(true).expect("the socket is open");
+        while let Ok(length) = self.socket.recv(&mut buffer) {
+            datagrams.push(buffer[..length].to_vec());
+        }
+        self.socket.set_nonblocking(false).expect("the socket is open");
+        datagrams.into_iter().flat_map(|bytes| incoming(&bytes))
     }
 
     /// Waits for this many INCOMINGs, in whatever datagrams.
@@ -123,4 +127,14 @@ impl Client {
         self.send(&[probe(b"barrier")]);
         assert_eq!(self.probed(), b"barrier");
     }
+}
+
+/// The INCOMINGs of a datagram, which holds nothing else.
+fn incoming(bytes: &[u8]) -> Vec<Incoming> {
+    let items = open(PROTOCOL, bytes).expect("the relay sends what the protocol allows");
+    let incoming = items.map(|item| match Message::decode(item.expect("items are whole")) {
+        Ok(Message::Incoming { number, sender, text }) => Incoming { number, sender, text: text.as_str().to_owned() },
+        other => panic!("INCOMING expected, not {other:?}"),
+    });
+    incoming.collect()
 }

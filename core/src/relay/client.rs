@@ -491,8 +491,8 @@ mod tests {
         let mut client = greeted();
         client.handle_datagram(START, b"CHX\x01\x02\x05\x00");
         assert_eq!(client.ignored(), 1);
-        // Unknown tag, a GREETING, no tag, PROBED, a length past the end.
-        client.handle_datagram(START, b"CHR\x01\x01\x09\x02\x00\x00\x00\x02\x05\x00\x07");
+        // Unknown tag, a GREETING, half a MESSAGE, padding, PROBED, a length past the end.
+        client.handle_datagram(START, b"CHR\x01\x01\x09\x02\x00\x00\x01\x01\x00\x00\x02\x05\x00\x07");
         assert_eq!(drain(&mut client), ["Answers"]);
         assert_eq!(client.ignored(), 5);
     }

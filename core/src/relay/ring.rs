@@ -5,20 +5,23 @@
 //! admitted in between: so what arrives while others are being served goes out in as few datagrams as it fits in.
 
 use super::message::{Message, PROTOCOL};
-use crate::datagram::Datagram;
+use crate::datagram::{self, Payload};
+use crate::limits::DATAGRAM_BYTES_MAX;
 
-/// Room for one datagram that waits, and the number of those who get it.
+/// What is known of a datagram that waits.
 #[derive(Debug, Clone)]
 pub struct Slot {
-    /// The datagram.
-    datagram: Datagram,
+    /// How many bytes it has.
+    len: usize,
     /// It goes to this many addresses, the first of the roster.
     audience: u32,
+    /// The first of them that has not got it.
+    first: u32,
 }
 
 impl Slot {
-    /// A slot with nothing in it, for static storage.
-    pub const EMPTY: Self = Self { datagram: Datagram::EMPTY, audience: 0 };
+    /// A slot for no datagram, for static storage.
+    pub const EMPTY: Self = Self { len: 0, audience: 0, first: 0 };
 }
 
 /// Every slot holds a datagram that still has to be sent, and the item does not fit into the last.
@@ -26,9 +29,14 @@ impl Slot {
 pub(super) struct Full;
 
 /// Datagrams in the order in which they are to be sent.
+///
+/// Several that stand behind one another in storage and go to the same addresses make a *burst*, which is sent as one: all but the last
+/// have [`DATAGRAM_BYTES_MAX`] bytes, so that it can be cut up again.
 #[derive(Debug)]
 pub(super) struct Ring<'r> {
-    /// Storage, as many slots as the ring can hold.
+    /// The datagrams' bytes.
+    payloads: &'r mut [Payload],
+    /// What is known of each, in the same place.
     slots: &'r mut [Slot],
     /// Index of the first slot in use.
     head: usize,
@@ -36,20 +44,40 @@ pub(super) struct Ring<'r> {
     len: usize,
     /// How many have got the first datagram already.
     position: u32,
+    /// Datagrams of the burst whose sending has begun; 0 if none has.
+    begun: usize,
+    /// Most datagrams of a burst.
+    burst_max: usize,
 }
 
 impl<'r> Ring<'r> {
-    /// An empty ring over this storage, whatever it holds.
-    pub(super) const fn new(slots: &'r mut [Slot]) -> Self {
-        Self { slots, head: 0, len: 0, position: 0 }
+    /// An empty ring over this storage, whatever it holds: as many datagrams as both have room for.
+    pub(super) const fn new(payloads: &'r mut [Payload], slots: &'r mut [Slot]) -> Self {
+        Self { payloads, slots, head: 0, len: 0, position: 0, begun: 0, burst_max: 1 }
+    }
+
+    /// Makes bursts of up to so many datagrams from now on.
+    pub(super) const fn set_burst_max(&mut self, burst_max: usize) {
+        self.burst_max = if burst_max == 0 { 1 } else { burst_max };
+    }
+
+    /// How many datagrams it has room for.
+    const fn capacity(&self) -> usize {
+        if self.slots.len() < self.payloads.len() { self.slots.len() } else { self.payloads.len() }
     }
 
     /// How many datagrams more there is room for.
     pub(super) const fn vacancy(&self) -> usize {
-        self.slots.len() - self.len
+        self.capacity() - self.len
     }
 
-    /// Appends an item for the first `audience` of the roster; for nobody, nothing is done. Constant time.
+    /// Where a slot in use stands, 0 the first.
+    const fn place(&self, index: usize) -> usize {
+        let place = self.head + index;
+        if place < self.capacity() { place } else { place - self.capacity() }
+    }
+
+    /// Appends an item for the first `audience` of the roster; for nobody, nothing is done. Work is bounded by a datagram's length.
     ///
     /// # Errors
     /// [`Full`], then nothing has changed.
@@ -57,77 +85,141 @@ impl<'r> Ring<'r> {
         if audience == 0 || self.append_to_last(item, audience) {
             return Ok(());
         }
-        if self.len == self.slots.len() {
+        if self.vacancy() == 0 {
             return Err(Full);
         }
-        let slot = &mut self.slots[(self.head + self.len) % self.slots.len()];
-        slot.audience = audience;
-        slot.datagram.begin(PROTOCOL);
+        self.pad_last(audience);
+        let place = self.place(self.len);
+        let payload = &mut self.payloads[place];
+        let begun = datagram::begin(payload, PROTOCOL);
         // Any message fits into an empty datagram (limits.rs), so this refuses nothing.
-        slot.datagram.push(item).map_err(|_| Full)?;
+        let len = datagram::push(payload, begun, item).map_err(|_| Full)?;
+        self.slots[place] = Slot { len, audience, first: 0 };
         self.len += 1;
         Ok(())
     }
 
     /// Appends the item to the last datagram, if that is still open, has the same audience, and has room.
     fn append_to_last(&mut self, item: &Message<'_>, audience: u32) -> bool {
-        let open = self.len > 1 || (self.len == 1 && self.position == 0);
-        if !open {
-            return false;
-        }
-        let last = &mut self.slots[(self.head + self.len - 1) % self.slots.len()];
-        last.audience == audience && last.datagram.push(item).is_ok()
+        let Some(place) = self.open_place(audience) else { return false };
+        let slot = &mut self.slots[place];
+        let len = datagram::push(&mut self.payloads[place], slot.len, item);
+        slot.len = len.unwrap_or(slot.len);
+        len.is_ok()
     }
 
-    /// The datagram at a place and the recipient's position in the roster; `None` behind the last.
+    /// Fills the last datagram up, if one for the same audience is to follow it in a burst.
+    fn pad_last(&mut self, audience: u32) {
+        if self.burst_max > 1
+            && let Some(place) = self.open_place(audience)
+        {
+            let slot = &mut self.slots[place];
+            self.payloads[place][slot.len..].fill(0);
+            slot.len = DATAGRAM_BYTES_MAX;
+        }
+    }
+
+    /// Where the last datagram stands, if its sending has not begun and it has this audience.
+    fn open_place(&self, audience: u32) -> Option<usize> {
+        let place = self.place(self.len.checked_sub(1).filter(|_| self.len > self.begun)?);
+        (self.slots[place].audience == audience).then_some(place)
+    }
+
+    /// How many datagrams are sent as one with the one at `index`.
+    fn burst(&self, index: usize) -> usize {
+        if index == 0 && self.begun > 0 {
+            return self.begun;
+        }
+        let start = self.place(index);
+        let Slot { audience, first, .. } = self.slots[start];
+        let most = self.burst_max.min(self.len - index).min(self.capacity() - start);
+        let follows = |count: &usize| {
+            let (before, slot) = (&self.slots[start + count - 1], &self.slots[start + count]);
+            before.len == DATAGRAM_BYTES_MAX && slot.audience == audience && slot.first == first
+        };
+        1 + (1..most).take_while(follows).count()
+    }
+
+    /// The burst at a place and the recipient's position in the roster; `None` behind the last.
     pub(super) fn get(&self, cursor: Cursor) -> Option<(&[u8], u32)> {
         if cursor.index >= self.len {
             return None;
         }
-        let slot = &self.slots[(self.head + cursor.index) % self.slots.len()];
-        Some((slot.datagram.as_bytes(), cursor.position))
+        let start = self.place(cursor.index);
+        let last = start + cursor.burst - 1;
+        let bytes = self.payloads[start..=last].as_flattened();
+        Some((&bytes[..(last - start) * DATAGRAM_BYTES_MAX + self.slots[last].len], cursor.position))
     }
 
     /// Where sending has got to.
-    pub(super) const fn cursor(&self) -> Cursor {
-        Cursor { index: 0, position: self.position }
+    pub(super) fn cursor(&self) -> Cursor {
+        self.cursor_at(0, self.position)
     }
 
-    /// The place after this one: the next recipient, or the first of the next datagram.
+    /// The place of a recipient of the burst at `index`.
+    fn cursor_at(&self, index: usize, position: u32) -> Cursor {
+        Cursor { index, position, burst: if index < self.len { self.burst(index) } else { 0 } }
+    }
+
+    /// The place after this one: the next recipient, or the first of the next burst.
     pub(super) fn after(&self, cursor: Cursor) -> Cursor {
-        let slot = &self.slots[(self.head + cursor.index) % self.slots.len()];
-        if cursor.position + 1 < slot.audience {
-            Cursor { position: cursor.position + 1, ..cursor }
-        } else {
-            Cursor { index: cursor.index + 1, position: 0 }
+        if cursor.position + 1 < self.slots[self.place(cursor.index)].audience {
+            return Cursor { position: cursor.position + 1, ..cursor };
         }
+        let index = cursor.index + cursor.burst;
+        self.cursor_at(index, self.slots[self.place(index)].first)
     }
 
-    /// Takes the next `count` pairs of datagram and recipient as done, or all if there are fewer. Work: one step for each
-    /// datagram.
-    pub(super) fn advance(&mut self, mut count: usize) {
+    /// Takes the next `count` pairs of burst and recipient as done, or all if there are fewer, and says how many datagrams that were.
+    /// Work: one step for each datagram.
+    pub(super) fn advance(&mut self, mut count: usize) -> usize {
+        let mut datagrams = 0;
         while self.len > 0 && count > 0 {
+            let burst = self.burst(0);
             let left = self.slots[self.head].audience - self.position;
             match u32::try_from(count) {
                 Ok(few) if few < left => {
                     self.position += few;
-                    return;
+                    self.begun = burst;
+                    return datagrams + count * burst;
                 }
-                // As many as are left, which is no more than `count`.
-                _ => count -= usize::try_from(left).unwrap_or(count),
+                _ => {
+                    // As many as are left, which is no more than `count`.
+                    let left = usize::try_from(left).unwrap_or(count);
+                    count -= left;
+                    datagrams += left * burst;
+                }
             }
-            self.head = (self.head + 1) % self.slots.len();
-            self.len -= 1;
-            self.position = 0;
+            self.head = self.place(burst);
+            self.len -= burst;
+            self.begun = 0;
+            self.position = if self.len > 0 { self.slots[self.head].first } else { 0 };
         }
+        datagrams
+    }
+
+    /// Sends the datagrams of the first burst one by one from here on. Says whether that makes a difference.
+    pub(super) fn split(&mut self) -> bool {
+        let burst = if self.len > 0 { self.burst(0) } else { 0 };
+        if burst < 2 {
+            return false;
+        }
+        for index in 1..burst {
+            let place = self.place(index);
+            self.slots[place].first = self.position;
+        }
+        self.begun = 1;
+        true
     }
 }
 
 /// A place in the ring: which datagram, and which recipient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cursor {
-    /// Which of the datagrams in use, 0 the first.
+    /// Which of the datagrams in use the burst begins with, 0 the first.
     index: usize,
+    /// How many datagrams the burst has.
+    burst: usize,
     /// Position of the recipient in the roster.
     position: u32,
 }
@@ -138,6 +230,11 @@ mod tests {
     use super::*;
     use crate::text::Text;
     use std::vec::Vec;
+
+    /// Room for `N` datagrams, with something in it.
+    fn storage<const N: usize>() -> ([Payload; N], [Slot; N]) {
+        ([[0xa5; DATAGRAM_BYTES_MAX]; N], [const { Slot::EMPTY }; N])
+    }
 
     /// An item of 1,024 bytes of text, of which a datagram holds one.
     fn long(number: u32) -> Message<'static> {
@@ -153,26 +250,38 @@ mod tests {
         Message::Message { number, text: Text::new("s").unwrap() }
     }
 
-    /// Recipient and numbers of what is to be sent, in order.
-    fn waiting(ring: &Ring<'_>) -> Vec<(u32, Vec<u32>)> {
+    /// Recipient and numbers of what is to be sent, in order: of each datagram of a burst, how many bytes, then numbers.
+    fn bursts(ring: &Ring<'_>) -> Vec<(u32, Vec<(usize, Vec<u32>)>)> {
         let mut waiting = Vec::new();
         let mut cursor = ring.cursor();
         while let Some((bytes, position)) = ring.get(cursor) {
-            let numbers = crate::datagram::open(PROTOCOL, bytes).unwrap().map(|item| {
-                match Message::decode(item.unwrap()).unwrap() {
-                    Message::Message { number, .. } => number,
-                    other => panic!("{other:?}"),
-                }
+            let datagrams = bytes.chunks(DATAGRAM_BYTES_MAX).map(|bytes| {
+                let numbers = datagram::open(PROTOCOL, bytes).unwrap().map(|item| {
+                    match Message::decode(item.unwrap()).unwrap() {
+                        Message::Message { number, .. } => number,
+                        other => panic!("{other:?}"),
+                    }
+                });
+                (bytes.len(), numbers.collect())
             });
-            waiting.push((position, numbers.collect()));
+            waiting.push((position, datagrams.collect()));
             cursor = ring.after(cursor);
         }
         waiting
     }
 
+    /// Recipient and numbers of what is to be sent, where each burst is one datagram.
+    fn waiting(ring: &Ring<'_>) -> Vec<(u32, Vec<u32>)> {
+        let single = |mut datagrams: Vec<(usize, Vec<u32>)>| {
+            assert_eq!(datagrams.len(), 1);
+            datagrams.remove(0).1
+        };
+        bursts(ring).into_iter().map(|(position, datagrams)| (position, single(datagrams))).collect()
+    }
+
     #[test]
     fn ring_without_slots_is_always_full() {
-        let mut ring = Ring::new(&mut []);
+        let mut ring = Ring::new(&mut [], &mut []);
         assert_eq!(ring.append(&short(1), 1), Err(Full));
         ring.advance(9);
         assert!(waiting(&ring).is_empty());
@@ -180,8 +289,8 @@ mod tests {
 
     #[test]
     fn items_of_one_round_share_a_datagram() {
-        let mut slots = [Slot::EMPTY, Slot::EMPTY];
-        let mut ring = Ring::new(&mut slots);
+        let (mut payloads, mut slots) = storage::<2>();
+        let mut ring = Ring::new(&mut payloads, &mut slots);
         for number in 1..=3 {
             ring.append(&short(number), 2).unwrap();
         }
@@ -190,8 +299,8 @@ mod tests {
 
     #[test]
     fn datagram_whose_sending_has_begun_takes_no_more() {
-        let mut slots = [Slot::EMPTY, Slot::EMPTY];
-        let mut ring = Ring::new(&mut slots);
+        let (mut payloads, mut slots) = storage::<2>();
+        let mut ring = Ring::new(&mut payloads, &mut slots);
         ring.append(&short(1), 2).unwrap();
         ring.advance(1);
         ring.append(&short(2), 2).unwrap();
@@ -200,8 +309,8 @@ mod tests {
 
     #[test]
     fn newcomer_gets_nothing_from_before() {
-        let mut slots = [Slot::EMPTY, Slot::EMPTY];
-        let mut ring = Ring::new(&mut slots);
+        let (mut payloads, mut slots) = storage::<2>();
+        let mut ring = Ring::new(&mut payloads, &mut slots);
         ring.append(&short(1), 1).unwrap();
         ring.append(&short(2), 2).unwrap();
         assert_eq!(waiting(&ring), [(0, std::vec![1]), (0, std::vec![2]), (1, std::vec![2])]);
@@ -209,8 +318,8 @@ mod tests {
 
     #[test]
     fn full_ring_refuses_until_a_datagram_is_done_and_again_after_the_wrap() {
-        let mut slots = [Slot::EMPTY, Slot::EMPTY, Slot::EMPTY];
-        let mut ring = Ring::new(&mut slots);
+        let (mut payloads, mut slots) = storage::<3>();
+        let mut ring = Ring::new(&mut payloads, &mut slots);
         for number in 0..3 {
             ring.append(&long(number), 2).unwrap();
         }
@@ -227,13 +336,101 @@ mod tests {
 
     #[test]
     fn more_done_than_waits_leaves_the_ring_empty() {
-        let mut slots = [Slot::EMPTY, Slot::EMPTY];
-        let mut ring = Ring::new(&mut slots);
+        let (mut payloads, mut slots) = storage::<2>();
+        let mut ring = Ring::new(&mut payloads, &mut slots);
         ring.append(&long(1), 3).unwrap();
         ring.append(&long(2), 3).unwrap();
         ring.advance(4);
         assert_eq!(waiting(&ring).len(), 2);
         ring.advance(usize::MAX);
         assert!(waiting(&ring).is_empty());
+    }
+
+    /// A ring with room for bursts, and datagrams 0 to `count` - 1 for two addresses; each but the last is filled up.
+    fn long_burst<'r>(payloads: &'r mut [Payload], slots: &'r mut [Slot], count: u32) -> Ring<'r> {
+        let mut ring = Ring::new(payloads, slots);
+        ring.set_burst_max(3);
+        for number in 0..count {
+            ring.append(&long(number), 2).unwrap();
+        }
+        ring
+    }
+
+    /// Bytes of a datagram with one long item that is not filled up.
+    const LONG_BYTES: usize = 4 + 2 + 1 + 1 + 2 + 1_024;
+
+    /// A datagram that is filled up, with this item.
+    fn filled(number: u32) -> (usize, Vec<u32>) {
+        (DATAGRAM_BYTES_MAX, std::vec![number])
+    }
+
+    /// A datagram that is not filled up, with this item.
+    fn unfilled(number: u32) -> (usize, Vec<u32>) {
+        (LONG_BYTES, std::vec![number])
+    }
+
+    #[test]
+    fn datagrams_for_the_same_addresses_go_as_one_burst_up_to_its_maximum() {
+        let (mut payloads, mut slots) = storage::<5>();
+        let ring = long_burst(&mut payloads, &mut slots, 5);
+        let (first, second) = (std::vec![filled(0), filled(1), filled(2)], std::vec![filled(3), unfilled(4)]);
+        assert_eq!(bursts(&ring), [(0, first.clone()), (1, first), (0, second.clone()), (1, second)]);
+    }
+
+    #[test]
+    fn burst_that_has_begun_is_finished_as_it_began() {
+        let (mut payloads, mut slots) = storage::<5>();
+        let mut ring = long_burst(&mut payloads, &mut slots, 2);
+        assert_eq!(ring.advance(1), 2);
+        ring.append(&short(7), 2).unwrap();
+        let next = (7 + 4 - 2, std::vec![7]);
+        assert_eq!(bursts(&ring)[0], (1, std::vec![filled(0), unfilled(1)]));
+        assert_eq!(bursts(&ring)[1..], [(0, std::vec![next.clone()]), (1, std::vec![next])]);
+        assert_eq!(ring.advance(usize::MAX), 2 + 2);
+    }
+
+    #[test]
+    fn burst_ends_where_the_audience_changes_and_at_the_wrap() {
+        let (mut payloads, mut slots) = storage::<4>();
+        let mut ring = long_burst(&mut payloads, &mut slots, 2);
+        ring.append(&long(2), 3).unwrap();
+        assert_eq!(bursts(&ring)[0], (0, std::vec![filled(0), unfilled(1)]));
+        assert_eq!(bursts(&ring)[2], (0, std::vec![unfilled(2)]));
+        assert_eq!(ring.advance(2), 4);
+        for number in 3..6 {
+            ring.append(&long(number), 3).unwrap();
+        }
+        // Two places are left before the storage's end.
+        let places: Vec<_> = bursts(&ring).iter().map(|(_, datagrams)| datagrams.len()).collect();
+        assert_eq!(places, [2, 2, 2, 2, 2, 2]);
+    }
+
+    #[test]
+    fn split_burst_gives_each_datagram_once_to_each_address() {
+        let (mut payloads, mut slots) = storage::<3>();
+        let mut ring = long_burst(&mut payloads, &mut slots, 3);
+        assert_eq!(ring.advance(1), 3);
+        assert!(ring.split());
+        assert!(!ring.split());
+        let rest = |datagrams: &[(usize, Vec<u32>)]| (1, datagrams.to_vec());
+        assert_eq!(bursts(&ring), [rest(&[filled(0)]), rest(&[filled(1), unfilled(2)])]);
+        assert_eq!(ring.advance(1), 1);
+        assert!(ring.split());
+        assert_eq!(bursts(&ring), [rest(&[filled(1)]), rest(&[unfilled(2)])]);
+        assert_eq!(ring.advance(2), 2);
+        assert!(!ring.split());
+        ring.append(&short(9), 2).unwrap();
+        assert_eq!(bursts(&ring)[0].0, 0);
+    }
+
+    #[test]
+    fn without_bursts_nothing_is_filled_up() {
+        let (mut payloads, mut slots) = storage::<3>();
+        let mut ring = long_burst(&mut payloads, &mut slots, 0);
+        ring.set_burst_max(0);
+        for number in 0..2 {
+            ring.append(&long(number), 1).unwrap();
+        }
+        assert_eq!(bursts(&ring), [(0, std::vec![unfilled(0)]), (0, std::vec![unfilled(1)])]);
     }
 }

@@ -12,7 +12,7 @@ use super::address::{Address, Local, Recipient};
 use super::message::{Message, PROTOCOL};
 use super::ring::{Cursor, Ring, Slot};
 use super::roster::{Admission, Roster};
-use crate::datagram::{self, Datagram, Items, Rejected};
+use crate::datagram::{self, Datagram, Items, Payload, Rejected};
 use crate::limits::{DATAGRAM_HEADER_BYTES, RELAY_ANSWERS_MAX, RELAY_ECHO_BYTES_MAX};
 use crate::refusal::RefusalReason;
 use core::net::SocketAddr;
@@ -50,14 +50,20 @@ pub struct Transmit<'a> {
     pub to: SocketAddr,
     /// Where from.
     pub local: Local,
-    /// The UDP payload.
+    /// The UDP payload; of several datagrams, if [`Server::set_burst_max`] allows it: each but the last has [`crate::limits::DATAGRAM_BYTES_MAX`] bytes.
     pub bytes: &'a [u8],
 }
 
 impl<'r, R: Roster> Server<'r, R> {
-    /// A server with this roster; `slots` is how many datagrams may wait at once.
-    pub const fn new(roster: R, slots: &'r mut [Slot]) -> Self {
-        Self { roster, ring: Ring::new(slots), answers: Deque::new(), counters: Counters::ZERO }
+    /// A server with this roster; as many datagrams may wait at once as both `payloads` and `slots` have room for. Each is sent by itself.
+    pub const fn new(roster: R, payloads: &'r mut [Payload], slots: &'r mut [Slot]) -> Self {
+        Self { roster, ring: Ring::new(payloads, slots), answers: Deque::new(), counters: Counters::ZERO }
+    }
+
+    /// From now on up to so many datagrams for one address are handed out as one, for a network that can cut them up. What does not fit
+    /// into one datagram goes into a burst, all of whose datagrams but the last are filled up with padding.
+    pub const fn set_burst_max(&mut self, datagrams: usize) {
+        self.ring.set_burst_max(datagrams);
     }
 
     /// Takes one datagram as it came, from its source to one of the server's own addresses. Work is bounded by its length.
@@ -166,16 +172,23 @@ impl<'r, R: Roster> Server<'r, R> {
         Outputs { answers: self.answers.iter(), ring: &self.ring, cursor: self.ring.cursor(), roster: &self.roster }
     }
 
-    /// The first `count` of [`Server::outputs`] have been sent. Work: one step for each answer and datagram among them.
-    pub fn handle_sent(&mut self, count: usize) {
-        self.counters.sent += u64::try_from(count).unwrap_or(u64::MAX);
-        self.take_off(count);
+    /// The first `count` of [`Server::outputs`] have been sent; no datagram has been handled since they were looked at. Says how many
+    /// datagrams that were. Work: one step for each of them.
+    pub fn handle_sent(&mut self, count: usize) -> usize {
+        let datagrams = self.take_off(count);
+        self.counters.sent += u64::try_from(datagrams).unwrap_or(u64::MAX);
+        datagrams
     }
 
     /// The first of [`Server::outputs`] cannot be sent: its destination is given up this once.
     pub fn handle_unreachable(&mut self) {
-        self.counters.unreachable += 1;
-        self.take_off(1);
+        self.counters.unreachable += u64::try_from(self.take_off(1)).unwrap_or(u64::MAX);
+    }
+
+    /// The first of [`Server::outputs`] cannot be sent as one: its datagrams are handed out one by one from here on. Says whether it has
+    /// more than one. Work: one step for each of them.
+    pub fn handle_unsegmented(&mut self) -> bool {
+        self.answers.is_empty() && self.ring.split()
     }
 
     /// This many datagrams were lost before they could be read.
@@ -183,13 +196,13 @@ impl<'r, R: Roster> Server<'r, R> {
         self.counters.receive_dropped += u64::from(count);
     }
 
-    /// Takes the first `count` of [`Server::outputs`] off.
-    fn take_off(&mut self, count: usize) {
+    /// Takes the first `count` of [`Server::outputs`] off, and says how many datagrams that were.
+    fn take_off(&mut self, count: usize) -> usize {
         let answered = count.min(self.answers.len());
         for _ in 0..answered {
             self.answers.pop_front();
         }
-        self.ring.advance(count - answered);
+        answered + self.ring.advance(count - answered)
     }
 
     /// What has happened so far.

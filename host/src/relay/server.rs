@@ -5,6 +5,7 @@
 
 use super::roster::GrowingRoster;
 use super::socket::{RECEIVE_BATCH, SEND_BATCH, Socket};
+use chat_core::datagram::Payload;
 use chat_core::relay::{Counters, Server, Slot};
 use nix::errno::Errno;
 use std::io;
@@ -46,9 +47,16 @@ enum Rest {
 }
 
 impl<'r> Driver<'r> {
-    /// A server on this socket; `slots` is storage for the datagrams that wait.
-    pub const fn new(socket: Socket, roster: GrowingRoster, slots: &'r mut [Slot]) -> Self {
-        Self { socket, server: Server::new(roster, slots), blocked: false }
+    /// A server on this socket, with storage for the datagrams that wait.
+    pub const fn new(
+        socket: Socket,
+        roster: GrowingRoster,
+        payloads: &'r mut [Payload],
+        slots: &'r mut [Slot],
+    ) -> Self {
+        let mut server = Server::new(roster, payloads, slots);
+        server.set_burst_max(socket.burst_max());
+        Self { socket, server, blocked: false }
     }
 
     /// Serves until something on this machine fails. Cancelling loses nothing that [`Driver::run`] called again would not
@@ -108,15 +116,20 @@ impl<'r> Driver<'r> {
         while count < SEND_ROUND {
             match socket.send(server.outputs()) {
                 Ok(0) => return Ok(Rest::Nothing),
-                Ok(sent) => {
-                    server.handle_sent(sent);
-                    count += sent;
-                }
+                Ok(sent) => count += server.handle_sent(sent),
                 Err(Errno::EAGAIN) => return Ok(Rest::Blocked),
                 Err(Errno::EINTR) => count += 1,
                 Err(error) => {
                     skip_unless_fatal(error)?;
-                    server.handle_unreachable();
+                    // A network that cannot cut datagrams up at all, or not for this destination because it takes only shorter ones.
+                    if error == Errno::EIO {
+                        server.set_burst_max(1);
+                    }
+                    let is_split =
+                        matches!(error, Errno::EIO | Errno::EINVAL | Errno::EMSGSIZE) && server.handle_unsegmented();
+                    if !is_split {
+                        server.handle_unreachable();
+                    }
                     count += 1;
                 }
             }

@@ -6,9 +6,9 @@
 #![no_std]
 #![allow(clippy::deref_addrof, reason = "what it proposes instead, rustc refuses (static_mut_refs)")]
 
-use chat_core::datagram::{self, Datagram};
+use chat_core::datagram::{self, Datagram, Payload};
 use chat_core::frame::{Decoder, Frame};
-use chat_core::limits::{HISTORY_MESSAGES_MAX, PAGE_BYTES_MAX};
+use chat_core::limits::{DATAGRAM_BYTES_MAX, HISTORY_MESSAGES_MAX, PAGE_BYTES_MAX};
 use chat_core::refusal::RefusalReason;
 use chat_core::relay::{Client, Config, Echo, FixedRoster, Local, Message, Output, PROTOCOL, Prober, Server, Slot};
 use chat_core::room::{self, History, Journal, Mark, Request, Room, SayError, Session, Visitor, WallTime};
@@ -26,6 +26,7 @@ extern crate alloc;
 
 // All that is large: a microcontroller's stack has a few kilobytes. Uninitialised, so that it costs no flash.
 static mut SERVER: MaybeUninit<Server<'static, FixedRoster<16>>> = MaybeUninit::uninit();
+static mut PAYLOADS: [Payload; 4] = [[0; DATAGRAM_BYTES_MAX]; 4];
 static mut SLOTS: [Slot; 4] = [Slot::EMPTY; 4];
 static mut CLIENT: MaybeUninit<Client> = MaybeUninit::uninit();
 static mut DATAGRAM: Datagram = Datagram::EMPTY;
@@ -50,10 +51,12 @@ pub unsafe extern "C" fn probe(input: *const u8, length: usize, now_ms: u64, see
     let input = unsafe { core::slice::from_raw_parts(input, length) };
     let now = Instant::from_millis(now_ms);
     // SAFETY: probe is called once, so these are the only references.
-    let (server, slots, client, datagram) = unsafe {
-        (&mut *(&raw mut SERVER), &mut *(&raw mut SLOTS), &mut *(&raw mut CLIENT), &mut *(&raw mut DATAGRAM))
-    };
-    let server = server.write(Server::new(FixedRoster::new(), slots));
+    let (server, payloads, slots) =
+        unsafe { (&mut *(&raw mut SERVER), &mut *(&raw mut PAYLOADS), &mut *(&raw mut SLOTS)) };
+    // SAFETY: as above.
+    let (client, datagram) = unsafe { (&mut *(&raw mut CLIENT), &mut *(&raw mut DATAGRAM)) };
+    let server = server.write(Server::new(FixedRoster::new(), payloads, slots));
+    server.set_burst_max(black_box(2));
     let client = client.write(Client::new(Config::DEFAULT, now, seed));
 
     if let Ok(input) = str::from_utf8(input) {
@@ -100,6 +103,7 @@ fn use_relay_server(server: &mut Server<'_, FixedRoster<16>>, input: &[u8]) {
     let source = SocketAddr::from((black_box([127, 0, 0, 1]), black_box(9090)));
     server.handle_datagram(source, Local(0), input);
     server.handle_unreachable();
+    black_box(server.handle_unsegmented());
     let mut sent = 0;
     for transmit in server.outputs() {
         black_box(transmit);

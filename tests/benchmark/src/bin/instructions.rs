@@ -128,6 +128,7 @@ fn count_run(name: &str, operations: u32) -> Result<u64, Box<dyn Error>> {
 mod operation {
     use chat_core::datagram::Datagram;
     use chat_core::frame::{Decoder, Frame};
+    use chat_core::limits::DATAGRAM_BYTES_MAX;
     use chat_core::relay::{FixedRoster, Local, Message as RelayMessage, PROTOCOL, Server, Slot};
     use chat_core::room::{Journal, Kind, Mark, Message, Sequence};
     use chat_core::text::Text;
@@ -202,8 +203,8 @@ mod operation {
 
     /// One datagram of the relay is given to one more client: a thousandth of a MESSAGE to 1,000.
     pub(super) fn relay_fan_out(count: u32) {
-        let mut slots = vec![Slot::EMPTY; 16];
-        let mut server = Server::new(FixedRoster::<1_024>::new(), &mut slots);
+        let (mut payloads, mut slots) = (vec![[0; DATAGRAM_BYTES_MAX]; 16], vec![Slot::EMPTY; 16]);
+        let mut server = Server::new(FixedRoster::<1_024>::new(), &mut payloads, &mut slots);
         let mut datagram = Datagram::EMPTY;
         datagram.begin(PROTOCOL);
         let _ = datagram.push(&RelayMessage::Greeting { features: 0 });
