@@ -32,6 +32,11 @@ struct Arguments {
     #[argh(option, default = "2.0", arg_name = "S")]
     seconds: f64,
 
+    /// add the samples of a results.json that was written earlier; may be given several times; with this, nothing is measured but what
+    /// --mode names
+    #[argh(option, arg_name = "FILE")]
+    from: Vec<PathBuf>,
+
     /// leave other programs out
     #[argh(switch)]
     no_peers: bool,
@@ -79,9 +84,16 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         peers: !arguments.no_peers,
         samples: Samples::default(),
     };
-    for mode in
-        MODES.iter().filter(|mode| arguments.mode.is_empty() || arguments.mode.iter().any(|name| name == mode.name))
-    {
+    for file in &arguments.from {
+        let failure = |error: Box<dyn Error>| format!("{}: {error}", file.display());
+        let json = std::fs::read_to_string(file).map_err(|error| failure(error.into()))?;
+        report::read(&json, &mut bench.samples).map_err(failure)?;
+    }
+    let is_wanted = |name| {
+        let all = arguments.mode.is_empty() && arguments.from.is_empty();
+        all || arguments.mode.iter().any(|wanted| wanted == name)
+    };
+    for mode in MODES.iter().filter(|mode| is_wanted(mode.name)) {
         (mode.measure)(&mut bench, mode.name)?;
     }
     let machine = machine(bench.cpus);
@@ -103,11 +115,10 @@ fn machine(cpus: Cpus) -> BTreeMap<&'static str, String> {
     };
     let model = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = model.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    let count = std::thread::available_parallelism().map_or(1, usize::from);
     BTreeMap::from([
         ("processor", model.map_or_else(|| "unknown".to_owned(), |(_, model)| model.to_owned())),
         ("kernel", first_line("uname", "-sr").unwrap_or_default()),
         ("compiler", first_line("rustc", "--version").unwrap_or_default()),
-        ("cpus", format!("{count}; server on {}, generator on {}", cpus.server, cpus.load)),
+        ("cpus", format!("{}; server on {}, generator on {}", cpus.count, cpus.server, cpus.load)),
     ])
 }

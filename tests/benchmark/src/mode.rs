@@ -58,6 +58,9 @@ pub(crate) struct Mode {
     pub(crate) measure: fn(&mut Bench, &'static str) -> Result<(), Box<dyn Error>>,
 }
 
+/// What modes vary.
+pub(crate) const AXES: [&str; 3] = ["members", "bytes", "texts/s"];
+
 /// All modes, in their order.
 pub(crate) const MODES: [Mode; 13] = [
     Mode { name: "saturated", title: "TCP saturated: 10 publishers, 16 texts in flight each", measure: saturated },

@@ -57,21 +57,35 @@ fn draw_one(
     area.fill(&WHITE)?;
     let mut builder = ChartBuilder::on(&area);
     builder.caption(title, ("sans-serif", 18)).margin(12).x_label_area_size(42).y_label_area_size(70);
-    let columns = (left..right * 1.02).log_scale();
+    // Room for the legend on the right.
+    let columns = (left..right * (right / left).powf(0.3)).log_scale();
     // One macro instead of a function: the two kinds of axes are two types.
     macro_rules! fill {
         ($chart:expr) => {{
             let mut chart = $chart;
-            chart.configure_mesh().x_desc(axis).y_desc(figure.title()).light_line_style(WHITE).draw()?;
-            for (index, (kind, points)) in lines.iter().enumerate() {
-                let colour = Palette99::pick(index).to_rgba();
+            let count = |value: &f64| format!("{value:.0}");
+            chart
+                .configure_mesh()
+                .x_desc(axis)
+                .y_desc(figure.title())
+                .x_label_formatter(&count)
+                .light_line_style(WHITE)
+                .draw()?;
+            for (kind, points) in lines {
+                // The same for a server in all plots.
+                let colour = Palette99::pick(*kind as usize).to_rgba();
                 let line = LineSeries::new(points.iter().copied(), colour.stroke_width(2)).point_size(3);
                 chart
                     .draw_series(line)?
                     .label(kind.title())
                     .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
             }
-            chart.configure_series_labels().border_style(BLACK).background_style(WHITE.mix(0.8)).draw()?;
+            chart
+                .configure_series_labels()
+                .position(SeriesLabelPosition::UpperRight)
+                .border_style(BLACK)
+                .background_style(WHITE.mix(0.8))
+                .draw()?;
         }};
     }
     if figure == Figure::LostPercent {

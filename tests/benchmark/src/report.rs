@@ -1,11 +1,13 @@
 //! The results as tables to read and as JSON to keep.
 
-use crate::mode::{Bench, MODES};
-use crate::sample::{Case, Figure, Samples};
-use crate::server::Kind;
+use crate::mode::{AXES, Bench, MODES};
+use crate::sample::{Case, Figure, Figures, Samples};
+use crate::server::{KINDS, Kind};
 use crate::target::{self, Bound, Verdict};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
 use std::fmt::Write as _;
 
 /// Tables of all modes that were run, and of the targets, as Markdown.
@@ -91,8 +93,12 @@ pub(crate) fn missed(samples: &Samples) -> usize {
 
 /// Every sample, and what it was measured on.
 pub(crate) fn json(bench: &Bench, machine: &BTreeMap<&'static str, String>) -> Value {
-    let rows = bench.samples.iter().map(|(case, kind, figures)| {
-        json!({ "mode": case.mode, case.axis: case.value, "server": kind.title(), "figures": figures })
+    let rows = bench.samples.iter().map(|(case, kind, figures)| Row {
+        mode: case.mode.into(),
+        axis: case.axis.into(),
+        value: case.value,
+        server: kind.title().into(),
+        figures: figures.clone(),
     });
     json!({
         "machine": machine,
@@ -100,4 +106,32 @@ pub(crate) fn json(bench: &Bench, machine: &BTreeMap<&'static str, String>) -> V
         "seconds": bench.duration.as_secs_f64(),
         "samples": rows.collect::<Vec<_>>(),
     })
+}
+
+/// The figures of one case and server.
+#[derive(Serialize, Deserialize)]
+struct Row {
+    /// The mode.
+    mode: String,
+    /// What is varied.
+    axis: String,
+    /// Its value.
+    value: usize,
+    /// The server.
+    server: String,
+    /// One value for each round.
+    figures: Figures,
+}
+
+/// Adds the samples of results that were written earlier.
+pub(crate) fn read(json: &str, samples: &mut Samples) -> Result<(), Box<dyn Error>> {
+    let mut json: Value = serde_json::from_str(json)?;
+    let rows: Vec<Row> = serde_json::from_value(json["samples"].take())?;
+    for Row { mode, axis, value, server, figures } in rows {
+        let mode = MODES.iter().find(|known| known.name == mode).ok_or("there is no such mode")?.name;
+        let axis = AXES.into_iter().find(|known| *known == axis).ok_or("nothing of that kind is varied")?;
+        let kind = KINDS.into_iter().find(|known| known.title() == server).ok_or("there is no such server")?;
+        samples.replace(Case { mode, axis, value }, kind, figures);
+    }
+    Ok(())
 }

@@ -1,11 +1,11 @@
 //! What was measured: samples, their medians and their ratios.
 
 use crate::server::Kind;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// One figure with its unit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Figure {
     /// Texts that reached members, each second, all members together.
@@ -79,6 +79,11 @@ impl Samples {
         for &(figure, value) in figures {
             all.entry(figure).or_default().push(value);
         }
+    }
+
+    /// Sets all figures of one case and server.
+    pub(crate) fn replace(&mut self, case: Case, kind: Kind, figures: Figures) {
+        self.0.insert((case, kind), figures);
     }
 
     /// All of it.

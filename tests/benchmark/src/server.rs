@@ -38,6 +38,20 @@ pub(crate) enum Kind {
     Mosquitto,
 }
 
+/// All of them.
+pub(crate) const KINDS: [Kind; 10] = [
+    Kind::LimitEach,
+    Kind::LimitRound,
+    Kind::LimitUdp,
+    Kind::Room,
+    Kind::RoomOfTwo,
+    Kind::Relay,
+    Kind::Redis,
+    Kind::Nats,
+    Kind::Ngircd,
+    Kind::Mosquitto,
+];
+
 /// The programs of others that a room is compared with.
 pub(crate) const PEERS: [Kind; 4] = [Kind::Redis, Kind::Nats, Kind::Ngircd, Kind::Mosquitto];
 
@@ -109,15 +123,17 @@ pub(crate) struct Cpus {
     pub(crate) server: usize,
     /// The generator.
     pub(crate) load: usize,
+    /// How many there are.
+    pub(crate) count: usize,
 }
 
 impl Cpus {
     /// The first two that may be used; both sides on the same one if there is no other.
     pub(crate) fn find() -> nix::Result<Self> {
         let set = sched_getaffinity(Pid::from_raw(0))?;
-        let mut usable = (0..CpuSet::count()).filter(|&cpu| set.is_set(cpu).unwrap_or(false));
-        let server = usable.next().unwrap_or(0);
-        Ok(Self { server, load: usable.next().unwrap_or(server) })
+        let usable: Vec<_> = (0..CpuSet::count()).filter(|&cpu| set.is_set(cpu).unwrap_or(false)).collect();
+        let server = usable.first().copied().unwrap_or(0);
+        Ok(Self { server, load: usable.get(1).copied().unwrap_or(server), count: usable.len() })
     }
 }
 
