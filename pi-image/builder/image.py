@@ -6,8 +6,11 @@ import lzma
 import os
 import pathlib
 import subprocess
+import time
+import tomllib
+import zipfile
 
-from builder import card, cross, fetch, lock as lockfile, needs
+from builder import card, cross, fetch, lock as lockfile, manifest, needs
 from builder.apt import Apt
 from builder.contents import Contents
 from builder.deb import Contents as Deb
@@ -38,6 +41,22 @@ def build_date(lock):
         return int(given)
     done = subprocess.run(["git", "log", "-1", "--format=%ct"], cwd=ROOT, capture_output=True, text=True)
     return max(int(done.stdout.strip() or 0), lock.date)
+
+
+def version():
+    """Of all our programs: the workspace's."""
+    with open(ROOT / "Cargo.toml", "rb") as file:
+        return tomllib.load(file)["workspace"]["package"]["version"]
+
+
+def pack(path, files, date):
+    """The card's files alone, for who updates a card on a PC: all but the settings, which are the user's."""
+    stamp = time.gmtime(date)[:6]
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in sorted(set(files) - {"settings.txt"}):
+            record = zipfile.ZipInfo(name, stamp)
+            record.external_attr = 0o644 << 16
+            archive.writestr(record, files[name], zipfile.ZIP_DEFLATED, 6)
 
 
 def compress(path):
@@ -88,17 +107,22 @@ def main():
             say(f"   {name}: {path.stat().st_size / 1e3:.0f} kB")
     with step("initramfs and card"):
         contents = Contents(packages, programs, date)
+        record = manifest.write(lock, contents, version(), cross.output(cross.compiler(way), "--version"), date)
+        contents.card[manifest.NAME] = record
         options.out.mkdir(parents=True, exist_ok=True)
         image = options.out / "pi.img"
         card.write(image, contents.card, date)
         card.check(image, date)
+        (options.out / "pi.img.spdx.json").write_bytes(record)
     sizes = {
         "contents": (sum(map(len, contents.card.values())), CONTENTS_MAX),
         "initramfs": (len(contents.card["initramfs.img"]), INITRAMFS_MAX),
     }
-    made = [image]
+    made = [image, options.out / "pi.img.spdx.json"]
     if not options.no_xz:
-        with step("pi.img.xz"):
+        with step("pi.img.xz and pi-update.zip"):
+            made.append(options.out / "pi-update.zip")
+            pack(made[-1], contents.card, date)
             made.append(compress(image))
             sizes["pi.img.xz"] = (made[-1].stat().st_size, COMPRESSED_MAX)
     check_limits(sizes)
