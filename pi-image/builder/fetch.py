@@ -22,6 +22,11 @@ def fetch(lock, apt):
     return {package.role: fetch_one(package, apt) for package in lock.packages}
 
 
+def is_cached(lock):
+    """Whether nothing has to be downloaded."""
+    return all((CACHE / f"{package.sha256}.deb").exists() for package in lock.packages)
+
+
 def fetch_one(package, apt):
     """One package, in the cache."""
     CACHE.mkdir(parents=True, exist_ok=True)

@@ -32,6 +32,7 @@ def arguments():
     parser.add_argument("--mirror", metavar="URL", help="a Debian mirror, where apt's own sources have no Debian 12")
     parser.add_argument("--refresh-lock", action="store_true", help="write the present versions into pi-image/lock.json")
     parser.add_argument("--no-xz", action="store_true", help="leave pi.img.xz out, which takes the longest")
+    parser.add_argument("--which", action="store_true", help="only say whether it is possible here, and by which way")
     return parser.parse_args()
 
 
@@ -87,6 +88,12 @@ def main():
     options = arguments()
     lock = lockfile.read()
     needs.check()
+    if options.which:
+        way = cross.choose(options.std)
+        if not fetch.is_cached(lock):
+            Apt(lock, options.mirror)
+        print(way)
+        return 0
     with step("packages of the distribution"):
         apts = []
 

@@ -32,6 +32,7 @@ def arguments():
     parser.add_argument("--machines", type=int, default=2, metavar="N", help="machines at a time (2)")
     parser.add_argument("--only", metavar="WORD", help="only scenarios with this word in their names")
     parser.add_argument("--no-build", action="store_true", help="take the image that is there")
+    parser.add_argument("--missing", action="store_true", help="only print Debian packages that building and testing lack")
     parser.add_argument("--std", metavar="WAY", help="as pi-image/build has it")
     return parser.parse_args()
 
@@ -73,6 +74,9 @@ def show_figures(figures):
 def main():
     """Tests."""
     options = arguments()
+    if options.missing:
+        print(" ".join(needs.missing(needs.PROGRAMS | PROGRAMS)))
+        return 0
     if packages := needs.missing(PROGRAMS):
         raise Failure(f"something is missing: apt-get install --no-install-recommends {' '.join(packages)}")
     manifest = WORK / "pi.img.spdx.json"

@@ -36,22 +36,17 @@ pub(crate) fn run(build: u64, state: &Path, offered: &Path, servers: &[&str]) ->
         if let Some((server, time, behind)) = found {
             if !is_trusted || behind.abs() >= OFF_BY_MAX {
                 set(time)?;
+                trust(state)?;
                 println!("pi: the clock is set by {server}: {behind:+.3} s");
             }
-            if !is_trusted {
-                trust(state)?;
-                is_trusted = true;
-            }
-            pause = PAUSE_TRUSTED;
+            is_trusted = true;
+            pause = PAUSE_MIN;
+            std::thread::sleep(PAUSE_TRUSTED);
+        } else {
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(PAUSE_MAX);
         }
-        std::thread::sleep(pause);
-        pause = if found_lately(pause) { PAUSE_MIN } else { (pause * 2).min(PAUSE_MAX) };
     }
-}
-
-/// Whether the pause that is over followed a success.
-fn found_lately(pause: Duration) -> bool {
-    pause == PAUSE_TRUSTED
 }
 
 /// The addresses in what the network offers; anything else in it is left out.

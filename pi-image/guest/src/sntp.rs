@@ -81,14 +81,14 @@ pub(crate) mod tests {
             let mut question = [0; 48];
             let (_, client) = socket.recv_from(&mut question).unwrap();
             // The protocol counts 32 bits of seconds and begins anew in 2036.
-            let seconds = ((seconds + SECONDS_1900_TO_1970) as u32).to_be_bytes();
+            let seconds = ((seconds + SECONDS_1900_TO_1970) & 0xffff_ffff).to_be_bytes();
             let mut answer = [0; 48];
             // No leap second, version 4, server; stratum 1.
             answer[..2].copy_from_slice(&[0x24, 1]);
             answer[12..16].copy_from_slice(b"TEST");
             answer[24..32].copy_from_slice(&question[40..48]);
-            answer[32..36].copy_from_slice(&seconds);
-            answer[40..44].copy_from_slice(&seconds);
+            answer[32..36].copy_from_slice(&seconds[4..]);
+            answer[40..44].copy_from_slice(&seconds[4..]);
             socket.send_to(&answer, client).unwrap();
         });
         address

@@ -25,8 +25,18 @@ pub(super) const KEYS: &[Key] = &[
     },
     Key { name: "relay_port", default: "9090", expected: "a port from 1024 to 65535, other than 5353", check: port },
     Key { name: "room_port", default: "9191", expected: "a port from 1024 to 65535, other than 5353", check: port },
-    Key { name: "max_clients", default: "unlimited", expected: "a number from 1 to 1000000, or unlimited", check: limit },
-    Key { name: "max_members", default: "unlimited", expected: "a number from 1 to 1000000, or unlimited", check: limit },
+    Key {
+        name: "max_clients",
+        default: "unlimited",
+        expected: "a number from 1 to 1000000, or unlimited",
+        check: limit,
+    },
+    Key {
+        name: "max_members",
+        default: "unlimited",
+        expected: "a number from 1 to 1000000, or unlimited",
+        check: limit,
+    },
     Key {
         name: "rate",
         default: "5",
