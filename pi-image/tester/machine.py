@@ -88,7 +88,7 @@ class Machine:
     def _read(self, log):
         with open(log, "w") as file:
             for line in self.process.stdout:
-                text = re.sub(r"[^\x20-\x7e]", "", line.decode(errors="replace"))
+                text = re.sub(r"[^\x20-\x7e]", "", line.decode(errors="replace").replace("\t", " "))
                 file.write(f"{self.seconds():7.2f}  {text}\n")
                 file.flush()
                 self._add(text)
