@@ -8,9 +8,11 @@ import os
 import pathlib
 import re
 import subprocess
+import threading
 
 from builder.failure import Failure
 from builder.places import WORK
+from builder.progress import Bar
 
 KEYRING = pathlib.Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
@@ -45,7 +47,7 @@ class Apt:
             raise Failure(f"this machine's apt has no sources of Debian {suite}: name a mirror of it with --mirror URL")
         return sorted(f"deb [signed-by={KEYRING}] {line} {components}" for line in found)
 
-    def run(self, *arguments, cwd=None, capture=True):
+    def run(self, *arguments, cwd=None):
         """Runs an apt command; its output, or None where it failed."""
         architecture = self.lock.architecture
         settings = {
@@ -66,8 +68,7 @@ class Apt:
         options = [word for key, value in settings.items() for word in ("-o", f"{key}={value}")]
         command = [arguments[0], *options, *arguments[1:]]
         environment = dict(os.environ, LC_ALL="C.UTF-8", DEBIAN_FRONTEND="noninteractive")
-        done = subprocess.run(command, cwd=cwd, env=environment, text=True, timeout=900,
-                              stdout=subprocess.PIPE if capture else None, stderr=subprocess.PIPE if capture else None)
+        done = subprocess.run(command, cwd=cwd, env=environment, text=True, timeout=900, capture_output=True)
         self.complaint = (done.stderr or "").strip()
         return done.stdout if done.returncode == 0 else None
 
@@ -85,11 +86,24 @@ class Apt:
             raise Failure(f"the mirror has no package {name} for {self.lock.architecture}")
         return dict(re.findall(r"^([A-Za-z0-9-]+): (.*)$", shown.split("\n\n")[0], re.MULTILINE))
 
+    def watch(self, folder, stop, bar):
+        """Shows how much apt has written, until it is told to stop."""
+        folders = [pathlib.Path(folder), self.state / "cache/archives/partial"]
+        while not stop.wait(0.2):
+            bar.reach(sum(file.stat().st_size for each in folders for file in each.iterdir() if file.is_file()))
+        bar.finish()
+
     def download(self, package, folder):
         """Downloads the locked version into a folder."""
         self.update()
         wanted = f"{package.name}={package.version}"
-        if self.run("apt-get", "-q", "download", wanted, cwd=folder) is None:
+        stop, bar = threading.Event(), Bar(package.bytes)
+        watch = threading.Thread(target=self.watch, args=(folder, stop, bar))
+        watch.start()
+        done = self.run("apt-get", "-q", "download", wanted, cwd=folder)
+        stop.set()
+        watch.join()
+        if done is None:
             raise Failure(
                 f"the mirror does not have {package.name} {package.version} any more, which pi-image/lock.json names "
                 f"({self.complaint.splitlines()[-1] if self.complaint else 'no reason given'}).\n"

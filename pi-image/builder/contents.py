@@ -1,10 +1,11 @@
 """What stands on the card and in the initramfs: which file of which package, and which of ours, goes where."""
 
-import gzip
+import zlib
 
 from builder import deb, modules
 from builder.initramfs import Archive, compress
 from builder.places import IMAGE, ROOT
+from builder.progress import squeeze
 
 # Pi 3, 3A+, 3B+ and Zero 2 W start by bootcode.bin and start.elf, Pi 4 (with 400 and Compute Module 4) by start4.elf.
 FIRMWARE = ("bootcode.bin", "start.elf", "fixup.dat", "start4.elf", "fixup4.dat")
@@ -13,6 +14,11 @@ DEVICE_TREES = ("bcm2837-rpi-zero-2-w", "bcm2837-rpi-3-b", "bcm2837-rpi-3-a-plus
 # Names by which the kernel, the scripts' first lines and inittab start busybox. Everything else its shell finds in itself.
 LINKS = ("bin/sh", "sbin/init", "sbin/modprobe", "sbin/uevent")
 FOLDERS = ("proc", "sys", "dev", "run", "tmp", "mnt", "root")
+
+
+def zip_kernel(image):
+    """As gzip does it at the highest level, without a name and a date."""
+    return squeeze(zlib.compressobj(9, wbits=16 + zlib.MAX_WBITS), image)
 
 
 class Contents:
@@ -62,7 +68,7 @@ class Contents:
             self.origins[path] = origin
 
         # The firmware unpacks it. No date and no name in it.
-        add("kernel8.img", gzip.compress(kernel.read(kernel.only("boot/vmlinuz-")), 9, mtime=0), "kernel")
+        add("kernel8.img", zip_kernel(kernel.read(kernel.only("boot/vmlinuz-"))), "kernel")
         trees = kernel.only("usr/lib/linux-image-", "/broadcom/bcm2837-rpi-3-b.dtb").rpartition("/")[0]
         for name in DEVICE_TREES:
             add(f"{name}.dtb", kernel.read(f"{trees}/{name}.dtb"), "kernel")

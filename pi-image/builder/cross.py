@@ -14,7 +14,7 @@ import shutil
 import subprocess
 
 from builder.failure import Failure
-from builder.places import ROOT, TARGET, WORK
+from builder.places import IMAGE, ROOT, TARGET, WORK
 
 TRIPLE = "aarch64-unknown-linux-musl"
 DISTRIBUTION_RUSTC = "/usr/bin/rustc"
@@ -83,6 +83,7 @@ def common_flags():
     return [
         f"-Clinker={linker()}", "-Clinker-flavor=ld.lld",
         "-Ctarget-feature=+crt-static", "-Crelocation-model=static",
+        f"-Clink-arg=-T{IMAGE / 'builder/link.ld'}",
         # Nothing of the build tells machines apart: not where the linker is, nor what it calls itself.
         "-Clink-arg=--build-id=none",
         *(f"--remap-path-prefix={path}={name}" for path, name in maps.items()),

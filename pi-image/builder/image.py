@@ -16,12 +16,11 @@ from builder.contents import Contents
 from builder.deb import Contents as Deb
 from builder.failure import Failure
 from builder.places import ROOT, WORK
-from builder.progress import Bar, say, step
+from builder.progress import say, squeeze, step
 
 PROGRAMS = ("chat-host", "pi-guest")
 # Limits in bytes that the documents promise.
 CONTENTS_MAX, COMPRESSED_MAX, INITRAMFS_MAX = 20_000_000, 15_000_000, 1_900_000
-CHUNK_BYTES = 1 << 20
 
 
 def arguments():
@@ -62,15 +61,8 @@ def pack(path, files, date):
 
 def compress(path):
     """Writes the image once more, compressed: what people download."""
-    packer = lzma.LZMACompressor(preset=6, check=lzma.CHECK_CRC32)
-    bar = Bar(path.stat().st_size)
     compressed = path.with_name(path.name + ".xz")
-    with open(path, "rb") as source, open(compressed, "wb") as target:
-        while chunk := source.read(CHUNK_BYTES):
-            target.write(packer.compress(chunk))
-            bar.advance(len(chunk))
-        target.write(packer.flush())
-    bar.finish()
+    compressed.write_bytes(squeeze(lzma.LZMACompressor(preset=6, check=lzma.CHECK_CRC32), path.read_bytes()))
     return compressed
 
 

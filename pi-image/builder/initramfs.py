@@ -6,6 +6,8 @@ Sorted names, no owner but root, one date: the same files make the same bytes, w
 import lzma
 import stat
 
+from builder.progress import squeeze
+
 # The kernel's decoder has CRC32 alone. The dictionary is as large as the archive: more would only cost memory at boot.
 FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": 8 << 20, "lc": 2, "lp": 2, "pb": 2}]
 
@@ -66,4 +68,4 @@ def _append(packed, path, number, mode, date, content, device):
 
 def compress(archive):
     """Compresses an archive for the kernel."""
-    return lzma.compress(archive, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC32, filters=FILTERS)
+    return squeeze(lzma.LZMACompressor(lzma.FORMAT_XZ, lzma.CHECK_CRC32, filters=FILTERS), archive)

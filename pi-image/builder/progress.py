@@ -9,6 +9,7 @@ import sys
 import time
 
 BAR_WIDTH = 30
+CHUNK_BYTES = 1 << 20
 
 
 def say(text=""):
@@ -25,6 +26,17 @@ def step(title):
     say(f"   {time.monotonic() - start:.1f} s")
 
 
+def squeeze(compressor, content):
+    """Compresses bytes in memory, with a bar."""
+    bar, view, packed = Bar(len(content)), memoryview(content), []
+    for start in range(0, len(content), CHUNK_BYTES):
+        chunk = view[start:start + CHUNK_BYTES]
+        packed.append(compressor.compress(chunk))
+        bar.advance(len(chunk))
+    bar.finish()
+    return b"".join([*packed, compressor.flush()])
+
+
 class Bar:
     """How far a step has got; shown ten times a second at most."""
 
@@ -36,7 +48,11 @@ class Bar:
 
     def advance(self, amount):
         """So much more is done."""
-        self.done += amount
+        self.reach(self.done + amount)
+
+    def reach(self, done):
+        """So much is done."""
+        self.done = done
         now = time.monotonic()
         if self.is_shown and (now - self.shown_at > 0.1 or self.done >= self.total):
             self.shown_at = now

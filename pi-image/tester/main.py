@@ -87,7 +87,7 @@ def main():
             os.environ["PI_IMAGE_CACHE"] = str(CACHE)
             date = json.loads(manifest.read_text())["comment"].split()[-1]
             try:
-                print(f"Compiled twice in different folders: {hard.check_compiled_twice(WORK / 'twice', date)}", flush=True)
+                print(f"Compiled twice in different folders: {hard.check_compiled_twice(WORK / 'twice', WORK / 'pi.img', date)}", flush=True)
             except Missed as missed:
                 raise Failure(str(missed)) from missed
         return enter_namespace()
