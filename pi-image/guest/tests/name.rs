@@ -42,8 +42,10 @@ fn responder_is_asked_for_its_name_and_services_and_tells_its_address() {
         assert!(command.env(VARIABLE, "1").status().expect("unshare is part of util-linux").success());
         return;
     }
-    run("ip link add name wire0 type dummy");
-    run("ip link set wire0 up multicast on");
+    // A cable with nobody at its other end: what is sent comes back to who listens here.
+    run("ip link add name wire0 type veth peer name wire1");
+    run("ip link set wire1 up");
+    run("ip link set wire0 up");
     run("ip address add 10.9.8.7/24 dev wire0");
     let program = env!("CARGO_BIN_EXE_pi-guest");
     let child = Command::new(program).args(["name", "lab-7", "9191", "9090"]).stdout(Stdio::null()).spawn();
