@@ -132,6 +132,10 @@ def main():
         options.out.mkdir(parents=True, exist_ok=True)
         path = options.out / f"{NAME}_{version}_{ARCHITECTURE}.deb"
         write(path, program, version, date)
+        first = path.read_bytes()
+        write(path, program, version, date)
+        if path.read_bytes() != first:
+            raise Failure("the package put together twice differs")
         check(path)
         say(f"   {path}: {path.stat().st_size / 1e3:.0f} kB, sha256 {fetch.sha256(path)}")
     return 0

@@ -56,7 +56,12 @@ def write(lock, contents, version, compiler, date):
             "licenseConcluded": owner["licenseConcluded"], "licenseInfoInFiles": ["NOASSERTION"],
             "checksums": [{"algorithm": "SHA1", "checksumValue": hashlib.sha1(content).hexdigest()},
                           {"algorithm": "SHA256", "checksumValue": hashlib.sha256(content).hexdigest()}]})
-        relations.append((owner["SPDXID"], "CONTAINS", identifier(f"file-{path}")))
+        relations.append((ours["pi-image"]["SPDXID"], "CONTAINS", identifier(f"file-{path}")))
+        if owner is not ours["pi-image"]:
+            relations.append((identifier(f"file-{path}"), "GENERATED_FROM", owner["SPDXID"]))
+    sums = sorted(file["checksums"][0]["checksumValue"] for file in files)
+    code = hashlib.sha1("".join(sums).encode()).hexdigest()
+    ours["pi-image"] |= {"filesAnalyzed": True, "packageVerificationCode": {"packageVerificationCodeValue": code}}
     relations += [("SPDXRef-DOCUMENT", "DESCRIBES", ours["pi-image"]["SPDXID"])]
     relations += [(ours["pi-image"]["SPDXID"], "CONTAINS", one["SPDXID"]) for one in [*debian.values(), ours["chat-host"], ours["pi-guest"]]]
     relations += [(ours["pi-image"]["SPDXID"], "CONTAINS", one["SPDXID"]) for one in linked]

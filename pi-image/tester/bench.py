@@ -26,6 +26,8 @@ class Bench:
     program: Program
     folder: pathlib.Path
     build_date: int
+    # The image with the other library, if there is one.
+    other: pathlib.Path
     # Figures that scenarios have measured, by name.
     figures: dict = dataclasses.field(default_factory=dict)
 
@@ -38,7 +40,7 @@ class Bench:
 
     def start(self, name, card, **options):
         """Turns a machine on."""
-        return Machine(card, self.boot, self.folder / f"{name}.log", **options)
+        return Machine(card, options.pop("boot", self.boot), self.folder / f"{name}.log", **options)
 
 
 @dataclasses.dataclass

@@ -6,9 +6,13 @@ import random
 import shutil
 import subprocess
 import time
+import zipfile
 
+from builder import cross
 from builder.places import ROOT
+from tester import overlay
 from tester.bench import check, sha256
+from tester.machine import take_out
 from tester.scenarios import BOOT_SECONDS, answered, event
 from tester.timeserver import TimeServer
 
@@ -77,6 +81,51 @@ def damaged_cards(bench):
     return "both boot on defaults"
 
 
+def card_updated_on_a_pc(bench):
+    """A card whose files are broken, with those of pi-update.zip copied over them: it boots, and the settings are still the user's."""
+    card = bench.card("update", "hostname = room-9\n")
+    folder = bench.folder / "update"
+    with zipfile.ZipFile(bench.image.with_name("pi-update.zip")) as archive:
+        names = archive.namelist()
+        archive.extractall(folder)
+    partition = f"{card}@@1M"
+    broken = bench.folder / "broken"
+    broken.write_bytes(b"\xa5" * 1000)
+    for name in names:
+        subprocess.run(["mcopy", "-n", "-o", "-i", partition, broken, f"::/{name}"], check=True)
+    for name in sorted(path.name for path in folder.iterdir()):
+        subprocess.run(["mcopy", "-n", "-o", "-s", "-i", partition, folder / name, "::/"], check=True)
+    boot = bench.folder / "boot-update"
+    take_out(card, boot)
+    with bench.start("update", card, boot=boot) as machine:
+        answered(bench, machine)
+        machine.wait_for("hostname = room-9", 1)
+        bench.program.room(machine, "ann", "hello")
+    return f"{len(names)} files; it boots, with its settings"
+
+
+def library_by_the_other_way(bench):
+    """The image with the programs that the other way to Rust's library makes."""
+    if not bench.other.exists():
+        return "not possible here"
+    boot = bench.folder / "boot-other"
+    take_out(bench.other, boot)
+    with bench.start("other", bench.other, boot=boot, overlay=overlay.shell()) as machine:
+        second = answered(bench, machine)
+        bench.program.room(machine, "ann", "hello")
+        bench.program.relay(machine, "hello")
+        amounts = machine.run("grep Rss /proc/$(pidof chat-host)/status")
+        resident = sum(int(line.split()[1]) for line in amounts)
+        return f"first answer after {second:.1f} s, servers {resident} kB"
+
+
+def build_the_other_way(image, taken):
+    """Builds the image with the library that was not taken, if that is possible here."""
+    for way in cross.WAYS:
+        if way != taken and cross.is_possible(way):
+            subprocess.run([ROOT / "pi-image/build", "--std", way, "--no-xz", "--out", image.parent], check=True)
+
+
 def build_elsewhere(folder, name, umask, zone):
     """Copies the checkout into a folder, compiles and builds everything there; the image's checksum and the programs'."""
     place = folder / name / "checkout"
@@ -108,4 +157,5 @@ def check_compiled_twice(folder, image, date):
     return sums[0]
 
 
-ALL = [twenty_plugs_at_random_moments, silent_and_late_time_servers, damaged_cards, armed_watchdog]
+ALL = [twenty_plugs_at_random_moments, silent_and_late_time_servers, damaged_cards, card_updated_on_a_pc, library_by_the_other_way,
+       armed_watchdog]

@@ -12,7 +12,7 @@ import statistics
 import subprocess
 import sys
 
-from builder import needs
+from builder import cross, needs
 from builder.failure import Failure
 from builder.places import CACHE, ROOT, TARGET, WORK
 from tester import hard, scenarios
@@ -21,6 +21,8 @@ from tester.machine import Missed, take_out
 from tester.talk import Program
 
 PROGRAMS = {"qemu-system-aarch64": "qemu-system-arm", "unshare": "util-linux", "ip": "iproute2", "mcopy": "mtools"}
+# The image with the library of the other way.
+OTHER = WORK / "other-way/pi.img"
 # Set where the test already runs in its namespace.
 INSIDE = "PI_IMAGE_NAMESPACE"
 
@@ -90,6 +92,9 @@ def main():
                 print(f"Compiled twice in different folders: {hard.check_compiled_twice(WORK / 'twice', WORK / 'pi.img', date)}", flush=True)
             except Missed as missed:
                 raise Failure(str(missed)) from missed
+        shutil.rmtree(OTHER.parent, ignore_errors=True)
+        if options.full:
+            hard.build_the_other_way(OTHER, cross.choose(options.std))
         return enter_namespace()
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     folder = WORK / "test"
@@ -98,7 +103,7 @@ def main():
     image = WORK / "pi.img"
     take_out(image, folder / "boot")
     date = int(json.loads(manifest.read_text())["comment"].split()[-1])
-    bench = Bench(image, folder / "boot", Program(pathlib.Path(TARGET / "release/chat-host")), folder, date)
+    bench = Bench(image, folder / "boot", Program(pathlib.Path(TARGET / "release/chat-host")), folder, date, OTHER)
     chosen = scenarios.ALL + (hard.ALL if options.full else [])
     if options.full:
         chosen.sort(key=lambda scenario: scenario is not hard.twenty_plugs_at_random_moments)
