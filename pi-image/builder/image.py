@@ -1,7 +1,6 @@
 """`pi-image/build`: from the lock file and this checkout to the card's image."""
 
 import argparse
-import hashlib
 import lzma
 import os
 import pathlib
