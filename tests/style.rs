@@ -5,10 +5,18 @@ use std::path::PathBuf;
 use std::process::Command;
 use tests::workspace::root;
 
-/// The shipped part of each source file of core and host: what stands before its tests.
+/// The shipped part of each source file of core, host and the Pi's guest: what stands before its tests.
 fn shipped_sources() -> Vec<(String, String)> {
     let output = Command::new("git")
-        .args(["ls-files", "--cached", "--others", "--exclude-standard", "core/src/*.rs", "host/src/*.rs"])
+        .args([
+            "ls-files",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+            "core/src/*.rs",
+            "host/src/*.rs",
+            "pi-image/guest/src/*.rs",
+        ])
         .current_dir(root())
         .output()
         .expect("the project is a git checkout");

@@ -16,8 +16,10 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
-/// Connections that may wait to be accepted. With the usual 128, a class that joins at once waits for seconds.
-const BACKLOG: i32 = 4_096;
+/// Connections that may wait to be accepted: as many as the kernel allows (`net.core.somaxconn`, 4,096 since Linux 5.4). With the
+/// usual 128, a class that joins at once waits for seconds. A number would be held against the C library's own constant, and be
+/// refused where that is 128 (musl).
+const BACKLOG: Backlog = Backlog::MAXALLOWABLE;
 
 /// Bytes that the kernel keeps for a connection that does not read; it doubles what it is told. Left alone it takes megabytes.
 const SEND_BUFFER_BYTES: usize = 64 << 10;
@@ -50,7 +52,7 @@ impl Listener {
         socket::setsockopt(&socket, sockopt::TcpNoDelay, &true)?;
         socket::setsockopt(&socket, sockopt::SndBuf, &SEND_BUFFER_BYTES)?;
         socket::bind(socket.as_raw_fd(), &SockaddrStorage::from(address))?;
-        socket::listen(&socket, Backlog::new(BACKLOG)?)?;
+        socket::listen(&socket, BACKLOG)?;
         Ok(Self { inner: Async::new(TcpListener::from(socket))?, spare: File::open("/dev/null").ok() })
     }
 

@@ -1,0 +1,141 @@
+"""`pi-image/deb`: the Debian package for people who have Raspberry Pi OS (or Debian) on their Pi already.
+
+The same program as in the image, but with the clients, linked statically: it runs on every release. Put together with dpkg-deb
+alone; the same inputs make the same bytes.
+"""
+
+import argparse
+import gzip
+import hashlib
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import time
+
+from builder import cross, fetch, image, lock as lockfile, needs
+from builder.apt import Apt
+from builder.deb import Contents as Deb
+from builder.failure import Failure
+from builder.places import IMAGE, ROOT, WORK
+from builder.progress import say, step
+
+NAME = "chat-host"
+ARCHITECTURE = "arm64"
+# The folder with what goes into the package as it is: unit, settings, manual page, scripts of the package manager.
+SOURCES = IMAGE / "debian"
+MODES = {"usr/bin/chat-host": 0o755}
+
+
+def compress(content):
+    """As the distribution's tools do it: at the highest level, without name and date."""
+    return gzip.compress(content, 9, mtime=0)
+
+
+def files(program, version, date):
+    """The files of the package by path."""
+    stamp = time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime(date))
+    author = "The chat-host developers <chat-host@localhost>"
+    changelog = f"{NAME} ({version}) stable; urgency=medium\n\n  * See CHANGELOG.md.\n\n -- {author}  {stamp}\n"
+    documents = f"usr/share/doc/{NAME}"
+    return {
+        "usr/bin/chat-host": program,
+        "lib/systemd/system/chat-host.service": (SOURCES / "chat-host.service").read_bytes(),
+        "etc/default/chat-host": (SOURCES / "chat-host.default").read_bytes(),
+        "usr/share/man/man1/chat-host.1.gz": compress((SOURCES / "chat-host.1").read_bytes()),
+        "usr/share/lintian/overrides/chat-host": (SOURCES / "lintian-overrides").read_bytes(),
+        f"{documents}/copyright": (SOURCES / "copyright").read_bytes(),
+        f"{documents}/changelog.gz": compress(changelog.encode()),
+        f"{documents}/command-line.md.gz": compress((ROOT / "docs/command-line.md").read_bytes()),
+    }
+
+
+def control(version, contents):
+    """The package's own record."""
+    kilobytes = sum(-(-len(content) // 1024) for content in contents.values())
+    return f"""Package: {NAME}
+Version: {version}
+Section: net
+Priority: optional
+Architecture: {ARCHITECTURE}
+Maintainer: The chat-host developers <chat-host@localhost>
+Installed-Size: {kilobytes}
+Description: chat server and client for small networks
+ A room over TCP, with names and the last messages for newcomers, and an
+ anonymous relay over UDP, for a Raspberry Pi in a classroom, on a boat or in
+ a lab with no internet. Installing it starts both servers (TCP port 9191, UDP
+ port 9090); the same program is the client.
+"""
+
+
+def write(path, program, version, date):
+    """Puts the package together."""
+    contents = files(program, version, date)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = pathlib.Path(temporary) / "package"
+        sums = "".join(f"{hashlib.md5(content, usedforsecurity=False).hexdigest()}  {name}\n"
+                       for name, content in sorted(contents.items()) if not name.startswith("etc/"))
+        records = {"control": control(version, contents).encode(), "md5sums": sums.encode(), "conffiles": b"/etc/default/chat-host\n"}
+        records |= {name: (SOURCES / name).read_bytes() for name in ("postinst", "prerm", "postrm")}
+        for name, content in contents.items() | {f"DEBIAN/{name}": content for name, content in records.items()}.items():
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+            target.chmod(0o755 if content.startswith(b"#!") or name in MODES else 0o644)
+        for parent, _, names in os.walk(folder):
+            os.chmod(parent, 0o755)
+            for each in [parent, *(os.path.join(parent, name) for name in names)]:
+                os.utime(each, (date, date))
+        done = subprocess.run(["dpkg-deb", "--root-owner-group", "-Zxz", "--build", folder, path], text=True, capture_output=True,
+                              env=dict(os.environ, SOURCE_DATE_EPOCH=str(date), TZ="UTC"))
+        if done.returncode != 0:
+            raise Failure(f"dpkg-deb: {done.stderr.strip()}")
+
+
+def check(path):
+    """What other people's tools say of it, as far as they are there."""
+    with tempfile.TemporaryDirectory() as temporary:
+        subprocess.run(["dpkg-deb", "-x", path, temporary], check=True)
+        if shutil.which("systemd-analyze"):
+            unit = f"{temporary}/lib/systemd/system/chat-host.service"
+            # The program that it starts is not installed here.
+            text = pathlib.Path(unit).read_text().replace("/usr/bin/chat-host", "/bin/true")
+            pathlib.Path(unit).write_text(text)
+            done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True)
+            complaints = [line for line in done.stderr.splitlines() if "chat-host" in line]
+            if done.returncode != 0 or complaints:
+                raise Failure(f"systemd-analyze verify: {done.stderr.strip()}")
+            security = subprocess.run(["systemd-analyze", "security", "--offline=true", unit], capture_output=True, text=True).stdout
+            say(f"   systemd-analyze verify: fine; security: {security.strip().splitlines()[-1].lstrip('→ ')}")
+    if shutil.which("lintian"):
+        done = subprocess.run(["lintian", "--allow-root", "--fail-on", "error,warning", path], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Failure(f"lintian:\n{done.stdout.strip()}{done.stderr.strip()}")
+        say("   lintian: neither errors nor warnings")
+
+
+def main():
+    """Builds it."""
+    parser = argparse.ArgumentParser(prog="pi-image/deb", description="Builds the Debian package for a 64-bit Raspberry Pi OS.")
+    parser.add_argument("--out", type=pathlib.Path, default=WORK, metavar="FOLDER", help=f"where it goes ({WORK})")
+    parser.add_argument("--std", choices=cross.WAYS, help="the way to Rust's library for the Pi (see builder/cross.py)")
+    parser.add_argument("--mirror", metavar="URL", help="a Debian mirror, where apt's own sources have no Debian 12")
+    options = parser.parse_args()
+    needs.check()
+    lock = lockfile.read()
+    date, version, way = image.build_date(lock), image.version(), cross.choose(options.std)
+    musl = Deb(fetch.fetch_one(lock.package("libc"), lambda: Apt(lock, options.mirror)))
+    with step(f"chat-host for {cross.TRIPLE} (library: {way})"):
+        program = cross.build(way, [NAME], musl)[NAME].read_bytes()
+    with step("package"):
+        options.out.mkdir(parents=True, exist_ok=True)
+        path = options.out / f"{NAME}_{version}_{ARCHITECTURE}.deb"
+        write(path, program, version, date)
+        first = path.read_bytes()
+        write(path, program, version, date)
+        if path.read_bytes() != first:
+            raise Failure("the package put together twice differs")
+        check(path)
+        say(f"   {path}: {path.stat().st_size / 1e3:.0f} kB, sha256 {fetch.sha256(path)}")
+    return 0

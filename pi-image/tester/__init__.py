@@ -1,0 +1,1 @@
+"""Tests the card's image as a Pi would use it: boots it in QEMU and talks to it from outside."""
