@@ -250,8 +250,11 @@ mod tests {
         Message::Message { number, text: Text::new("s").unwrap() }
     }
 
-    /// Recipient and numbers of what is to be sent, in order: of each datagram of a burst, how many bytes, then numbers.
-    fn bursts(ring: &Ring<'_>) -> Vec<(u32, Vec<(usize, Vec<u32>)>)> {
+    /// A datagram: how many bytes, and the numbers of its items.
+    type Sent = (usize, Vec<u32>);
+
+    /// Recipient and datagrams of each burst that is to be sent, in order.
+    fn bursts(ring: &Ring<'_>) -> Vec<(u32, Vec<Sent>)> {
         let mut waiting = Vec::new();
         let mut cursor = ring.cursor();
         while let Some((bytes, position)) = ring.get(cursor) {
@@ -272,7 +275,7 @@ mod tests {
 
     /// Recipient and numbers of what is to be sent, where each burst is one datagram.
     fn waiting(ring: &Ring<'_>) -> Vec<(u32, Vec<u32>)> {
-        let single = |mut datagrams: Vec<(usize, Vec<u32>)>| {
+        let single = |mut datagrams: Vec<Sent>| {
             assert_eq!(datagrams.len(), 1);
             datagrams.remove(0).1
         };
@@ -360,12 +363,12 @@ mod tests {
     const LONG_BYTES: usize = 4 + 2 + 1 + 1 + 2 + 1_024;
 
     /// A datagram that is filled up, with this item.
-    fn filled(number: u32) -> (usize, Vec<u32>) {
+    fn filled(number: u32) -> Sent {
         (DATAGRAM_BYTES_MAX, std::vec![number])
     }
 
     /// A datagram that is not filled up, with this item.
-    fn unfilled(number: u32) -> (usize, Vec<u32>) {
+    fn unfilled(number: u32) -> Sent {
         (LONG_BYTES, std::vec![number])
     }
 
@@ -412,7 +415,7 @@ mod tests {
         assert_eq!(ring.advance(1), 3);
         assert!(ring.split());
         assert!(!ring.split());
-        let rest = |datagrams: &[(usize, Vec<u32>)]| (1, datagrams.to_vec());
+        let rest = |datagrams: &[Sent]| (1, datagrams.to_vec());
         assert_eq!(bursts(&ring), [rest(&[filled(0)]), rest(&[filled(1), unfilled(2)])]);
         assert_eq!(ring.advance(1), 1);
         assert!(ring.split());

@@ -34,10 +34,9 @@ const SEND_BUFFER_BYTES: usize = 4 << 20;
 const BURST_DATAGRAMS: usize = 16;
 
 /// What the kernel cuts bursts into.
-const SEGMENT_BYTES: u16 = {
-    assert!(DATAGRAM_BYTES_MAX <= u16::MAX as usize);
-    DATAGRAM_BYTES_MAX as u16
-};
+const SEGMENT_BYTES: u16 = 1_200;
+
+const _: () = assert!(SEGMENT_BYTES as usize == DATAGRAM_BYTES_MAX);
 
 /// Own addresses that are told apart; clients that speak to further ones are answered from the one that the network chooses.
 const LOCAL_ADDRESSES_MAX: usize = 256;

@@ -160,7 +160,7 @@ impl Worker {
         }
         match outcome {
             Err(error) if !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
-                self.end(key)
+                self.end(key);
             }
             _ => self.go_on(key),
         }

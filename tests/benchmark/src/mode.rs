@@ -48,6 +48,9 @@ pub(crate) struct Bench {
 /// Figures of one turn, or what went wrong.
 type Outcome = Result<Vec<(Figure, f64)>, Box<dyn Error>>;
 
+/// What measures a mode, given its name.
+type Measure = fn(&mut Bench, &'static str) -> Result<(), Box<dyn Error>>;
+
 /// A mode: its name on the command line, what it is, and what measures it.
 pub(crate) struct Mode {
     /// On the command line and in the results.
@@ -55,7 +58,7 @@ pub(crate) struct Mode {
     /// In tables.
     pub(crate) title: &'static str,
     /// Measures it.
-    pub(crate) measure: fn(&mut Bench, &'static str) -> Result<(), Box<dyn Error>>,
+    pub(crate) measure: Measure,
 }
 
 /// What modes vary.

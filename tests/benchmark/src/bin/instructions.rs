@@ -19,9 +19,12 @@ const GROWTH_MAX: f64 = 5.0;
 /// Where the counts are kept.
 const RECORD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/instructions.txt");
 
+/// What does one thing so many times.
+type Operation = fn(u32);
+
 /// What can be counted.
 #[cfg(not(loom))]
-const ALL: [(&str, fn(u32)); 5] = [
+const ALL: [(&str, Operation); 5] = [
     ("encode", operation::encode),
     ("decode", operation::decode),
     ("journal-append", operation::journal_append),
@@ -30,7 +33,7 @@ const ALL: [(&str, fn(u32)); 5] = [
 ];
 
 #[cfg(loom)]
-const ALL: [(&str, fn(u32)); 0] = [];
+const ALL: [(&str, Operation); 0] = [];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
