@@ -119,10 +119,10 @@ impl<'r> Ring<'r> {
         }
     }
 
-    /// Where the last datagram stands, if its sending has not begun and it has this audience.
+    /// Where the last datagram stands, if it has this audience and nobody has got it yet, not even as part of a burst that was split.
     fn open_place(&self, audience: u32) -> Option<usize> {
         let place = self.place(self.len.checked_sub(1).filter(|_| self.len > self.begun)?);
-        (self.slots[place].audience == audience).then_some(place)
+        (self.slots[place].audience == audience && self.slots[place].first == 0).then_some(place)
     }
 
     /// How many datagrams are sent as one with the one at `index`.
@@ -424,6 +424,18 @@ mod tests {
         assert!(!ring.split());
         ring.append(&short(9), 2).unwrap();
         assert_eq!(bursts(&ring)[0].0, 0);
+    }
+
+    #[test]
+    fn what_is_said_after_a_split_goes_to_everybody() {
+        let (mut payloads, mut slots) = storage::<4>();
+        let mut ring = long_burst(&mut payloads, &mut slots, 2);
+        ring.advance(1);
+        assert!(ring.split());
+        ring.append(&short(9), 2).unwrap();
+        let nine = std::vec![(7 + 4 - 2, std::vec![9])];
+        let rest = [(1, std::vec![filled(0)]), (1, std::vec![unfilled(1)]), (0, nine.clone()), (1, nine)];
+        assert_eq!(bursts(&ring), rest);
     }
 
     #[test]

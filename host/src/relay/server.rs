@@ -121,14 +121,12 @@ impl<'r> Driver<'r> {
                 Err(Errno::EINTR) => count += 1,
                 Err(error) => {
                     skip_unless_fatal(error)?;
-                    // A network that cannot cut datagrams up at all, or not for this destination because it takes only shorter ones.
-                    if error == Errno::EIO {
-                        server.set_burst_max(1);
-                    }
-                    let is_split =
-                        matches!(error, Errno::EIO | Errno::EINVAL | Errno::EMSGSIZE) && server.handle_unsegmented();
-                    if !is_split {
+                    if !(is_about_length(error) && server.handle_unsegmented()) {
                         server.handle_unreachable();
+                    }
+                    if error == Errno::EIO {
+                        // This network cannot cut datagrams up at all.
+                        server.set_burst_max(1);
                     }
                     count += 1;
                 }
@@ -157,4 +155,10 @@ fn skip_unless_fatal(error: Errno) -> io::Result<()> {
         Errno::EBADF | Errno::ENOTSOCK | Errno::EFAULT | Errno::ENOSYS => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+/// Whether single datagrams may go where a burst does not: the network cannot cut it up, or not for this destination because that takes
+/// only shorter packets, or there is no memory for so much at once.
+const fn is_about_length(error: Errno) -> bool {
+    matches!(error, Errno::EIO | Errno::EINVAL | Errno::EMSGSIZE | Errno::ENOBUFS | Errno::ENOMEM)
 }

@@ -293,6 +293,11 @@ impl Connection {
         self.blocked
     }
 
+    /// Publishing pauses until the workers have caught up, so nothing is read.
+    pub(super) const fn pause(&mut self) {
+        self.paused = true;
+    }
+
     /// Whether publishing pauses until the workers have caught up.
     pub(super) const fn is_paused(&self) -> bool {
         self.paused

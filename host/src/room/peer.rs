@@ -5,12 +5,8 @@ use super::poller::Interest;
 use chat_core::time::Instant;
 use std::io::{self, Read as _};
 use std::net::{Shutdown, TcpStream};
-use std::time::Duration;
 
-/// How long a connection that was put out may take to read why.
-const LINGER_TIME: Duration = Duration::from_secs(2);
-
-/// How much it may still send in that time.
+/// How much a connection that was put out may still send while it reads why.
 const LINGER_BYTES: usize = 64 << 10;
 
 /// One connection and its socket.
@@ -36,11 +32,11 @@ impl Peer {
     }
 
     /// Closes in such a way that the other side can read why it was put out: a socket closed with something unread resets the
-    /// connection, and what was sent last may be lost. Says until when; `None` if it is gone already.
-    pub(super) fn linger(&mut self, now: Instant) -> Option<Instant> {
+    /// connection, and what was sent last may be lost. Gives back until when; `None` if it is gone already.
+    pub(super) fn linger(&mut self, until: Instant) -> Option<Instant> {
         self.stream.shutdown(Shutdown::Write).ok()?;
         self.lingering = Some(LINGER_BYTES);
-        Some(now + LINGER_TIME)
+        Some(until)
     }
 
     /// Reads what nobody will hear any more, and says whether there may be more.

@@ -26,6 +26,12 @@ use std::time::Duration;
 /// Bytes read at once. What a member says too fast waits in memory, so this bounds it.
 const READ_BYTES: usize = 4_096;
 
+/// How long a connection that was put out may take to read why.
+const LINGER_TIME: Duration = Duration::from_secs(2);
+
+/// The same when the server ends, which nobody is to wait for.
+const LINGER_CLOSING_TIME: Duration = Duration::from_millis(500);
+
 /// Connections written to before the sockets are looked at again.
 const PASS_CONNECTIONS: usize = 256;
 
@@ -77,8 +83,21 @@ struct Worker {
     schedule: Schedule,
     /// Where the pass over the connections goes on that has begun.
     pass: Option<usize>,
-    /// Whether the server ends.
-    closing: bool,
+    /// Whether publishing pauses until all workers have caught up, for everybody here.
+    pausing: bool,
+    /// How far the server's end has got.
+    phase: Phase,
+}
+
+/// How far the server's end has got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// It serves.
+    Serving,
+    /// It ends: everybody is being told.
+    Closing,
+    /// Everybody has been told. Who has not read that yet may do so for a moment.
+    Closed,
 }
 
 /// Serves until the registry closes. To be called on a thread of its own.
@@ -91,10 +110,11 @@ pub(super) fn run(setup: Setup) -> io::Result<()> {
         peers: Slab::new(),
         schedule: Schedule::default(),
         pass: None,
-        closing: false,
+        pausing: false,
+        phase: Phase::Serving,
         setup,
     };
-    while worker.pass.is_some() || !worker.closing {
+    while worker.phase != Phase::Closed || !worker.peers.is_empty() {
         worker.round()?;
     }
     Ok(())
@@ -122,7 +142,9 @@ impl Worker {
         let Setup { index, registry, accepted, poller, .. } = &self.setup;
         let news = || {
             let mut context = task::Context::from_waker(&self.waker);
-            !accepted.is_empty() || registry.poll_news(*index, self.ring.head(), &mut context).is_ready()
+            // A registry that closes has news for ever.
+            self.phase != Phase::Closed
+                && (!accepted.is_empty() || registry.poll_news(*index, self.ring.head(), &mut context).is_ready())
         };
         if self.pass.is_some() || !poller.alarm().set_unless(news) {
             return Some(Duration::ZERO);
@@ -155,7 +177,9 @@ impl Worker {
             return;
         }
         let mut outcome = Ok(());
-        if ready.readable && peer.interest.readable {
+        if ready.readable && peer.interest.readable && self.pausing {
+            peer.connection.pause();
+        } else if ready.readable && peer.interest.readable {
             outcome = peer.connection.read(context(&self.setup), &mut self.decoder, &peer.stream, &mut self.buffer);
         }
         match outcome {
@@ -186,6 +210,7 @@ impl Worker {
     /// Sees what a connection waits for.
     fn settle(&mut self, key: usize) {
         let Some(peer) = self.peers.get_mut(key) else { return };
+        self.pausing |= peer.connection.is_paused();
         if peer.connection.session().is_ended() {
             return self.end(key);
         }
@@ -201,7 +226,8 @@ impl Worker {
     /// A connection is gone or is closed now. One that was put out may still read why.
     fn end(&mut self, key: usize) {
         let Some(peer) = self.peers.get_mut(key) else { return };
-        let until = peer.connection.close(context(&self.setup)).then(|| peer.linger(clock::now())).flatten();
+        let time = if self.phase == Phase::Serving { LINGER_TIME } else { LINGER_CLOSING_TIME };
+        let until = peer.connection.close(context(&self.setup)).then(|| peer.linger(clock::now() + time)).flatten();
         let interest = Interest { readable: true, writable: false };
         if until.is_none() || self.setup.poller.change(&peer.stream, key, peer.interest, interest).is_err() {
             return self.remove(key);
@@ -240,6 +266,9 @@ impl Worker {
 
     /// Writes to the next connections what they lack; when all have had their turn, begins again with what is new.
     fn flush(&mut self) {
+        if self.phase == Phase::Closed {
+            return;
+        }
         let Some(first) = self.pass.take().or_else(|| self.fetch()) else { return };
         let keys = first..self.peers.capacity().min(first + PASS_CONNECTIONS);
         self.pass = (keys.end < self.peers.capacity()).then_some(keys.end);
@@ -248,7 +277,7 @@ impl Worker {
         for key in keys {
             let Some(peer) = self.peers.get_mut(key).filter(|peer| peer.lingering.is_none()) else { continue };
             let connection = &mut peer.connection;
-            if self.closing {
+            if self.phase == Phase::Closing {
                 connection.session().refuse(RefusalReason::ShuttingDown);
             } else if connection.is_blocked() {
                 continue;
@@ -262,6 +291,15 @@ impl Worker {
         for (key, gone) in changed {
             if gone { self.end(key) } else { self.settle(key) }
         }
+        if self.phase == Phase::Closing && self.pass.is_none() {
+            self.phase = Phase::Closed;
+            // Those who take nothing cannot be told, and are not waited for.
+            for key in 0..self.peers.capacity() {
+                if self.peers.get(key).is_some_and(|peer| peer.lingering.is_none()) {
+                    self.remove(key);
+                }
+            }
+        }
     }
 
     /// Copies what was said and does what else the registry tells. Says where a pass over the connections begins, if there is to be
@@ -270,7 +308,9 @@ impl Worker {
         let Setup { index, registry, .. } = &self.setup;
         let head = self.ring.head();
         let news = registry.fetch(*index, &mut self.ring);
-        self.closing = news.closing;
+        if news.closing {
+            self.phase = Phase::Closing;
+        }
         if !news.replaced.is_empty() {
             self.put_out(&news.replaced);
         }
@@ -280,9 +320,13 @@ impl Worker {
         (news.closing || self.ring.head() != head).then_some(0)
     }
 
-    /// Lets the publishers that pause go on.
+    /// Lets the publishers that pause go on, until they are to pause again.
     fn resume(&mut self) {
+        self.pausing = false;
         for key in 0..self.peers.capacity() {
+            if self.pausing {
+                return;
+            }
             if self.peers.get(key).is_some_and(|peer| peer.connection.is_paused()) {
                 self.change(key);
             }
