@@ -63,7 +63,7 @@ def inside(bench):
         figures["kB resident of the servers"] = [sum(resident.values())]
         figures["kB of that their own, the rest is the program itself"] = [resident["Anon"]]
         check(used <= 26_000, f"{used} kB of memory in use, not 26,000 at most")
-        # About 1 MB is what is promised; how much of the program the kernel maps at once varies by some pages.
+        # How much of the program the kernel maps at once varies by some pages.
         check(sum(resident.values()) <= 1_000, f"the servers have {resident} kB resident, not 1,000 at most")
         listed = [line.split() for line in machine.run("netstat -lntu") if line[:3] in ("tcp", "udp")]
         # High UDP ports are questions under way: to name servers and time servers.
