@@ -4,6 +4,7 @@
 use crate::endpoint::{Endpoint, parse_bind_address};
 use crate::failure::Failure;
 use argh::FromArgs;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::path::PathBuf;
@@ -149,8 +150,9 @@ pub struct Client {
 ///
 /// # Errors
 /// A failure with exit code 2 that says what is wrong.
-pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Action, Failure> {
-    let arguments: Vec<String> = arguments.skip(1).collect();
+pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action, Failure> {
+    let texts = arguments.skip(1).map(OsString::into_string).collect::<Result<Vec<_>, _>>();
+    let arguments = texts.map_err(|argument| Failure::usage(format!("the argument {argument:?} is not UTF-8")))?;
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let parsed = match Arguments::from_args(&["chat-host"], &words) {
         Ok(parsed) => parsed,
@@ -169,7 +171,7 @@ mod tests {
     use super::*;
 
     fn action(line: &str) -> Result<Action, Failure> {
-        parse(format!("chat-host {line}").split_whitespace().map(str::to_owned))
+        parse(format!("chat-host {line}").split_whitespace().map(OsString::from))
     }
 
     #[test]
@@ -206,5 +208,13 @@ mod tests {
             let message = action(line).unwrap_err().to_string();
             assert!(message.contains(part), "{line}: {message}");
         }
+    }
+
+    #[test]
+    fn argument_that_is_not_utf_8_is_wrong_usage() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let arguments = ["chat-host".into(), OsString::from_vec(b"serv\xff".to_vec())];
+        let failure = parse(arguments.into_iter()).unwrap_err();
+        assert!(failure.to_string().contains("not UTF-8"), "{failure}");
     }
 }

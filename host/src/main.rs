@@ -14,7 +14,7 @@ use std::process::ExitCode;
 /// Runs the program; see docs/command-line.md for the exit codes.
 #[cfg(not(loom))]
 fn main() -> ExitCode {
-    let outcome = match command::parse(std::env::args()) {
+    let outcome = match command::parse(std::env::args_os()) {
         Ok(command::Action::Print(text)) => {
             // Whoever closed standard output does not want to read it.
             let _ = std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes());
