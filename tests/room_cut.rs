@@ -31,7 +31,9 @@ fn session(direction: Direction, bytes: usize) -> (Transcripts, [usize; 2]) {
     };
     let mut show_until = |client: &mut Process, end: &str| {
         loop {
-            let line = client.output.next().expect("the client runs on");
+            let Some(line) = client.output.next() else {
+                panic!("{direction:?} {bytes}: the client shows nothing more: {:?}", client.finish());
+            };
             let words = line.split_once("] ").expect("a line has its time").1.to_owned();
             shown.push(words.clone());
             if words == end {
