@@ -449,6 +449,7 @@ fn wrong_usage_ends_with_code_2_and_one_line() {
         (&["client", "--udp", "host:port"], "no port"),
         (&["serve", "--udp", "nowhere"], "ADDR:PORT"),
         (&["serve", "--max-clients", "many"], "max-clients"),
+        (&["serve", "--threads", "0"], "1 to 65535"),
         (&["listen"], "listen"),
         (&[], "say what to run"),
     ] {

@@ -64,7 +64,7 @@ pub struct Serve {
     #[argh(option, default = "Rate::Limited(5)")]
     pub rate: Rate,
     /// threads that serve the room (default 1)
-    #[argh(option, default = "NonZeroU16::MIN")]
+    #[argh(option, default = "NonZeroU16::MIN", from_str_fn(parse_thread_count))]
     pub threads: NonZeroU16,
     /// bytes of what was said that the room keeps for slow and returning members, 4096 or more (default 1048576)
     #[argh(option, default = "1 << 20", from_str_fn(parse_journal))]
@@ -81,6 +81,11 @@ pub enum Rate {
     Limited(u16),
     /// As fast as they come.
     Off,
+}
+
+/// Reads the number of threads.
+fn parse_thread_count(text: &str) -> Result<NonZeroU16, String> {
+    text.parse().map_err(|_| "say a number from 1 to 65535".to_owned())
 }
 
 impl FromStr for Rate {
