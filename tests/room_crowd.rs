@@ -87,6 +87,6 @@ fn member_with_something_unread_is_told_that_the_server_ends() {
         }
     };
     assert_eq!(told, Heard::Other("refused 44".to_owned()));
-    // The end of the stream and no reset: on other systems than Linux a reset takes the reason with it.
+    // The end of the stream comes behind it. (Linux shows it even if a reset follows, other systems do not.)
     assert_eq!(ann.stream.read(&mut [0; 1]).unwrap(), 0);
 }

@@ -23,7 +23,6 @@ const RECORD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/instructions.txt");
 type Operation = fn(u32);
 
 /// What can be counted.
-#[cfg(not(loom))]
 const ALL: [(&str, Operation); 5] = [
     ("encode", operation::encode),
     ("decode", operation::decode),
@@ -31,9 +30,6 @@ const ALL: [(&str, Operation); 5] = [
     ("cursor-read", operation::cursor_read),
     ("relay-fan-out", operation::relay_fan_out),
 ];
-
-#[cfg(loom)]
-const ALL: [(&str, Operation); 0] = [];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -127,7 +123,6 @@ fn count_run(name: &str, operations: u32) -> Result<u64, Box<dyn Error>> {
 }
 
 /// What is counted. Each loop keeps the compiler from knowing what goes in and from dropping what comes out.
-#[cfg(not(loom))]
 mod operation {
     use chat_core::datagram::Datagram;
     use chat_core::frame::{Decoder, Frame};

@@ -22,7 +22,6 @@ const READ_BYTES: usize = 65_536;
 /// Datagrams in one system call.
 const BATCH: usize = 64;
 
-#[cfg(not(loom))]
 fn main() -> Result<(), Box<dyn Error>> {
     match std::env::args().nth(1).as_deref() {
         Some("tcp-each") => Lines::listen(false)?.serve(),
