@@ -4,7 +4,8 @@
 use chat_core::datagram::{Datagram, open};
 use chat_core::limits;
 use chat_core::refusal::RefusalReason;
-use chat_core::relay::{Config, Echo, Message, PROTOCOL};
+use chat_core::relay::client::Config;
+use chat_core::relay::{Echo, Message, PROTOCOL};
 use chat_core::text::Text;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -65,7 +66,7 @@ fn limits_and_timers_of_the_relay_are_those_of_the_code() {
         ("greeting_pause_max", millis(timers.greeting_pause_max)),
         ("progress_max", millis(timers.progress_max)),
         ("slot_count", chat_host::relay::server::SLOT_COUNT),
-        ("relay_port", usize::from(chat_host::serve::RELAY_PORT)),
+        ("relay_port", usize::from(chat_core::relay::PORT)),
     ];
     assert_eq!(documented, expected.map(|(name, value)| (name.to_owned(), value)).into());
 }
@@ -88,9 +89,9 @@ fn counters_are_all_explained_in_their_order() {
         let section = document.split(title).nth(1).unwrap().split("\n#").next().unwrap();
         rows(section).filter(|row| row[0].starts_with('`')).map(|row| row[0].trim_matches('`').to_owned()).collect()
     };
-    let relay: Vec<_> = chat_core::relay::Counters::ZERO.iter().map(|(name, _)| name.to_owned()).collect();
+    let relay: Vec<_> = chat_core::relay::server::Counters::ZERO.iter().map(|(name, _)| name.to_owned()).collect();
     assert_eq!(documented("### Counters of the relay"), relay);
-    let counters = chat_host::room::counters::Counters::default();
+    let counters = chat_host::room::server::Counters::default();
     let room: Vec<_> = std::iter::once("members").chain(counters.iter().map(|(name, _)| name)).collect();
     assert_eq!(documented("### Counters of the room"), room);
 }

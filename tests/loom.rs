@@ -4,11 +4,12 @@
 //! code: tests/run expects the model to fail then. loom runs small: two threads, a few calls each, a journal of a few bytes.
 #![cfg(loom)]
 
-use chat_core::room::{Config, Cursor, Join, Kind, MemberId, WallTime};
-use chat_host::room::alarm::{Alarm, Bell};
-use chat_host::room::reader::Reader;
-use chat_host::room::registry::{Pace, Registry, Ring};
-use chat_host::room::roster::GrowingRoster;
+use chat_core::room::Kind;
+use chat_core::room::server::{Config, Cursor, Join, MemberId, WallTime};
+use chat_host::room::server::alarm::{Alarm, Bell};
+use chat_host::room::server::reader::Reader;
+use chat_host::room::server::registry::{Pace, Registry, Ring};
+use chat_host::room::server::roster::GrowingRoster;
 use loom::future::block_on;
 use loom::sync::{Arc, Notify};
 use loom::thread;

@@ -3,8 +3,9 @@
 
 use chat_core::limits::DATAGRAM_BYTES_MAX;
 use chat_core::refusal::RefusalReason;
-use chat_core::relay::{Counters, FixedRoster, Local, Message, Roster, Server, Slot};
-use chat_host::relay::roster::GrowingRoster;
+use chat_core::relay::Message;
+use chat_core::relay::server::{Counters, FixedRoster, Local, Roster, Server, Slot};
+use chat_host::relay::server::GrowingRoster;
 use std::net::SocketAddr;
 use tests::udp::{GREETING, datagram, message, probe};
 

@@ -4,10 +4,11 @@
 use chat_core::frame::{Decoder, Frame};
 use chat_core::limits::{DEPARTED_MAX, HISTORY_MESSAGES_MAX};
 use chat_core::refusal::RefusalReason;
-use chat_core::room::{
-    Break, Client, ClientConfig, Config, Cursor, FixedRoster, History, Join, Journal, Kind, Mark, MemberId, Message,
-    Output, Request, Return, Room, Session, WallTime,
+use chat_core::room::client::{self, Break, Client, Output, Return};
+use chat_core::room::server::{
+    Config, Cursor, FixedRoster, History, Join, Journal, Mark, MemberId, Request, Room, Session, WallTime,
 };
+use chat_core::room::{Kind, Message};
 use chat_core::text::Text;
 use chat_core::time::Instant;
 use chat_core::username::Username;
@@ -39,7 +40,7 @@ struct Link {
 
 impl Link {
     fn new(now: Instant) -> Self {
-        let session = Session::new(&CONFIG, now);
+        let session = Session::new(now);
         Self { session, decoder: Decoder::new(), cursor: Cursor::default(), owed: Vec::new() }
     }
 
@@ -141,7 +142,7 @@ impl World {
     /// A client that has not joined yet.
     fn new(room: TestRoom, cut: Option<Cut>) -> Self {
         let now = Instant::from_millis(1_000);
-        let client = Client::new(ClientConfig::DEFAULT, now, 7, Username::new("ann").unwrap(), [7; 16]);
+        let client = Client::new(client::Config::DEFAULT, now, 7, Username::new("ann").unwrap(), [7; 16]);
         let (transcript, returns) = (Vec::new(), Vec::new());
         Self { room, client, now, link: None, dead: Vec::new(), sent: (0, 0), cut, transcript, returns }
     }

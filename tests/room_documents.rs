@@ -5,10 +5,8 @@ use chat_core::frame::{Decoder, Frame};
 use chat_core::limits;
 use chat_core::refusal::RefusalReason;
 use chat_core::room::message::TAG_COUNT;
-use chat_core::room::{
-    Admission, ClientConfig, Config, FixedRoster, History, Join, Journal, Kind, Mark, MemberId, Message, Names, Room,
-    Seen, Sequence, Token, WallTime, Welcome,
-};
+use chat_core::room::server::{Admission, Config, FixedRoster, History, Join, Journal, Mark, MemberId, Room, WallTime};
+use chat_core::room::{Kind, Message, Names, Seen, Sequence, Token, Welcome};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use tests::document::{bytes, dumps, requirements, rows, section};
@@ -193,9 +191,9 @@ fn limits_and_timers_are_those_of_the_code() {
         .filter_map(|row| Some((row[0].trim_matches('`').to_owned(), row[1].split(' ').next()?.parse().ok()?)))
         .collect();
     let millis = |span: Duration| usize::try_from(span.as_millis()).unwrap();
-    let (config, client) = (Config::DEFAULT, ClientConfig::DEFAULT);
+    let (config, client) = (Config::DEFAULT, chat_core::room::client::Config::DEFAULT);
     let rate = config.rate.unwrap();
-    let address = chat_host::room::addresses::AddressLimits::DEFAULT;
+    let address = chat_host::room::server::AddressLimits::DEFAULT;
     let expected: HashMap<_, usize> = [
         ("frame_bytes_max", limits::FRAME_BYTES_MAX),
         ("frame_stuffed_bytes_max", limits::FRAME_STUFFED_BYTES_MAX),
@@ -214,7 +212,7 @@ fn limits_and_timers_are_those_of_the_code() {
         ("ping_after", millis(config.ping_after)),
         ("gone_after", millis(config.gone_after)),
         ("stalled_after", millis(config.stalled_after)),
-        ("room_port", usize::from(chat_host::serve::ROOM_PORT)),
+        ("room_port", usize::from(chat_core::room::PORT)),
         ("welcome_max", millis(client.welcome_max)),
         ("retry_pause_min", millis(client.retry_pause_min)),
         ("retry_pause_max", millis(client.retry_pause_max)),

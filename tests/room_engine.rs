@@ -4,11 +4,11 @@
 use chat_core::frame::{Decoder, Frame};
 use chat_core::limits::{HISTORY_MESSAGES_MAX, PAGE_BYTES_MAX};
 use chat_core::refusal::RefusalReason;
-use chat_core::room::{
-    Admission, Config, Cursor, FixedRoster, History, Join, Journal, Kind, Mark, MemberId, Message, Names, Room, Roster,
-    SayError, Seen, Sequence, WallTime,
+use chat_core::room::server::{
+    Admission, Config, Cursor, FixedRoster, History, Join, Journal, Mark, MemberId, Room, Roster, SayError, WallTime,
 };
-use chat_host::room::roster::GrowingRoster;
+use chat_core::room::{Kind, Message, Names, Seen, Sequence};
+use chat_host::room::server::roster::GrowingRoster;
 
 /// How many members each roster under test takes.
 const CAPACITY: u32 = 8;
@@ -290,7 +290,7 @@ fn pages_of_a_large_room_hold_everybody_once() {
 fn room_of_eight_fits_a_microcontroller() {
     /// A room of eight with 4 KiB of journal, all in place.
     type Small = Room<FixedRoster<8>, [u8; 4_096], [Mark; 8], [Frame; HISTORY_MESSAGES_MAX]>;
-    let bytes = size_of::<Small>() + 8 * size_of::<chat_core::room::Session>() + size_of::<Decoder>();
+    let bytes = size_of::<Small>() + 8 * size_of::<chat_core::room::server::Session>() + size_of::<Decoder>();
     // The history of ten longest messages takes 12 KB of it, the journal 4.
     assert!(bytes <= 24 << 10, "{bytes} bytes");
 }

@@ -1,11 +1,10 @@
 //! Whoever means harm, or does not answer: the room's own limits, with timers that are short.
 #![cfg(not(loom))]
 
+use chat_core::room::Message;
 use chat_core::room::message::VERSION;
-use chat_core::room::{Config, Message};
-use chat_host::room::addresses::AddressLimits;
-use chat_host::room::listener::Listener;
-use chat_host::room::server::{Driver, Options};
+use chat_core::room::server::Config;
+use chat_host::room::server::{AddressLimits, Driver, Listener, Options};
 use smol::channel::{Receiver, Sender, bounded};
 use smol::future;
 use std::collections::HashMap;
@@ -243,7 +242,7 @@ fn member_that_was_blocked_once_and_takes_all_again_stays() {
 fn member_above_its_rate_for_long_is_heard_to_the_end() {
     const MESSAGES: u32 = 60;
     // Working off what is read takes longer than silence may.
-    let rate = Some(chat_core::room::Rate { burst: 1, per_second: 20 });
+    let rate = Some(chat_core::bucket::Rate { burst: 1, per_second: 20 });
     let room = Room::start(Config { rate, ping_after: DEADLINE, gone_after: Duration::from_millis(900), ..CONFIG });
     let mut ann = Connection::joined(room.address, "ann", 1);
     let mut bytes = Vec::new();

@@ -8,6 +8,8 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod address;
+pub mod bucket;
 pub mod datagram;
 pub mod frame;
 pub mod limits;

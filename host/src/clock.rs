@@ -1,7 +1,6 @@
 //! The clock that the engines are given: milliseconds since this process first asked, never going back; and the one on the wall.
 
-use crate::clock_state::Trust;
-use chat_core::room::WallTime;
+use chat_core::room::server::WallTime;
 use chat_core::time::Instant;
 use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -20,7 +19,7 @@ pub(crate) fn system_instant(instant: Instant) -> std::time::Instant {
 }
 
 /// What the system's clock says. One that says a time before 1970 was never set, and says 0 here.
-pub(crate) fn wall_time(trust: &Trust) -> WallTime {
+pub(crate) fn wall_time(trusted: bool) -> WallTime {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    WallTime { unix_ms: i64::try_from(since.as_millis()).unwrap_or(i64::MAX), trusted: trust.is_given() }
+    WallTime { unix_ms: i64::try_from(since.as_millis()).unwrap_or(i64::MAX), trusted }
 }

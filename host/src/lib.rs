@@ -3,18 +3,12 @@
 //! No protocol rule stands here. docs/ARCHITECTURE.md has the map. Whatever interactive clients alone need stands in modules that the
 //! feature `client` switches, so that a server's image goes without it.
 
-#[cfg(not(loom))]
-pub mod check;
 #[cfg(all(not(loom), feature = "client"))]
 pub mod client;
 #[cfg(not(loom))]
 mod clock;
 #[cfg(not(loom))]
-mod clock_state;
-#[cfg(not(loom))]
 pub mod command;
-#[cfg(not(loom))]
-mod dual_stack;
 #[cfg(not(loom))]
 pub mod endpoint;
 #[cfg(not(loom))]
@@ -26,5 +20,3 @@ pub mod room;
 pub mod serve;
 #[cfg(not(loom))]
 mod signals;
-#[cfg(not(loom))]
-mod supervisor;

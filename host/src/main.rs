@@ -37,7 +37,7 @@ fn main() -> ExitCode {
 fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Serve(options) => chat_host::serve::run(options),
-        Command::Check(options) => chat_host::check::run(options),
+        Command::Check(options) => chat_host::serve::check::run(options),
         #[cfg(feature = "client")]
         Command::Client(options) => chat_host::client::run(options),
     }

@@ -3,9 +3,7 @@
 #[cfg(feature = "client")]
 pub mod client;
 pub(crate) mod prober;
-pub mod roster;
 pub mod server;
-pub mod socket;
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};

@@ -1,31 +1,31 @@
 //! `chat-host serve`: the servers, from start to signal.
 
-use crate::check::{Protocol, Target};
-use crate::clock_state::{ClockState, Trust};
+pub mod check;
+pub(crate) mod clock_state;
+pub(crate) mod dual_stack;
+pub(crate) mod fault;
+mod supervisor;
+
 use crate::command::{self, Serve};
 use crate::failure::{Failure, cause};
 use crate::relay;
-use crate::relay::socket::Socket;
+use crate::relay::server::Socket;
 use crate::room;
-use crate::room::addresses::AddressLimits;
-use crate::room::listener::Listener;
+use crate::room::server::{AddressLimits, Listener};
 use crate::signals::{Request, Requests};
-use crate::supervisor::Supervisor;
+use chat_core::bucket::Rate;
 use chat_core::datagram::Payload;
 use chat_core::limits::DATAGRAM_BYTES_MAX;
-use chat_core::relay::Slot;
-use chat_core::room::{Config, Rate};
+use chat_core::relay::server::Slot;
+use chat_core::room::server::Config;
+use check::{Protocol, Target};
+use clock_state::{ClockState, Trust};
 use smol::future;
 use std::fmt::Write as _;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-
-/// The relay's usual port.
-pub const RELAY_PORT: u16 = 9_090;
-
-/// The room's usual port.
-pub const ROOM_PORT: u16 = 9_191;
+use supervisor::Supervisor;
 
 /// The servers that run.
 struct Servers<'r> {
@@ -78,13 +78,13 @@ fn start_relay<'r>(
     payloads: &'r mut [Payload],
     slots: &'r mut [Slot],
 ) -> Result<relay::server::Driver<'r>, Failure> {
-    let socket = bind("udp", options.udp, RELAY_PORT, Socket::bind)?;
-    Ok(relay::server::Driver::new(socket, relay::roster::GrowingRoster::new(options.max_clients), payloads, slots))
+    let socket = bind("udp", options.udp, chat_core::relay::PORT, Socket::bind)?;
+    Ok(relay::server::Driver::new(socket, relay::server::GrowingRoster::new(options.max_clients), payloads, slots))
 }
 
 /// Binds the room's socket and starts its threads.
 fn start_room(options: &Serve) -> Result<room::server::Driver, Failure> {
-    let listener = bind("tcp", options.tcp, ROOM_PORT, Listener::bind)?;
+    let listener = bind("tcp", options.tcp, chat_core::room::PORT, Listener::bind)?;
     let rate = match (options.rate, Config::DEFAULT.rate) {
         (command::Rate::Limited(per_second), Some(rate)) => Some(Rate { per_second, ..rate }),
         _ => None,

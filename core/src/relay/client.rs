@@ -6,10 +6,15 @@
 //! Drain order: after every `handle_*` and [`Client::send`], call [`Client::poll_output`] until `None`. Call
 //! [`Client::handle_timeout`] at [`Client::poll_timeout`], which each of these may change.
 
-use super::Address;
-use super::greeter::Greeter;
+mod config;
+mod greeter;
+mod window;
+
+pub use config::Config;
+pub use greeter::Presence;
+
 use super::message::{Echo, Message, PROTOCOL};
-use super::window::Window;
+use crate::address::Address;
 use crate::datagram::{self, Datagram, Items};
 use crate::limits::DATAGRAM_BYTES_MAX;
 use crate::refusal::RefusalReason;
@@ -17,29 +22,9 @@ use crate::text::Text;
 use crate::time::Instant;
 use core::net::SocketAddr;
 use core::ops::Range;
-use core::time::Duration;
+use greeter::Greeter;
 use heapless::Vec;
-
-/// The client's timers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Config {
-    /// Pause after the first GREETING that is not answered; it doubles up to the usual pause.
-    pub greeting_pause_min: Duration,
-    /// Usual pause between two GREETINGs; each client shortens it by a share of its own, up to a quarter. A relay that
-    /// was restarted has forgotten everybody, and a translated address lives on by what is sent.
-    pub greeting_pause_max: Duration,
-    /// How long nothing may make progress before the messages under way are given up, or the relay counts as silent.
-    pub progress_max: Duration,
-}
-
-impl Config {
-    /// The timers of docs/relay-protocol.md section 7.
-    pub const DEFAULT: Self = Self {
-        greeting_pause_min: Duration::from_millis(500),
-        greeting_pause_max: Duration::from_secs(10),
-        progress_max: Duration::from_secs(3),
-    };
-}
+use window::Window;
 
 /// A relay client: what to send, and what to tell the user.
 #[derive(Debug)]
@@ -64,15 +49,6 @@ pub struct Client {
     received_at: Instant,
     /// Datagrams and items that were ignored.
     ignored: u64,
-}
-
-/// Whether the relay is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Presence {
-    /// It has answered, so it has heard a GREETING of this client.
-    Answers,
-    /// It has not answered for [`Config::progress_max`].
-    Silent,
 }
 
 /// What a client wants to be done.
@@ -294,6 +270,7 @@ mod tests {
     extern crate std;
     use super::*;
     use crate::limits::{RELAY_WINDOW_MAX, TEXT_BYTES_MAX};
+    use core::time::Duration;
     use std::string::{String, ToString as _};
     use std::vec::Vec;
 

@@ -13,6 +13,9 @@ pub const PROTOCOL: Protocol = Protocol { magic: *b"CHR", version: 1 };
 /// How many tags this version knows: the variants of [`Message`].
 pub const TAG_COUNT: u32 = 6;
 
+/// The UDP port of a relay, unless its operator chooses another.
+pub const PORT: u16 = 9_090;
+
 /// One item of a relay datagram. The order of the variants is their tag on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Message<'a> {

@@ -7,16 +7,22 @@
 //! Invariants: an INCOMING is encoded once, whatever the number of clients. A datagram is answered at most once, with no
 //! more bytes than it had.
 
-use super::Counters;
-use super::address::{Address, Local, Recipient};
+mod counters;
+mod ring;
+mod roster;
+
+pub use counters::Counters;
+pub use ring::Slot;
+pub use roster::{Admission, FixedRoster, Full, Local, Recipient, Roster};
+
 use super::message::{Message, PROTOCOL};
-use super::ring::{Cursor, Ring, Slot};
-use super::roster::{Admission, Roster};
+use crate::address::Address;
 use crate::datagram::{self, Datagram, Items, Payload, Rejected};
 use crate::limits::{DATAGRAM_HEADER_BYTES, RELAY_ANSWERS_MAX, RELAY_ECHO_BYTES_MAX};
 use crate::refusal::RefusalReason;
 use core::net::SocketAddr;
 use heapless::{Deque, Vec};
+use ring::{Cursor, Ring};
 
 /// Longest answer, in bytes: header, length, tag, length of the echo, echo.
 const ANSWER_BYTES_MAX: usize = DATAGRAM_HEADER_BYTES + 1 + 1 + 1 + RELAY_ECHO_BYTES_MAX;

@@ -17,9 +17,9 @@ mod retry;
 mod transcript;
 mod watch;
 
-pub use config::ClientConfig;
+pub use config::Config;
 pub use outbox::OutboxFull;
-pub use output::{Break, ClientCounts, Output, Return, Said};
+pub use output::{Break, Counts, Output, Return, Said};
 
 use super::message::{DecodeError, VERSION};
 use super::{Kind, Message, Token};
@@ -40,7 +40,7 @@ use watch::Watch;
 #[derive(Debug)]
 pub struct Client {
     /// Timers.
-    config: ClientConfig,
+    config: Config,
     /// By which the server knows it again.
     token: Token,
     /// How its connection stands.
@@ -66,7 +66,7 @@ pub struct Client {
     /// The frame that goes out.
     frame: Frame,
     /// What was ignored.
-    counts: ClientCounts,
+    counts: Counts,
 }
 
 /// How the connection stands.
@@ -105,7 +105,7 @@ struct Due {
 impl Client {
     /// A client whose first connection is due now. `token` is 128 bits of the operating system's randomness; the seed makes
     /// the client's pauses its own.
-    pub fn new(config: ClientConfig, now: Instant, seed: u64, name: Username, token: Token) -> Self {
+    pub fn new(config: Config, now: Instant, seed: u64, name: Username, token: Token) -> Self {
         Self {
             config,
             token,
@@ -120,7 +120,7 @@ impl Client {
             decoder: Decoder::new(),
             received: Vec::new(),
             frame: Frame::EMPTY,
-            counts: ClientCounts::default(),
+            counts: Counts::default(),
         }
     }
 
@@ -177,7 +177,7 @@ impl Client {
     }
 
     /// What was ignored.
-    pub const fn counts(&self) -> ClientCounts {
+    pub const fn counts(&self) -> Counts {
         self.counts
     }
 
@@ -415,7 +415,7 @@ mod tests {
 
     /// A client that has sent its first Join.
     fn joining() -> Client {
-        let mut client = Client::new(ClientConfig::DEFAULT, START, 5, Username::new("ann").unwrap(), [7; 16]);
+        let mut client = Client::new(Config::DEFAULT, START, 5, Username::new("ann").unwrap(), [7; 16]);
         assert_eq!(client.poll_timeout(), Some(START));
         client.handle_timeout(START);
         assert_eq!(drain(&mut client), ["Connect"]);
@@ -459,7 +459,7 @@ mod tests {
     #[test]
     fn server_that_does_not_answer_the_join_is_given_up() {
         let mut client = joining();
-        let due = START + ClientConfig::DEFAULT.welcome_max;
+        let due = START + Config::DEFAULT.welcome_max;
         assert_eq!(client.poll_timeout(), Some(due));
         client.handle_timeout(due);
         assert_eq!(drain(&mut client), ["Disconnect", "Broken(Silent)"]);
@@ -508,7 +508,7 @@ mod tests {
         client.handle_connected(now);
         drain(&mut client);
         deliver(&mut client, now, &frames(&[Message::Welcome(WELCOME)]));
-        now = now + ClientConfig::DEFAULT.steady_after;
+        now = now + Config::DEFAULT.steady_after;
         client.handle_disconnected(now);
         assert_eq!(client.poll_timeout(), Some(now));
     }
@@ -547,7 +547,7 @@ mod tests {
         // A tag that is not known, a kind that only clients send, a second Welcome, what was seen before.
         let unknown = [&[2, 63, 0][..], &frames(&[Message::Leave, Message::Welcome(WELCOME), said(2, "bob")])].concat();
         assert_eq!(deliver(&mut client, START, &unknown), [""; 0]);
-        assert_eq!(client.counts(), ClientCounts { ignored: 4, malformed: 0, broken: 0 });
+        assert_eq!(client.counts(), Counts { ignored: 4, malformed: 0, broken: 0 });
         assert!(client.is_member());
     }
 

@@ -3,16 +3,22 @@
 //! One list of tags for both directions. Names and texts of a client are raw here: what is wrong with them is answered with a
 //! reason, which decoding could not give.
 
-use super::Sequence;
 use crate::datagram::{ItemError, decode_item};
 use crate::refusal::RefusalReason;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+/// The number of a journal frame: a message, a join or a leave. The first has 0, each next one 1 more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Sequence(pub u64);
 
 /// The version of the room's protocol.
 pub const VERSION: u8 = 1;
 
 /// How many tags this version knows: the variants of [`Message`].
 pub const TAG_COUNT: u32 = 17;
+
+/// The TCP port of a room, unless its operator chooses another.
+pub const PORT: u16 = 9_191;
 
 /// The tag of [`Message::Join`]; its version stands behind it in every version.
 pub(super) const JOIN_TAG: u8 = 0;

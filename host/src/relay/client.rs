@@ -6,11 +6,10 @@ use crate::client::screen::{Event, Screen, refusal};
 use crate::clock;
 use crate::endpoint::Endpoint;
 use crate::failure::{Failure, cause};
-use crate::serve::RELAY_PORT;
 use crate::signals::{Request, Requests};
 use chat_core::limits::{DATAGRAM_BYTES_MAX, TEXT_BYTES_MAX};
 use chat_core::refusal::RefusalReason;
-use chat_core::relay::{Client, Config, Output, Presence, SendError};
+use chat_core::relay::client::{Client, Config, Output, Presence, SendError};
 use chat_core::text::Text;
 use chat_core::time::Instant;
 use smol::{Async, Timer, future};
@@ -131,7 +130,7 @@ pub async fn run(endpoint: &Endpoint, screen: &mut Screen) -> Result<(), Failure
 /// Connects to the first of the host's addresses that there is a way to; gives the others too.
 async fn connect(endpoint: &Endpoint) -> Result<(Async<UdpSocket>, SocketAddr, Vec<SocketAddr>), Failure> {
     let mut last = None;
-    let addresses = endpoint.resolve(RELAY_PORT).await?;
+    let addresses = endpoint.resolve(chat_core::relay::PORT).await?;
     for &server in &addresses {
         match connect_to(server).and_then(Async::new) {
             Ok(socket) => {

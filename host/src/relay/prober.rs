@@ -1,8 +1,8 @@
 //! The driver of the relay's health check: a blocking socket, because the event loop may be what does not answer.
 
 use super::connect_to;
-use crate::check::Fault;
 use crate::clock;
+use crate::serve::fault::Fault;
 use chat_core::limits::DATAGRAM_BYTES_MAX;
 use chat_core::relay::Prober;
 use std::hash::{BuildHasher as _, RandomState};

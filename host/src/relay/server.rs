@@ -3,11 +3,16 @@
 //! It works in rounds: receive what has arrived, then send what waits, each up to a bound, so that neither starves the
 //! other and what arrived together goes out together.
 
-use super::roster::GrowingRoster;
-use super::socket::{RECEIVE_BATCH, SEND_BATCH, Socket};
+mod roster;
+mod socket;
+
+pub use roster::GrowingRoster;
+pub use socket::Socket;
+
 use chat_core::datagram::Payload;
-use chat_core::relay::{Counters, Server, Slot};
+use chat_core::relay::server::{Counters, Server, Slot};
 use nix::errno::Errno;
+use socket::{RECEIVE_BATCH, SEND_BATCH};
 use std::io;
 use std::net::SocketAddr;
 

@@ -14,7 +14,8 @@ use crate::endpoint::Endpoint;
 use crate::failure::{Failure, cause};
 use crate::signals::{Request, Requests};
 use chat_core::limits::TEXT_BYTES_MAX;
-use chat_core::room::{Client, ClientConfig, Kind, OutboxFull, Token};
+use chat_core::room::client::{Client, Config, OutboxFull};
+use chat_core::room::{Kind, Token};
 use chat_core::text::Text;
 use chat_core::time::Instant;
 use chat_core::username::Username;
@@ -90,7 +91,7 @@ pub async fn run(endpoint: &Endpoint, name: Username, screen: &mut Screen) -> Re
     let token: Token = random()?;
     let seed = u64::from_le_bytes(random()?);
     let mut driver = Driver {
-        client: Client::new(ClientConfig::DEFAULT, clock::now(), seed, name.clone(), token),
+        client: Client::new(Config::DEFAULT, clock::now(), seed, name.clone(), token),
         endpoint,
         connection: None,
         opening: None,

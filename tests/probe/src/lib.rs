@@ -10,8 +10,11 @@ use chat_core::datagram::{self, Datagram, Payload};
 use chat_core::frame::{Decoder, Frame};
 use chat_core::limits::{DATAGRAM_BYTES_MAX, HISTORY_MESSAGES_MAX, PAGE_BYTES_MAX};
 use chat_core::refusal::RefusalReason;
-use chat_core::relay::{Client, Config, Echo, FixedRoster, Local, Message, Output, PROTOCOL, Prober, Server, Slot};
-use chat_core::room::{self, History, Journal, Mark, Request, Room, SayError, Session, Visitor, WallTime};
+use chat_core::relay::client::{Client, Config, Output};
+use chat_core::relay::server::{FixedRoster, Local, Server, Slot};
+use chat_core::relay::{self, Echo, Message, PROTOCOL};
+use chat_core::room::server::{History, Journal, Mark, Request, Room, SayError, Session, WallTime};
+use chat_core::room::{self, server};
 use chat_core::text::Text;
 use chat_core::time::Instant;
 use chat_core::username::Username;
@@ -32,11 +35,11 @@ static mut CLIENT: MaybeUninit<Client> = MaybeUninit::uninit();
 static mut DATAGRAM: Datagram = Datagram::EMPTY;
 static mut ROOM: MaybeUninit<SmallRoom> = MaybeUninit::uninit();
 static mut DECODER: Decoder = Decoder::new();
-static mut PROBER: MaybeUninit<Prober> = MaybeUninit::uninit();
-static mut VISITOR: Visitor = Visitor::new();
+static mut PROBER: MaybeUninit<relay::Prober> = MaybeUninit::uninit();
+static mut ROOM_PROBER: room::Prober = room::Prober::new();
 
 /// A room of eight with 4 KiB of journal, all in place.
-type SmallRoom = Room<room::FixedRoster<8>, [u8; 4_096], [Mark; 8], [Frame; HISTORY_MESSAGES_MAX]>;
+type SmallRoom = Room<server::FixedRoster<8>, [u8; 4_096], [Mark; 8], [Frame; HISTORY_MESSAGES_MAX]>;
 
 /// The entry of the linked program: what came from the network, and what clock and random source say.
 ///
@@ -70,12 +73,12 @@ pub unsafe extern "C" fn probe(input: *const u8, length: usize, now_ms: u64, see
     let (room, decoder) = unsafe { (&mut *(&raw mut ROOM), &mut *(&raw mut DECODER)) };
     let journal = Journal::new([0; 4_096], [Mark::default(); 8]);
     let history = History::new([Frame::EMPTY; HISTORY_MESSAGES_MAX]);
-    let room = room.write(Room::new(room::Config::DEFAULT, seed, room::FixedRoster::new(), journal, history));
+    let room = room.write(Room::new(server::Config::DEFAULT, seed, server::FixedRoster::new(), journal, history));
     use_room(room, decoder, now, input);
 
     // SAFETY: as above.
-    let (prober, visitor) = unsafe { (&mut *(&raw mut PROBER), &mut *(&raw mut VISITOR)) };
-    use_health_checks(prober.write(Prober::new(now, seed)), visitor, now, input);
+    let (prober, room_prober) = unsafe { (&mut *(&raw mut PROBER), &mut *(&raw mut ROOM_PROBER)) };
+    use_health_checks(prober.write(relay::Prober::new(now, seed)), room_prober, now, input);
 }
 
 fn use_username(input: &str) {
@@ -135,22 +138,22 @@ fn use_relay_client(client: &mut Client, now: Instant, input: &[u8]) {
     black_box((client.under_way(), client.ignored(), RefusalReason::ALL));
 }
 
-fn use_health_checks(prober: &mut Prober, visitor: &mut Visitor, now: Instant, input: &[u8]) {
+fn use_health_checks(prober: &mut relay::Prober, room_prober: &mut room::Prober, now: Instant, input: &[u8]) {
     if prober.poll_timeout().is_some_and(|due| due <= now) {
         prober.handle_timeout(now);
     }
     black_box(prober.poll_output());
     prober.handle_datagram(input);
     black_box((prober.is_answered(), prober.ignored()));
-    black_box(visitor.poll_frame());
-    visitor.handle_bytes(input);
-    black_box(visitor.outcome());
+    black_box(room_prober.poll_frame());
+    room_prober.handle_bytes(input);
+    black_box(room_prober.outcome());
 }
 
 fn use_room(room: &mut SmallRoom, decoder: &mut Decoder, now: Instant, mut input: &[u8]) {
-    let config = room::Config::DEFAULT;
+    let config = server::Config::DEFAULT;
     let wall_time = WallTime { unix_ms: black_box(0), trusted: black_box(false) };
-    let mut session = Session::new(&config, now);
+    let mut session = Session::new(now);
     while session.may_read(&config, now).is_ok()
         && let Some(frame) = decoder.next_frame(&mut input)
     {

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 /// Timers of a room's client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClientConfig {
+pub struct Config {
     /// How long the server may take to answer the Join.
     pub welcome_max: Duration,
     /// Pause before the second new connection after a loss; the first is opened at once. It doubles from one to the next, and
@@ -20,7 +20,7 @@ pub struct ClientConfig {
     pub malformed_max: u32,
 }
 
-impl ClientConfig {
+impl Config {
     /// What the document says.
     pub const DEFAULT: Self = Self {
         welcome_max: Duration::from_secs(10),

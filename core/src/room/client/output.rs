@@ -97,7 +97,7 @@ pub struct Return {
 
 /// What a client has ignored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ClientCounts {
+pub struct Counts {
     /// Frames of a kind that is not known or makes no sense from a server, and frames that were seen before.
     pub ignored: u64,
     /// Frames that cannot be understood; each ends its connection.

@@ -1,6 +1,6 @@
 //! When a room client that has lost its connection opens the next.
 
-use super::ClientConfig;
+use super::Config;
 use crate::refusal::RefusalReason;
 use core::time::Duration;
 
@@ -25,7 +25,7 @@ impl Retry {
     }
 
     /// The pause before the next connection: between half and the whole of a span that doubles each time.
-    pub(super) fn pause(&mut self, config: &ClientConfig) -> Duration {
+    pub(super) fn pause(&mut self, config: &Config) -> Duration {
         let longest = self.pause;
         self.pause = (longest * 2).clamp(config.retry_pause_min, config.retry_pause_max);
         longest - longest / 512 * u32::from(self.share())
@@ -41,7 +41,7 @@ impl Retry {
 
 /// The shortest pause after the server has refused the client, which `was_in` before or not. `None` if there shall be no other
 /// connection: it would meet the same, or throw another out that has the same token.
-pub(super) fn pause_min(config: &ClientConfig, reason: RefusalReason, was_in: bool) -> Option<Duration> {
+pub(super) fn pause_min(config: &Config, reason: RefusalReason, was_in: bool) -> Option<Duration> {
     match reason {
         RefusalReason::Busy
         | RefusalReason::JoinTimeout
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
     use std::vec::Vec;
 
-    const CONFIG: ClientConfig = ClientConfig::DEFAULT;
+    const CONFIG: Config = Config::DEFAULT;
 
     #[test]
     fn first_retry_is_at_once_and_the_pauses_grow_to_the_longest() {

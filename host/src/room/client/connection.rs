@@ -2,7 +2,6 @@
 
 use crate::endpoint::Endpoint;
 use crate::failure::{Failure, cause};
-use crate::serve::ROOM_PORT;
 use smol::{Async, Timer, future};
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -32,7 +31,7 @@ impl Connection {
     /// None does, or there is none.
     pub(super) async fn open(endpoint: &Endpoint) -> Result<Self, Failure> {
         let mut failure = None;
-        for server in endpoint.resolve(ROOM_PORT).await? {
+        for server in endpoint.resolve(chat_core::room::PORT).await? {
             match connect(server).await {
                 Ok(stream) => return Ok(Self { stream, server, unwritten: Vec::new() }),
                 Err(error) => failure = Some((server, cause(&error))),

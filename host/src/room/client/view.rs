@@ -3,7 +3,8 @@
 use super::event::Event;
 use super::outcome::Stop;
 use crate::client::screen::Screen;
-use chat_core::room::{Break, Kind, Names, Output, Return, Said};
+use chat_core::room::client::{Break, Output, Return, Said};
+use chat_core::room::{Kind, Names};
 use chat_core::username::Username;
 use std::io;
 

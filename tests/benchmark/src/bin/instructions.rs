@@ -127,8 +127,10 @@ mod operation {
     use chat_core::datagram::Datagram;
     use chat_core::frame::{Decoder, Frame};
     use chat_core::limits::DATAGRAM_BYTES_MAX;
-    use chat_core::relay::{FixedRoster, Local, Message as RelayMessage, PROTOCOL, Server, Slot};
-    use chat_core::room::{Journal, Kind, Mark, Message, Sequence};
+    use chat_core::relay::server::{FixedRoster, Local, Server, Slot};
+    use chat_core::relay::{Message as RelayMessage, PROTOCOL};
+    use chat_core::room::server::{Journal, Mark};
+    use chat_core::room::{Kind, Message, Sequence};
     use chat_core::text::Text;
     use std::hint::black_box;
     use std::net::SocketAddr;

@@ -4,9 +4,9 @@
 //! is one position. Items are appended to the last datagram until it is full, its sending has begun, or somebody has been
 //! admitted in between: so what arrives while others are being served goes out in as few datagrams as it fits in.
 
-use super::message::{Message, PROTOCOL};
 use crate::datagram::{self, Payload};
 use crate::limits::DATAGRAM_BYTES_MAX;
+use crate::relay::message::{Message, PROTOCOL};
 
 /// What is known of a datagram that waits.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@
 //! for it too. The socket to the manager is opened once and kept. The crate sd-notify opens one for each message, which a server
 //! that has as many connections as it may have files cannot: it would be ended for being full.
 
-use crate::check::{Target, ask_all};
+use super::check::{Target, ask_all};
 use crate::failure::{Failure, cause};
 use std::env;
 use std::io;

@@ -7,11 +7,12 @@
 //! Drain order: after every `handle_*`, call [`Session::poll_frame`] until `None`; then close the connection if
 //! [`Session::is_ended`]: a member that it was leaves the room then.
 
-use super::bucket::Bucket;
-use super::message::{DecodeError, JOIN_TAG, OBSERVE_TAG, VERSION};
-use super::{Config, Join, Kind, MemberId, Message, Seen};
+use super::{Config, Join, MemberId};
+use crate::bucket::Bucket;
 use crate::frame::{Frame, FrameError};
 use crate::refusal::RefusalReason;
+use crate::room::message::{DecodeError, JOIN_TAG, OBSERVE_TAG, VERSION};
+use crate::room::{Kind, Message, Seen};
 use crate::time::Instant;
 
 /// One connection.
@@ -116,13 +117,13 @@ pub enum Request<'a> {
 
 impl Session {
     /// A connection that has just been accepted.
-    pub const fn new(config: &Config, now: Instant) -> Self {
+    pub const fn new(now: Instant) -> Self {
         Self {
             state: State::Joining,
             ended: false,
             heard_at: now,
             blocked_since: None,
-            bucket: Bucket::full(config, now),
+            bucket: Bucket::FULL,
             due: Due { lagged: 0, answer: None, ping: Ping::Quiet, pong: false, refused: None },
         }
     }
@@ -147,7 +148,7 @@ impl Session {
             Err(DecodeError::Malformed) if self.is_of_other_version(frame) => Err(RefusalReason::Version),
             Err(DecodeError::Malformed) => Err(RefusalReason::Malformed),
             Err(DecodeError::Unknown { tag }) => {
-                self.bucket.take(config, now);
+                self.take_token(config, now);
                 self.due.answer = Some(Answer::Unsupported { tag });
                 Ok(None)
             }
@@ -166,6 +167,13 @@ impl Session {
         self.state == State::Joining && matches!(frame, [JOIN_TAG | OBSERVE_TAG, version, ..] if *version != VERSION)
     }
 
+    /// Takes a token for something that was asked for.
+    fn take_token(&mut self, config: &Config, now: Instant) {
+        if let Some(rate) = config.rate {
+            self.bucket.take(rate, now);
+        }
+    }
+
     /// Takes a message, and says what it asks for.
     fn handle_message<'a>(&mut self, config: &Config, now: Instant, message: Message<'a>) -> Option<Request<'a>> {
         match (self.state, message) {
@@ -180,11 +188,11 @@ impl Session {
             }
             (State::Joining, Message::Observe { seen, .. }) => Some(Request::Observe { seen }),
             (State::Member(id), Message::Say { number, kind, text }) if number > 0 => {
-                self.bucket.take(config, now);
+                self.take_token(config, now);
                 Some(Request::Say { id, number, kind, text })
             }
             (State::Member(_) | State::Observer, Message::Who { page }) => {
-                self.bucket.take(config, now);
+                self.take_token(config, now);
                 Some(Request::Who { page })
             }
             (State::Member(_) | State::Observer, Message::Leave) => {
@@ -295,7 +303,7 @@ impl Session {
         if self.due.answer.is_some() || self.due.refused.is_some() || self.ended {
             return Err(None);
         }
-        self.bucket.has_token(config, now).map_err(Some)
+        config.rate.map_or(Ok(()), |rate| self.bucket.has_token(rate, now)).map_err(Some)
     }
 
     /// Whether [`Session::poll_frame`] has something.
@@ -367,9 +375,9 @@ const fn frame_refusal(error: FrameError) -> RefusalReason {
 mod tests {
     extern crate std;
     use super::*;
+    use crate::bucket::Rate;
     use crate::frame::Decoder;
     use crate::limits::FRAME_BYTES_MAX;
-    use crate::room::Rate;
     use core::time::Duration;
     use std::string::String;
     use std::vec::Vec;
@@ -388,7 +396,7 @@ mod tests {
 
     /// A connection that was accepted at 0.
     fn joining() -> Session {
-        Session::new(&CONFIG, at(0))
+        Session::new(at(0))
     }
 
     /// A member since 1,000 ms.
@@ -517,7 +525,7 @@ mod tests {
     #[test]
     fn member_above_its_rate_is_read_later() {
         let config = Config { rate: Some(Rate { burst: 2, per_second: 5 }), ..CONFIG };
-        let mut session = Session::new(&config, at(1_000));
+        let mut session = Session::new(at(1_000));
         session.handle_joined(at(1_000), ID);
         for number in 1..=2 {
             assert_eq!(session.may_read(&config, at(1_000)), Ok(()));

@@ -1,7 +1,7 @@
 //! The driver of the room's health check: a blocking socket, because the event loop may be what does not answer.
 
-use crate::check::Fault;
-use chat_core::room::{VisitError, Visitor};
+use crate::serve::fault::Fault;
+use chat_core::room::{ProbeError, Prober};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -16,32 +16,32 @@ const READ_BYTES: usize = 1_024;
 pub(crate) fn ask(address: SocketAddr, deadline: Instant) -> Result<Duration, Fault> {
     let begin = Instant::now();
     let mut stream = TcpStream::connect_timeout(&address, left(deadline)).map_err(fault)?;
-    let mut visitor = Visitor::new();
-    while visitor.outcome().is_none() {
-        if let Some(frame) = visitor.poll_frame() {
+    let mut prober = Prober::new();
+    while prober.outcome().is_none() {
+        if let Some(frame) = prober.poll_frame() {
             stream.write_all(frame).map_err(fault)?;
             continue;
         }
         let mut buffer = [0; READ_BYTES];
         match read(&mut stream, &mut buffer, deadline).map_err(fault)? {
             0 => return Err(Fault::Closed),
-            length => visitor.handle_bytes(&buffer[..length]),
+            length => prober.handle_bytes(&buffer[..length]),
         }
     }
-    match visitor.outcome() {
-        Some(Err(VisitError::Refused(reason))) => return Err(Fault::Refused(reason)),
-        Some(Err(VisitError::Malformed)) => return Err(Fault::Rubbish),
+    match prober.outcome() {
+        Some(Err(ProbeError::Refused(reason))) => return Err(Fault::Refused(reason)),
+        Some(Err(ProbeError::Malformed)) => return Err(Fault::Rubbish),
         Some(Ok(())) | None => {}
     }
     let after = begin.elapsed();
-    leave(&mut stream, &mut visitor, deadline);
+    leave(&mut stream, &mut prober, deadline);
     Ok(after)
 }
 
 /// Leaves, and waits for the end, so that the room sees a leave and no broken connection. It has answered: whatever happens now
 /// does not matter.
-fn leave(stream: &mut TcpStream, visitor: &mut Visitor, deadline: Instant) {
-    if let Some(frame) = visitor.poll_frame()
+fn leave(stream: &mut TcpStream, prober: &mut Prober, deadline: Instant) {
+    if let Some(frame) = prober.poll_frame()
         && stream.write_all(frame).is_ok()
     {
         let mut buffer = [0; READ_BYTES];

@@ -1,5 +1,6 @@
 //! The room's timers and limits, all in one place (docs/room-protocol.md section 8).
 
+use crate::bucket::Rate;
 use core::time::Duration;
 
 /// Timers and limits of a room's server. How many members it takes is the roster's matter.
@@ -17,15 +18,6 @@ pub struct Config {
     pub gone_after: Duration,
     /// After this long without taking a byte that waits a client counts as stalled.
     pub stalled_after: Duration,
-}
-
-/// How fast messages of one member are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
-    /// So many at once.
-    pub burst: u16,
-    /// Then so many a second; at least 1.
-    pub per_second: u16,
 }
 
 impl Config {

@@ -2,9 +2,23 @@
 //!
 //! It is a trait because it has two implementors: [`FixedRoster`] here, for a microcontroller, and one in host that grows.
 
-use super::address::{Address, Local, Recipient};
+use crate::address::Address;
 use crate::limits::RELAY_ROSTER_MAX;
 use heapless::index_map::FnvIndexMap;
+
+/// To which of the server's own addresses a client speaks, and so from which it is to be answered: a client may hear no other.
+/// The number is the driver's; 0 leaves the choice to the network.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Local(pub u16);
+
+/// Whom a server sends to: a client, and from where it is to be heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recipient {
+    /// Where it is: what tells clients apart.
+    pub address: Address,
+    /// The own address that its last GREETING came to; answers leave from it.
+    pub local: Local,
+}
 
 /// Who has greeted, numbered from 0 in the order of their first GREETING.
 pub trait Roster {

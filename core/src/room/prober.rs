@@ -2,7 +2,7 @@
 //!
 //! Nobody is told of an observer, so it leaves nothing behind. It has no timers: how long the visit may take is up to the caller.
 //!
-//! Drain order: write what [`Visitor::poll_frame`] gives until `None`, at the beginning and after each [`Visitor::handle_bytes`].
+//! Drain order: write what [`Prober::poll_frame`] gives until `None`, at the beginning and after each [`Prober::handle_bytes`].
 
 use super::Message;
 use super::message::{DecodeError, OBSERVE_TAG, VERSION};
@@ -11,23 +11,23 @@ use crate::refusal::RefusalReason;
 
 /// One connection to a room that is only to show whether the room works.
 #[derive(Debug)]
-pub struct Visitor {
+pub struct Prober {
     /// Finds the frames in what comes.
     decoder: Decoder,
     /// The frame that goes out.
     frame: Frame,
     /// What is to be sent.
     due: Option<Due>,
-    /// Whether the visitor was let in.
+    /// Whether the prober was let in.
     inside: bool,
     /// How the visit has ended, once it has.
-    outcome: Option<Result<(), VisitError>>,
+    outcome: Option<Result<(), ProbeError>>,
 }
 
 /// Why a visit has failed. Nothing is to be sent any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum VisitError {
-    /// The room does not let the visitor in.
+pub enum ProbeError {
+    /// The room does not let the prober in.
     Refused(RefusalReason),
     /// What came cannot be understood.
     Malformed,
@@ -38,14 +38,14 @@ pub enum VisitError {
 enum Due {
     /// To be let in.
     Observe,
-    /// That the visitor is there.
+    /// That the prober is there.
     Pong,
     /// That it leaves.
     Leave,
 }
 
-impl Visitor {
-    /// A visitor on a connection that was just opened.
+impl Prober {
+    /// A prober on a connection that was just opened.
     pub const fn new() -> Self {
         Self { decoder: Decoder::new(), frame: Frame::EMPTY, due: Some(Due::Observe), inside: false, outcome: None }
     }
@@ -56,17 +56,17 @@ impl Visitor {
             let Some(frame) = self.decoder.next_frame(&mut bytes) else { return };
             match frame.map(Message::decode) {
                 Ok(Ok(Message::Welcome(welcome))) if welcome.version == VERSION => self.inside = true,
-                Ok(Ok(Message::Welcome(_))) => self.outcome = Some(Err(VisitError::Refused(RefusalReason::Version))),
-                Ok(Ok(Message::Refused { reason })) => self.outcome = Some(Err(VisitError::Refused(reason))),
+                Ok(Ok(Message::Welcome(_))) => self.outcome = Some(Err(ProbeError::Refused(RefusalReason::Version))),
+                Ok(Ok(Message::Refused { reason })) => self.outcome = Some(Err(ProbeError::Refused(reason))),
                 Ok(Ok(Message::Unsupported { tag })) if tag == u32::from(OBSERVE_TAG) => {
-                    self.outcome = Some(Err(VisitError::Refused(RefusalReason::Unsupported)));
+                    self.outcome = Some(Err(ProbeError::Refused(RefusalReason::Unsupported)));
                 }
                 Ok(Ok(Message::HistoryEnd)) if self.inside => {
                     (self.due, self.outcome) = (Some(Due::Leave), Some(Ok(())));
                 }
                 Ok(Ok(Message::Ping)) => self.due = self.due.or(Some(Due::Pong)),
                 Ok(Ok(_) | Err(DecodeError::Unknown { .. })) => {}
-                Ok(Err(DecodeError::Malformed)) | Err(_) => self.outcome = Some(Err(VisitError::Malformed)),
+                Ok(Err(DecodeError::Malformed)) | Err(_) => self.outcome = Some(Err(ProbeError::Malformed)),
             }
         }
     }
@@ -83,12 +83,12 @@ impl Visitor {
     }
 
     /// How the visit has ended; `None` while the room owes an answer.
-    pub const fn outcome(&self) -> Option<Result<(), VisitError>> {
+    pub const fn outcome(&self) -> Option<Result<(), ProbeError>> {
         self.outcome
     }
 }
 
-impl Default for Visitor {
+impl Default for Prober {
     fn default() -> Self {
         Self::new()
     }
@@ -98,8 +98,8 @@ impl Default for Visitor {
 mod tests {
     extern crate std;
     use super::*;
-    use crate::room::{Config, History, Journal, Mark, Sequence, WallTime};
-    use crate::room::{FixedRoster, Room, Welcome};
+    use crate::room::server::{Config, FixedRoster, History, Journal, Mark, Room, WallTime};
+    use crate::room::{Sequence, Welcome};
     use std::vec::Vec;
 
     /// The welcome of a new room.
@@ -114,42 +114,42 @@ mod tests {
         messages.iter().flat_map(|message| Frame::EMPTY.clone().encode(message).unwrap().to_vec()).collect()
     }
 
-    /// A visitor that has asked to be let in.
-    fn asking() -> Visitor {
-        let mut visitor = Visitor::new();
-        assert_eq!(visitor.poll_frame(), Some(&stream(&[Message::Observe { version: VERSION, seen: None }])[..]));
-        assert_eq!(visitor.poll_frame(), None);
-        visitor
+    /// A prober that has asked to be let in.
+    fn asking() -> Prober {
+        let mut prober = Prober::new();
+        assert_eq!(prober.poll_frame(), Some(&stream(&[Message::Observe { version: VERSION, seen: None }])[..]));
+        assert_eq!(prober.poll_frame(), None);
+        prober
     }
 
-    fn check_fails(bytes: &[u8], error: VisitError) {
-        let mut visitor = asking();
-        visitor.handle_bytes(bytes);
-        assert_eq!((visitor.outcome(), visitor.poll_frame()), (Some(Err(error)), None));
+    fn check_fails(bytes: &[u8], error: ProbeError) {
+        let mut prober = asking();
+        prober.handle_bytes(bytes);
+        assert_eq!((prober.outcome(), prober.poll_frame()), (Some(Err(error)), None));
     }
 
     #[test]
     fn visit_ends_with_the_history_in_whatever_pieces_it_comes() {
         let joined = Message::Joined { sequence: Sequence(0), name: "ann" };
         let bytes = stream(&[Message::Welcome(welcome()), joined, Message::HistoryEnd]);
-        let mut visitor = asking();
+        let mut prober = asking();
         for byte in &bytes {
-            assert_eq!((visitor.outcome(), visitor.poll_frame()), (None, None));
-            visitor.handle_bytes(&[*byte]);
+            assert_eq!((prober.outcome(), prober.poll_frame()), (None, None));
+            prober.handle_bytes(&[*byte]);
         }
-        assert_eq!(visitor.outcome(), Some(Ok(())));
-        assert_eq!(visitor.poll_frame(), Some(&stream(&[Message::Leave])[..]));
-        visitor.handle_bytes(b"\x01\x00");
-        assert_eq!((visitor.outcome(), visitor.poll_frame()), (Some(Ok(())), None));
+        assert_eq!(prober.outcome(), Some(Ok(())));
+        assert_eq!(prober.poll_frame(), Some(&stream(&[Message::Leave])[..]));
+        prober.handle_bytes(b"\x01\x00");
+        assert_eq!((prober.outcome(), prober.poll_frame()), (Some(Ok(())), None));
     }
 
     #[test]
     fn ping_is_answered_and_unknown_kinds_and_an_early_end_are_passed_over() {
-        let mut visitor = asking();
-        visitor.handle_bytes(&stream(&[Message::HistoryEnd, Message::Ping, Message::Unsupported { tag: 99 }]));
-        visitor.handle_bytes(b"\x02\x7f\x00");
-        assert_eq!(visitor.outcome(), None);
-        assert_eq!(visitor.poll_frame(), Some(&stream(&[Message::Pong])[..]));
+        let mut prober = asking();
+        prober.handle_bytes(&stream(&[Message::HistoryEnd, Message::Ping, Message::Unsupported { tag: 99 }]));
+        prober.handle_bytes(b"\x02\x7f\x00");
+        assert_eq!(prober.outcome(), None);
+        assert_eq!(prober.poll_frame(), Some(&stream(&[Message::Pong])[..]));
     }
 
     #[test]
@@ -160,13 +160,13 @@ mod tests {
             (Message::Unsupported { tag: u32::from(OBSERVE_TAG) }, RefusalReason::Unsupported),
             (Message::Welcome(other), RefusalReason::Version),
         ] {
-            check_fails(&stream(&[message, Message::HistoryEnd]), VisitError::Refused(reason));
+            check_fails(&stream(&[message, Message::HistoryEnd]), ProbeError::Refused(reason));
         }
     }
 
     #[test]
     fn rubbish_ends_the_visit() {
-        check_fails(b"HTTP/1.1 400 Bad Request\r\n\r\n\0", VisitError::Malformed);
-        check_fails(&[1; 4_096], VisitError::Malformed);
+        check_fails(b"HTTP/1.1 400 Bad Request\r\n\r\n\0", ProbeError::Malformed);
+        check_fails(&[1; 4_096], ProbeError::Malformed);
     }
 }

@@ -4,7 +4,8 @@
 //! keyed at random because source addresses can be chosen by an attacker, finds them. At 100,000 clients that is 28 bytes
 //! each for the client and 5 to 12 for the table.
 
-use chat_core::relay::{Address, Admission, Full, Recipient, Roster};
+use chat_core::address::Address;
+use chat_core::relay::server::{Admission, Full, Recipient, Roster};
 use hashbrown::HashTable;
 use std::hash::{BuildHasher, RandomState};
 
@@ -114,7 +115,7 @@ impl Roster for GrowingRoster {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chat_core::relay::Local;
+    use chat_core::relay::server::Local;
     use std::net::{Ipv4Addr, SocketAddr};
 
     /// The `index`th of many different clients.

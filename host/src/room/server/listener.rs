@@ -3,7 +3,7 @@
 use super::addresses::{Addresses, Origin};
 use super::counters::{Counters, count};
 use crate::clock;
-use crate::dual_stack;
+use crate::serve::dual_stack;
 use chat_core::frame::Frame;
 use chat_core::refusal::RefusalReason;
 use chat_core::room::Message;

@@ -7,9 +7,9 @@
 //! Every 64th frame is marked with its sequence number, so that finding one looks at 64 frames at most. Frames end with
 //! 0x00 and have none before that (frame.rs), which is how they are told apart.
 
-use super::Sequence;
-use super::message::SAID_TAG;
 use crate::limits::JOURNAL_MARK_FRAMES;
+use crate::room::Sequence;
+use crate::room::message::SAID_TAG;
 
 /// A ring of encoded frames over storage that is handed in.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Who left a moment ago, so that a member that comes back learns which of its own messages were taken.
 
-use super::Token;
 use crate::limits::DEPARTED_MAX;
+use crate::room::Token;
 use heapless::Deque;
 
 /// Tokens of the members that left last, at most [`DEPARTED_MAX`], with the highest number that was taken of each.

@@ -3,9 +3,9 @@
 //! An IPv6 socket serves IPv4 too. A socket on all addresses answers each client from the one that it speaks to: left alone, the
 //! network would choose, and a client that listens to one address alone would hear nothing.
 
-use crate::dual_stack;
+use crate::serve::dual_stack;
 use chat_core::limits::DATAGRAM_BYTES_MAX;
-use chat_core::relay::{Local, Transmit};
+use chat_core::relay::server::{Local, Transmit};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{
@@ -17,10 +17,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd as _;
 
 /// Datagrams received by one system call.
-pub const RECEIVE_BATCH: usize = 32;
+pub(super) const RECEIVE_BATCH: usize = 32;
 
 /// Datagrams sent by one system call.
-pub const SEND_BATCH: usize = 64;
+pub(super) const SEND_BATCH: usize = 64;
 
 /// Bytes of receive buffer asked of the kernel, which charges some 800 bytes for a short datagram: a burst of 5,000.
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;

@@ -10,7 +10,8 @@ use super::registry::{Pace, Registry, Ring};
 use chat_core::frame::{Decoder, Frame, Partial};
 use chat_core::limits::PAGE_BYTES_MAX;
 use chat_core::refusal::RefusalReason;
-use chat_core::room::{Admission, Config, Cursor, Message, Names, Request, SayError, Session, WallTime};
+use chat_core::room::server::{Admission, Config, Cursor, Request, SayError, Session, WallTime};
+use chat_core::room::{Message, Names};
 use chat_core::time::Instant;
 use std::io::{self, IoSlice, Read as _, Write as _};
 use std::net::TcpStream;
@@ -71,10 +72,10 @@ pub(super) struct Waits {
 
 impl Connection {
     /// A connection that has just been accepted.
-    pub(super) fn new(config: &Config, now: Instant, origin: Option<Origin>) -> Self {
+    pub(super) fn new(now: Instant, origin: Option<Origin>) -> Self {
         Self {
             origin,
-            session: Session::new(config, now),
+            session: Session::new(now),
             reader: Reader::new(Cursor::default()),
             partial: Vec::new(),
             discarding: false,

@@ -2,7 +2,7 @@
 //!
 //! It is a trait because it has two implementors: [`FixedRoster`] here, for a microcontroller, and one in host that grows.
 
-use super::Token;
+use crate::room::Token;
 use crate::username::Username;
 
 /// One member.

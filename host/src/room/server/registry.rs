@@ -8,9 +8,10 @@ use super::sync::{Mutex, MutexGuard};
 use chat_core::frame::Frame;
 use chat_core::limits::{HISTORY_MESSAGES_MAX, JOURNAL_MARK_FRAMES, PAGE_BYTES_MAX};
 use chat_core::refusal::RefusalReason;
-use chat_core::room::{
-    Admission, Config, Cursor, History, Join, Journal, Kind, Mark, MemberId, Room, SayError, Seen, WallTime,
+use chat_core::room::server::{
+    Admission, Config, Cursor, History, Join, Journal, Mark, MemberId, Room, SayError, WallTime,
 };
+use chat_core::room::{Kind, Seen};
 use std::task::{Context, Poll, Waker};
 
 /// A journal in memory of its own.

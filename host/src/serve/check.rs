@@ -3,13 +3,11 @@
 //! They are asked from outside, as clients ask, by blocking sockets in threads of their own and without smol: `serve` asks itself
 //! by this too, and whatever hangs there must not hang its judge.
 
+use super::fault::Fault;
 use crate::command::Check;
 use crate::endpoint::Endpoint;
-use crate::failure::{Failure, cause};
-use crate::relay::prober;
-use crate::room::visitor;
-use crate::serve::{RELAY_PORT, ROOM_PORT};
-use chat_core::refusal::RefusalReason;
+use crate::failure::Failure;
+use crate::{relay, room};
 use nix::errno::Errno;
 use std::fmt;
 use std::io::{self, Write as _};
@@ -61,23 +59,6 @@ pub(crate) struct Verdict {
 
 /// Where the verdict of a thread that asks will be.
 type Answer = Arc<Mutex<Option<Verdict>>>;
-
-/// Why a server counts as silent.
-#[derive(Debug)]
-pub(crate) enum Fault {
-    /// It has no address, in a whole sentence.
-    NotFound(Failure),
-    /// There is no way to it, or nobody listens.
-    Unreachable(io::Error),
-    /// Nothing has come in time.
-    Silent,
-    /// What has come is not of its protocol.
-    Rubbish,
-    /// It has closed the connection.
-    Closed,
-    /// It does not let anybody in.
-    Refused(RefusalReason),
-}
 
 /// Asks the servers that the command line names, or those that this machine runs by default, and says how they answered.
 ///
@@ -173,8 +154,8 @@ impl Target {
             let due = begin + deadline.saturating_duration_since(begin) / others;
             verdict.place = address.to_string();
             verdict.outcome = match self.protocol {
-                Protocol::Relay => prober::ask(address, due),
-                Protocol::Room => visitor::ask(address, due),
+                Protocol::Relay => relay::prober::ask(address, due),
+                Protocol::Room => room::prober::ask(address, due),
             };
             if verdict.outcome.is_ok() {
                 break;
@@ -193,8 +174,8 @@ impl Protocol {
     /// The server's usual port.
     const fn port(self) -> u16 {
         match self {
-            Self::Relay => RELAY_PORT,
-            Self::Room => ROOM_PORT,
+            Self::Relay => chat_core::relay::PORT,
+            Self::Room => chat_core::room::PORT,
         }
     }
 }
@@ -243,19 +224,6 @@ impl fmt::Display for Verdict {
             }
             Err(Fault::Refused(reason)) => write!(f, "{protocol} {place} refuses: {reason}"),
             Err(fault) => write!(f, "{protocol} {place} does not answer: {fault}"),
-        }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotFound(failure) => write!(f, "{failure}"),
-            Self::Unreachable(error) => f.write_str(&cause(error)),
-            Self::Silent => f.write_str("nothing came in time"),
-            Self::Rubbish => f.write_str("what came is not of its protocol"),
-            Self::Closed => f.write_str("it closed the connection"),
-            Self::Refused(reason) => write!(f, "{reason}"),
         }
     }
 }

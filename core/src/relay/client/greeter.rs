@@ -1,8 +1,17 @@
 //! When a relay client greets, and whether the relay is there.
 
-use super::client::{Config, Presence};
+use super::Config;
 use crate::time::Instant;
 use core::time::Duration;
+
+/// Whether the relay is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// It has answered, so it has heard a GREETING of this client.
+    Answers,
+    /// It has not answered for [`Config::progress_max`].
+    Silent,
+}
 
 /// The timers behind GREETING.
 #[derive(Debug)]

@@ -11,10 +11,10 @@ use super::poller::{Interest, Poller, ROUND_EVENTS};
 use super::registry::{Registry, Ring};
 use super::schedule::Schedule;
 use crate::clock;
-use crate::clock_state::Trust;
+use crate::serve::clock_state::Trust;
 use chat_core::frame::Decoder;
 use chat_core::refusal::RefusalReason;
-use chat_core::room::{Config, MemberId};
+use chat_core::room::server::{Config, MemberId};
 use slab::Slab;
 use smol::channel::Receiver;
 use std::io;
@@ -161,7 +161,7 @@ impl Worker {
                 self.setup.addresses.disconnect(origin, clock::now());
                 continue;
             }
-            let connection = Connection::new(&self.setup.config, clock::now(), origin);
+            let connection = Connection::new(clock::now(), origin);
             let key = self.peers.insert(Peer::new(stream, connection));
             self.settle(key);
         }
@@ -349,6 +349,6 @@ impl Worker {
 /// What the connections share at this moment.
 fn context(setup: &Setup) -> Context<'_> {
     let Setup { index, registry, config, counters, addresses, trust, .. } = setup;
-    let wall_time = clock::wall_time(trust);
+    let wall_time = clock::wall_time(trust.is_given());
     Context { registry, config, counters, addresses, worker: *index, now: clock::now(), wall_time }
 }

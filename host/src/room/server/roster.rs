@@ -1,6 +1,6 @@
 //! A roster that grows: as many members as there is memory, or as the operator allows.
 
-use chat_core::room::{Full, Member, Roster};
+use chat_core::room::server::{Full, Member, Roster};
 use chat_core::username::Username;
 use hashbrown::HashTable;
 use std::hash::{BuildHasher, RandomState};

@@ -1,9 +1,8 @@
-//! Where a client is: the source address of its datagrams, in the one form in which addresses are compared and shown, and
-//! to which of the server's own addresses it sends them.
+//! The source address of a datagram, in the one form in which relay and mesh compare and show addresses.
 
 use core::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
-/// The address of a client, in 24 bytes.
+/// An IP address and UDP port, in 24 bytes.
 ///
 /// An IPv4-mapped IPv6 address is the IPv4 address (RFC 4291 section 2.5.5.2), and the flow label of IPv6 is left out: two
 /// datagrams from one socket always have equal addresses. The scope of a link-local address belongs to it.
@@ -15,20 +14,6 @@ pub struct Address {
     scope: u32,
     /// The UDP port.
     port: u16,
-}
-
-/// To which of the server's own addresses a client speaks, and so from which it is to be answered: a client may hear no other.
-/// The number is the driver's; 0 leaves the choice to the network.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Local(pub u16);
-
-/// Whom a server sends to: a client, and from where it is to be heard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Recipient {
-    /// Where it is: what tells clients apart.
-    pub address: Address,
-    /// Where it last greeted from there.
-    pub local: Local,
 }
 
 impl Address {

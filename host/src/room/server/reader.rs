@@ -1,8 +1,8 @@
 //! One reader of a worker's ring: how far it has got, and what it lacks.
 
 use super::registry::Ring;
-use chat_core::room::journal::Slices;
-use chat_core::room::{Cursor, Lagged};
+use chat_core::room::server::journal::Slices;
+use chat_core::room::server::{Cursor, Lagged};
 
 /// A place in the journal that moves forward only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,319 @@
+//! What all connections of a room share: names, members, order, history, journal (docs/room-protocol.md section 6).
+//!
+//! It has no clock; the time that it stamps messages with is handed in, in milliseconds since 1970.
+//!
+//! Invariants: a newcomer's history and cursor are taken in one step, so that each message is in the one or behind the other. What
+//! comes from a connection whose generation is not the member's changes nothing.
+
+use super::departed::{Departed, same_token};
+use super::{Config, Cursor, Full, History, Journal, Mark, Member, MemberId, Roster};
+use crate::frame::Frame;
+use crate::limits::{PAGE_BYTES_MAX, PAGE_SLOTS, TEXT_BYTES_MAX};
+use crate::refusal::RefusalReason;
+use crate::room::{Kind, Message, Seen, Sequence, Token, Welcome, message};
+use crate::text::{Text, TextError};
+use crate::username::{Username, UsernameError};
+use core::time::Duration;
+
+/// What all connections of a room share: `R` is its roster, `B` and `M` are the journal's storage, `F` is the history's.
+#[derive(Debug)]
+pub struct Room<R, B, M, F> {
+    /// Timers and limits.
+    config: Config,
+    /// Which run of the server this is.
+    epoch: u64,
+    /// The members.
+    roster: R,
+    /// The generation of the next member or takeover.
+    generation_next: u64,
+    /// Who left last.
+    departed: Departed,
+    /// The last messages.
+    history: History<F>,
+    /// All that was said, as far as it reaches.
+    journal: Journal<B, M>,
+    /// Where the frame in the making is.
+    frame: Frame,
+}
+
+/// The server's clock, as it is told to clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WallTime {
+    /// Milliseconds since 1970-01-01 00:00 UTC.
+    pub unix_ms: i64,
+    /// Whether the server trusts it.
+    pub trusted: bool,
+}
+
+/// What a client that asks for a name hands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Join<'a> {
+    /// The name, unchecked.
+    pub name: &'a str,
+    /// What it will prove with that it is the same member.
+    pub token: Token,
+    /// The last frame that it has seen.
+    pub seen: Option<Seen>,
+}
+
+/// Somebody is let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Admission {
+    /// Where its live frames begin.
+    pub cursor: Cursor,
+    /// How many messages before that it has lost.
+    pub lagged: u64,
+    /// What it is told first; then comes the history, if `welcome.history` is not 0.
+    pub welcome: Welcome,
+}
+
+/// Why something that a member said was not taken; nothing has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SayError {
+    /// The connection is not the member's any more.
+    Stale,
+    /// The number was taken before: the client repeats what it did not know to have arrived.
+    Doubled,
+    /// The text is refused.
+    Refused(RefusalReason),
+}
+
+impl<R, B, M, F> Room<R, B, M, F>
+where
+    R: Roster,
+    B: AsRef<[u8]> + AsMut<[u8]>,
+    M: AsRef<[Mark]> + AsMut<[Mark]>,
+    F: AsRef<[Frame]> + AsMut<[Frame]>,
+{
+    /// An empty room. `epoch` is a random number, so that a client notices that the server was restarted.
+    pub const fn new(config: Config, epoch: u64, roster: R, journal: Journal<B, M>, history: History<F>) -> Self {
+        Self {
+            config,
+            epoch,
+            roster,
+            generation_next: 0,
+            departed: Departed::new(),
+            history,
+            journal,
+            frame: Frame::EMPTY,
+        }
+    }
+
+    /// Lets a member in, or lets it go on from another connection if name and token are those of a member. Announces newcomers
+    /// to a room that is not too large.
+    ///
+    /// # Errors
+    /// The reason when it is refused; nothing has changed then.
+    pub fn join(&mut self, now: WallTime, join: &Join<'_>) -> Result<(MemberId, Admission), RefusalReason> {
+        let name = Username::new(join.name).map_err(name_refusal)?;
+        let generation = self.generation_next;
+        let (slot, taken) = match self.roster.find(&name) {
+            Some(slot) => (slot, self.take_over(slot, join)?),
+            None => self.admit(&name, join)?,
+        };
+        self.generation_next += 1;
+        Ok((MemberId { slot, generation }, self.admission(now, join.seen, taken)))
+    }
+
+    /// The member in this slot goes on from another connection; gives the highest number taken of it.
+    fn take_over(&mut self, slot: u32, join: &Join<'_>) -> Result<u32, RefusalReason> {
+        let generation = self.generation_next;
+        match self.roster.get_mut(slot) {
+            Some(member) if same_token(&member.token, &join.token) => {
+                member.generation = generation;
+                Ok(member.taken)
+            }
+            _ => Err(RefusalReason::NameTaken),
+        }
+    }
+
+    /// Enters a newcomer and announces it; gives its slot, and the highest number taken of it when it was in before.
+    fn admit(&mut self, name: &Username, join: &Join<'_>) -> Result<(u32, u32), RefusalReason> {
+        let taken = self.departed.taken(&join.token);
+        let member = Member { name: name.clone(), token: join.token, generation: self.generation_next, taken };
+        let slot = self.roster.admit(member).map_err(|Full| RefusalReason::Full)?;
+        if self.announces() {
+            let sequence = self.journal.next_sequence();
+            self.append(&Message::Joined { sequence, name: name.as_str() });
+        }
+        Ok((slot, taken))
+    }
+
+    /// Whether joins and leaves are announced at this moment.
+    fn announces(&self) -> bool {
+        self.roster.count() <= self.config.announced_members_max
+    }
+
+    /// Lets somebody listen who is no member: it is neither named nor announced. `seen` is the last frame that it has seen.
+    pub fn observe(&self, now: WallTime, seen: Option<Seen>) -> Admission {
+        self.admission(now, seen, 0)
+    }
+
+    /// Where somebody begins that was let in just now: behind the last frame that it has seen, or with the history.
+    fn admission(&self, now: WallTime, seen: Option<Seen>, taken: u32) -> Admission {
+        let head = self.journal.next_sequence();
+        // One beyond the head is of another run, whatever epoch it names.
+        let replay = seen.filter(|seen| seen.epoch == self.epoch && seen.sequence < head);
+        let (cursor, next, lagged) = match replay {
+            Some(seen) => {
+                let next = Sequence(seen.sequence.0 + 1);
+                match self.journal.find(next) {
+                    Ok(cursor) => (cursor, next, 0),
+                    Err(oldest) => {
+                        let cursor = oldest.cursor();
+                        (cursor, oldest.sequence(), cursor.messages().saturating_sub(seen.messages))
+                    }
+                }
+            }
+            None => (self.journal.head(), head, 0),
+        };
+        let history = if replay.is_some() { 0 } else { self.history.len() };
+        let welcome = self.welcome(now, (next, cursor), taken, history);
+        Admission { cursor, lagged, welcome }
+    }
+
+    /// The welcome for somebody who begins here.
+    fn welcome(&self, now: WallTime, (next, cursor): (Sequence, Cursor), taken: u32, history: usize) -> Welcome {
+        let Config { rate, ping_after, gone_after, announced_members_max, .. } = self.config;
+        Welcome {
+            version: message::VERSION,
+            epoch: self.epoch,
+            next,
+            messages: cursor.messages(),
+            head: self.journal.next_sequence(),
+            taken,
+            // At most HISTORY_MESSAGES_MAX.
+            history: u8::try_from(history).unwrap_or(u8::MAX),
+            members: self.roster.count(),
+            announced_members_max,
+            time_ms: now.unix_ms,
+            time_trusted: now.trusted,
+            text_bytes_max: u16::try_from(TEXT_BYTES_MAX).unwrap_or(u16::MAX),
+            rate_burst: rate.map_or(0, |rate| rate.burst),
+            rate_per_second: rate.map_or(0, |rate| rate.per_second),
+            ping_ms: whole_ms(ping_after),
+            gone_ms: whole_ms(gone_after),
+        }
+    }
+
+    /// A member says something: it gets the next sequence number and the server's time.
+    ///
+    /// # Errors
+    /// [`SayError`] when it is not taken.
+    pub fn say(
+        &mut self,
+        now: WallTime,
+        id: MemberId,
+        number: u32,
+        kind: Kind,
+        text: &str,
+    ) -> Result<Sequence, SayError> {
+        let Self { roster, journal, history, frame, .. } = self;
+        let member =
+            roster.get_mut(id.slot).filter(|member| member.generation == id.generation).ok_or(SayError::Stale)?;
+        if number <= member.taken {
+            return Err(SayError::Doubled);
+        }
+        let text = Text::new(text).map_err(|error| SayError::Refused(text_refusal(error)))?.as_str();
+        let (sequence, name) = (journal.next_sequence(), member.name.as_str());
+        let said = Message::Said { sequence, sent_ms: now.unix_ms, number, kind, name, text };
+        // A message with the longest text and name fits (tests of message.rs).
+        frame.encode(&said).map_err(|_| SayError::Refused(RefusalReason::Overlong))?;
+        member.taken = number;
+        journal.append(frame.as_bytes());
+        history.push(frame);
+        Ok(sequence)
+    }
+
+    /// A member leaves, or its connection is gone: the name is free. Says whether the connection was still the member's.
+    pub fn leave(&mut self, id: MemberId) -> bool {
+        if !self.is_current(id) {
+            return false;
+        }
+        let announced = self.announces();
+        let Some(member) = self.roster.remove(id.slot) else { return false };
+        self.departed.push(member.token, member.taken);
+        if announced {
+            let sequence = self.journal.next_sequence();
+            self.append(&Message::Left { sequence, name: member.name.as_str() });
+        }
+        true
+    }
+
+    /// The member in a slot.
+    pub fn current(&self, slot: u32) -> Option<MemberId> {
+        self.roster.get(slot).map(|member| MemberId { slot, generation: member.generation })
+    }
+
+    /// Whether the connection is still the member's.
+    pub fn is_current(&self, id: MemberId) -> bool {
+        self.current(id.slot) == Some(id)
+    }
+
+    /// Encodes and appends a frame that is no message.
+    fn append(&mut self, message: &Message<'_>) {
+        // Joins and leaves are far shorter than a frame may be.
+        if self.frame.encode(message).is_ok() {
+            self.journal.append(self.frame.as_bytes());
+        }
+    }
+
+    /// Writes a page of the members' names into `buffer`: a length and a name each. Says how many bytes these are, and whether
+    /// there are more pages.
+    pub fn page(&self, page: u32, buffer: &mut [u8; PAGE_BYTES_MAX]) -> (usize, bool) {
+        let first = page.saturating_mul(PAGE_SLOTS);
+        let last = first.saturating_add(PAGE_SLOTS).min(self.roster.slot_count());
+        let mut length = 0;
+        for member in (first..last).filter_map(|slot| self.roster.get(slot)) {
+            let name = member.name.as_str().as_bytes();
+            if let (Some(room), Ok(name_length)) =
+                (buffer.get_mut(length..=length + name.len()), u8::try_from(name.len()))
+            {
+                room[0] = name_length;
+                room[1..].copy_from_slice(name);
+                length += 1 + name.len();
+            }
+        }
+        (length, last < self.roster.slot_count())
+    }
+
+    /// The last messages.
+    pub const fn history(&self) -> &History<F> {
+        &self.history
+    }
+
+    /// All that was said, as far as it reaches.
+    pub const fn journal(&self) -> &Journal<B, M> {
+        &self.journal
+    }
+
+    /// How many members there are.
+    pub fn member_count(&self) -> u32 {
+        self.roster.count()
+    }
+}
+
+/// A span in whole milliseconds; what does not fit is as long as can be said.
+fn whole_ms(span: Duration) -> u32 {
+    u32::try_from(span.as_millis()).unwrap_or(u32::MAX)
+}
+
+/// The numbered reason for what is wrong with a name.
+const fn name_refusal(error: UsernameError) -> RefusalReason {
+    match error {
+        UsernameError::Empty => RefusalReason::NameEmpty,
+        UsernameError::Overlong => RefusalReason::NameOverlong,
+        UsernameError::Character => RefusalReason::NameCharacter,
+        UsernameError::NotComposed => RefusalReason::NameNotComposed,
+        UsernameError::Placement => RefusalReason::NamePlacement,
+        UsernameError::MixedScripts => RefusalReason::NameMixedScripts,
+    }
+}
+
+/// The numbered reason for what is wrong with a text.
+const fn text_refusal(error: TextError) -> RefusalReason {
+    match error {
+        TextError::Empty => RefusalReason::TextEmpty,
+        TextError::Overlong => RefusalReason::TextOverlong,
+    }
+}

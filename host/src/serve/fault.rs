@@ -1,0 +1,36 @@
+//! Why a server counts as silent, in words.
+
+use crate::failure::{Failure, cause};
+use chat_core::refusal::RefusalReason;
+use std::fmt;
+use std::io;
+
+/// Why a server counts as silent.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// It has no address, in a whole sentence.
+    NotFound(Failure),
+    /// There is no way to it, or nobody listens.
+    Unreachable(io::Error),
+    /// Nothing has come in time.
+    Silent,
+    /// What has come is not of its protocol.
+    Rubbish,
+    /// It has closed the connection.
+    Closed,
+    /// It does not let anybody in.
+    Refused(RefusalReason),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound(failure) => write!(f, "{failure}"),
+            Self::Unreachable(error) => f.write_str(&cause(error)),
+            Self::Silent => f.write_str("nothing came in time"),
+            Self::Rubbish => f.write_str("what came is not of its protocol"),
+            Self::Closed => f.write_str("it closed the connection"),
+            Self::Refused(reason) => write!(f, "{reason}"),
+        }
+    }
+}
