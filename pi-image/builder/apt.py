@@ -58,14 +58,14 @@ class Apt:
             "Dir::Etc::sourcelist": self.state / "sources.list",
             "Dir::Etc::sourceparts": "/dev/null",
             "APT::Architecture": architecture,
-            "APT::Architectures::": architecture,
             "APT::Install-Recommends": "false",
             "Acquire::Languages": "none",
             "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled": "false",
             # Packages come into our own folders, which the user that apt changes to could not write to.
             "APT::Sandbox::User": "root" if os.getuid() == 0 else "",
         }
-        options = [word for key, value in settings.items() for word in ("-o", f"{key}={value}")]
+        settings = [*settings.items(), *(("APT::Architectures::", each) for each in self.lock.architectures())]
+        options = [word for key, value in settings for word in ("-o", f"{key}={value}")]
         command = [arguments[0], *options, *arguments[1:]]
         environment = dict(os.environ, LC_ALL="C.UTF-8", DEBIAN_FRONTEND="noninteractive")
         done = subprocess.run(command, cwd=cwd, env=environment, text=True, timeout=900, capture_output=True)
@@ -83,7 +83,7 @@ class Apt:
         """The newest version of a package: its record, by field."""
         shown = self.run("apt-cache", "show", "--no-all-versions", name)
         if not shown:
-            raise Failure(f"the mirror has no package {name} for {self.lock.architecture}")
+            raise Failure(f"the mirror has no package {name}")
         return dict(re.findall(r"^([A-Za-z0-9-]+): (.*)$", shown.split("\n\n")[0], re.MULTILINE))
 
     def watch(self, folder, stop, bar):
@@ -96,7 +96,7 @@ class Apt:
     def download(self, package, folder):
         """Downloads the locked version into a folder."""
         self.update()
-        wanted = f"{package.name}={package.version}"
+        wanted = f"{package.qualified_name}={package.version}"
         stop, bar = threading.Event(), Bar(package.bytes)
         watch = threading.Thread(target=self.watch, args=(folder, stop, bar))
         watch.start()

@@ -1,22 +1,26 @@
-"""Compiling our programs for the Pi: 64-bit ARM Linux, linked statically with musl.
+"""Compiling our programs for the Pi, 64-bit ARM Linux, and for PCs: linked statically with musl.
 
 Two ways to a standard library for that target; the first that is possible is taken:
-  installed  the toolchain in use has it (rustup target add aarch64-unknown-linux-musl)
+  installed  the toolchain in use has it (rustup target add aarch64-unknown-linux-musl or x86_64-unknown-linux-musl)
   sources    the distribution's compiler builds it from its sources, and Debian's musl-dev supplies the C library
              (apt-get install --no-install-recommends rustc-web rust-web-src lld)
 
-Neither needs a C compiler for ARM. Paths of this machine are mapped away, so that the programs are the same from any folder.
+Neither needs a C compiler for the other machine. Paths of this machine are mapped away, so that the programs are the same from any folder.
 """
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
+import tomllib
 
 from builder.failure import Failure
 from builder.places import IMAGE, ROOT, TARGET, WORK
 
 TRIPLE = "aarch64-unknown-linux-musl"
+# Of PCs, for the Debian package alone.
+PC_TRIPLE = "x86_64-unknown-linux-musl"
 DISTRIBUTION_RUSTC = "/usr/bin/rustc"
 # The initramfs is read and unpacked at each start, and a classroom is far from what the server can do.
 SMALL = ("--config", 'profile.release.opt-level="s"')
@@ -52,27 +56,36 @@ def linker():
     return str(bundled[0]) if bundled else shutil.which("ld.lld")
 
 
-def is_possible(way):
+def is_new_enough(rustc):
+    """Whether a compiler takes the workspace."""
+    def parts(text):
+        return [int(part) for part in re.findall(r"\d+", text)[:2]]
+    with open(ROOT / "Cargo.toml", "rb") as file:
+        minimum = tomllib.load(file)["workspace"]["package"]["rust-version"]
+    return parts(output(rustc, "--version")) >= parts(minimum)
+
+
+def is_possible(way, triple=TRIPLE):
     """Whether a way can be gone here."""
     if not linker():
         return False
     if way == "sources":
-        return (library_sources() / "Cargo.toml").exists()
+        return (library_sources() / "Cargo.toml").exists() and is_new_enough(DISTRIBUTION_RUSTC)
     # The folder's name is printed whether it exists or not, and may be there without a library.
-    folder = output(compiler(way), "--print", "target-libdir", "--target", TRIPLE)
+    folder = output(compiler(way), "--print", "target-libdir", "--target", triple)
     return bool(folder) and any(pathlib.Path(folder).glob("libstd-*.rlib"))
 
 
-def choose(wanted=None):
+def choose(wanted=None, triple=TRIPLE):
     """The way that was asked for, or the first that is possible."""
-    possible = [way for way in WAYS if is_possible(way)]
+    possible = [way for way in WAYS if is_possible(way, triple)]
     if wanted in possible:
         return wanted
     if possible and not wanted:
         return possible[0]
     raise Failure(
-        f"no Rust library for {TRIPLE}{f' by the way {wanted!r}' if wanted else ''}. Run one of\n"
-        f"  rustup target add {TRIPLE}\n"
+        f"no Rust library for {triple}{f' by the way {wanted!r}' if wanted else ''}. Run one of\n"
+        f"  rustup target add {triple}\n"
         "  apt-get install --no-install-recommends rustc-web rust-web-src lld")
 
 
@@ -90,12 +103,12 @@ def common_flags():
     ]
 
 
-def sources_flags(musl):
+def sources_flags(musl, triple):
     """Flags of the way `sources`: the start files and the library come from Debian's musl-dev, unpacked in a folder."""
     folder = WORK / "musl"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    prefix = "usr/lib/aarch64-linux-musl/"
+    prefix = f"usr/lib/{triple.split('-')[0]}-linux-musl/"
     for name in musl.names():
         if name.startswith(prefix):
             (folder / name.removeprefix(prefix)).write_bytes(musl.read(name))
@@ -107,19 +120,19 @@ def sources_flags(musl):
             f"--remap-path-prefix={library_sources().parent}=/rust", f"--remap-path-prefix={folder}=/musl"]
 
 
-def build(way, packages, musl, arguments=()):
-    """Compiles these packages of the workspace; the paths of their programs by name."""
+def build(way, packages, musl, arguments=(), triple=TRIPLE):
+    """Compiles these packages of the workspace, with the C library of that machine; the paths of their programs by name."""
     # One folder for each way, or each would build everything anew.
     folder = TARGET / f"pi-{way}"
-    command = ["cargo", "build", "--release", "--locked", "--target", TRIPLE, *SMALL, *arguments]
+    command = ["cargo", "build", "--release", "--locked", "--target", triple, *SMALL, *arguments]
     command += [word for package in packages for word in ("-p", package)]
     flags = common_flags()
     environment = {name: value for name, value in os.environ.items() if name != "RUSTFLAGS"}
     if way == "sources":
-        flags += sources_flags(musl)
+        flags += sources_flags(musl, triple)
         command += ["-Zbuild-std=std,panic_abort", "-Zbuild-std-features=optimize_for_size"]
         environment |= {"RUSTC": DISTRIBUTION_RUSTC, "RUSTC_BOOTSTRAP": "1"}
     environment |= {"CARGO_TARGET_DIR": str(folder), "CARGO_ENCODED_RUSTFLAGS": "\x1f".join(flags)}
     if subprocess.run(command, cwd=ROOT, env=environment).returncode != 0:
         raise Failure("the programs could not be compiled: see above")
-    return {package: folder / TRIPLE / "release" / package for package in packages}
+    return {package: folder / triple / "release" / package for package in packages}

@@ -1,7 +1,7 @@
-"""`pi-image/deb`: the Debian package for people who have Raspberry Pi OS (or Debian) on their Pi already.
+"""`pi-image/deb`: the Debian packages for people who have Raspberry Pi OS, Debian or Ubuntu already, on a Pi or a PC.
 
 The same program as in the image, but with the clients, linked statically: it runs on every release. Put together with dpkg-deb
-alone; the same inputs make the same bytes.
+alone; the same inputs make the same bytes. What the documents say of options and changes goes into the manual page and the changelog.
 """
 
 import argparse
@@ -9,9 +9,12 @@ import gzip
 import hashlib
 import os
 import pathlib
+import platform
+import re
 import shutil
 import subprocess
 import tempfile
+import textwrap
 import time
 
 from builder import cross, fetch, image, lock as lockfile, needs
@@ -22,7 +25,8 @@ from builder.places import IMAGE, ROOT, WORK
 from builder.progress import say, step
 
 NAME = "chat-host"
-ARCHITECTURE = "arm64"
+# What each is compiled for, and which package of the lock file has its C library.
+ARCHITECTURES = {"arm64": (cross.TRIPLE, "libc"), "amd64": (cross.PC_TRIPLE, "libc of PCs")}
 # The folder with what goes into the package as it is: unit, settings, manual page, scripts of the package manager.
 SOURCES = IMAGE / "debian"
 MODES = {"usr/bin/chat-host": 0o755}
@@ -33,32 +37,62 @@ def compress(content):
     return gzip.compress(content, 9, mtime=0)
 
 
-def files(program, version, date):
-    """The files of the package by path."""
+def changelog(version, date):
+    """What CHANGELOG.md says of the newest version, in Debian's form."""
+    newest = (ROOT / "CHANGELOG.md").read_text().split("\n## ")[1]
+    changes = [" ".join(change.split()) for change in re.split(r"^(?:- |### .*\n)", newest, flags=re.MULTILINE)[1:]]
+    listed = "\n".join(textwrap.fill(change, 78, initial_indent="  * ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+                       for change in changes if change)
+    if not listed:
+        raise Failure("CHANGELOG.md lists no change below its first heading of a version")
     stamp = time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime(date))
     author = "The chat-host developers <chat-host@localhost>"
-    changelog = f"{NAME} ({version}) stable; urgency=medium\n\n  * See CHANGELOG.md.\n\n -- {author}  {stamp}\n"
+    return f"{NAME} ({version}) stable; urgency=medium\n\n{listed}\n\n -- {author}  {stamp}\n"
+
+
+def roff(text):
+    """Plain text of a document as a manual page has it."""
+    text = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", text).replace("\\|", "|").replace("`", "")
+    return text.replace("\\", "\\e").replace("-", "\\-")
+
+
+def manual():
+    """The manual page: the written part, and the options of each command as docs/command-line.md has them in tables."""
+    sections, document = "", (ROOT / "docs/command-line.md").read_text()
+    for section in document.split("\n## ")[1:]:
+        rows = re.findall(r"^\| `(--[^`]*)` \| (.*?) \|(?: ?(.*?) ?\|)?$", section, re.MULTILINE)
+        if rows:
+            sections += f'.SH "OPTIONS OF {roff(NAME)} {roff(section.splitlines()[0])}"\n'
+        for option, meaning, default in rows:
+            sections += f".TP\n.B {roff(option)}\n{roff(meaning)}{f' (default: {roff(default)})' if default else ''}.\n"
+    if "max\\-clients" not in sections:
+        raise Failure("docs/command-line.md has no tables of options any more, from which the manual page is made")
+    return (SOURCES / "chat-host.1").read_text().replace(".SH EXIT STATUS\n", f"{sections}.SH EXIT STATUS\n").encode()
+
+
+def files(program, version, date):
+    """The files of the package by path."""
     documents = f"usr/share/doc/{NAME}"
     return {
         "usr/bin/chat-host": program,
         "lib/systemd/system/chat-host.service": (SOURCES / "chat-host.service").read_bytes(),
         "etc/default/chat-host": (SOURCES / "chat-host.default").read_bytes(),
-        "usr/share/man/man1/chat-host.1.gz": compress((SOURCES / "chat-host.1").read_bytes()),
+        "usr/share/man/man1/chat-host.1.gz": compress(manual()),
         "usr/share/lintian/overrides/chat-host": (SOURCES / "lintian-overrides").read_bytes(),
         f"{documents}/copyright": (SOURCES / "copyright").read_bytes(),
-        f"{documents}/changelog.gz": compress(changelog.encode()),
+        f"{documents}/changelog.gz": compress(changelog(version, date).encode()),
         f"{documents}/command-line.md.gz": compress((ROOT / "docs/command-line.md").read_bytes()),
     }
 
 
-def control(version, contents):
+def control(version, architecture, contents):
     """The package's own record."""
     kilobytes = sum(-(-len(content) // 1024) for content in contents.values())
     return f"""Package: {NAME}
 Version: {version}
 Section: net
 Priority: optional
-Architecture: {ARCHITECTURE}
+Architecture: {architecture}
 Maintainer: The chat-host developers <chat-host@localhost>
 Installed-Size: {kilobytes}
 Description: chat server and client for small networks
@@ -69,14 +103,14 @@ Description: chat server and client for small networks
 """
 
 
-def write(path, program, version, date):
+def write(path, program, version, architecture, date):
     """Puts the package together."""
     contents = files(program, version, date)
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary) / "package"
         sums = "".join(f"{hashlib.md5(content, usedforsecurity=False).hexdigest()}  {name}\n"
                        for name, content in sorted(contents.items()) if not name.startswith("etc/"))
-        records = {"control": control(version, contents).encode(), "md5sums": sums.encode(), "conffiles": b"/etc/default/chat-host\n"}
+        records = {"control": control(version, architecture, contents).encode(), "md5sums": sums.encode(), "conffiles": b"/etc/default/chat-host\n"}
         records |= {name: (SOURCES / name).read_bytes() for name in ("postinst", "prerm", "postrm")}
         for name, content in contents.items() | {f"DEBIAN/{name}": content for name, content in records.items()}.items():
             target = folder / name
@@ -97,6 +131,13 @@ def check(path):
     """What other people's tools say of it, as far as they are there."""
     with tempfile.TemporaryDirectory() as temporary:
         subprocess.run(["dpkg-deb", "-x", path, temporary], check=True)
+        if platform.machine() == "x86_64" and path.name.endswith("amd64.deb"):
+            say(f"   it runs: {subprocess.check_output([f'{temporary}/usr/bin/{NAME}', '--version'], text=True).strip()}")
+        if shutil.which("groff"):
+            page = gzip.decompress(pathlib.Path(f"{temporary}/usr/share/man/man1/chat-host.1.gz").read_bytes())
+            done = subprocess.run(["groff", "-man", "-Tutf8", "-Kutf8", "-ww", "-z"], input=page, capture_output=True)
+            if done.stderr:
+                raise Failure(f"the manual page: {done.stderr.decode().strip()}")
         if shutil.which("systemd-analyze"):
             unit = f"{temporary}/lib/systemd/system/chat-host.service"
             # The program that it starts is not installed here.
@@ -115,27 +156,39 @@ def check(path):
         say("   lintian: neither errors nor warnings")
 
 
-def main():
-    """Builds it."""
-    parser = argparse.ArgumentParser(prog="pi-image/deb", description="Builds the Debian package for a 64-bit Raspberry Pi OS.")
-    parser.add_argument("--out", type=pathlib.Path, default=WORK, metavar="FOLDER", help=f"where it goes ({WORK})")
-    parser.add_argument("--std", choices=cross.WAYS, help="the way to Rust's library for the Pi (see builder/cross.py)")
-    parser.add_argument("--mirror", metavar="URL", help="a Debian mirror, where apt's own sources have no Debian 12")
-    options = parser.parse_args()
-    needs.check()
-    lock = lockfile.read()
-    date, version, way = image.build_date(lock), image.version(), cross.choose(options.std)
-    musl = Deb(fetch.fetch_one(lock.package("libc"), lambda: Apt(lock, options.mirror)))
-    with step(f"chat-host for {cross.TRIPLE} (library: {way})"):
-        program = cross.build(way, [NAME], musl)[NAME].read_bytes()
+def build(architecture, options, lock):
+    """Builds the package for one architecture."""
+    triple, libc = ARCHITECTURES[architecture]
+    date, version, way = image.build_date(lock), image.version(), cross.choose(options.std, triple)
+    musl = Deb(fetch.fetch_one(lock.package(libc), lambda: Apt(lock, options.mirror)))
+    with step(f"chat-host for {triple} (library: {way})"):
+        program = cross.build(way, [NAME], musl, triple=triple)[NAME].read_bytes()
     with step("package"):
         options.out.mkdir(parents=True, exist_ok=True)
-        path = options.out / f"{NAME}_{version}_{ARCHITECTURE}.deb"
-        write(path, program, version, date)
+        path = options.out / f"{NAME}_{version}_{architecture}.deb"
+        write(path, program, version, architecture, date)
         first = path.read_bytes()
-        write(path, program, version, date)
+        write(path, program, version, architecture, date)
         if path.read_bytes() != first:
             raise Failure("the package put together twice differs")
         check(path)
         say(f"   {path}: {path.stat().st_size / 1e3:.0f} kB, sha256 {fetch.sha256(path)}")
+
+
+def main():
+    """Builds them."""
+    parser = argparse.ArgumentParser(prog="pi-image/deb", description="Builds the Debian packages, for a 64-bit Raspberry Pi OS and for PCs.")
+    parser.add_argument("--architecture", choices=ARCHITECTURES, help="only the one for the Pi (arm64), or for PCs (amd64)")
+    parser.add_argument("--out", type=pathlib.Path, default=WORK, metavar="FOLDER", help=f"where they go ({WORK})")
+    parser.add_argument("--std", choices=cross.WAYS, help="the way to Rust's library (see builder/cross.py)")
+    parser.add_argument("--mirror", metavar="URL", help="a Debian mirror, where apt's own sources have no Debian 12")
+    parser.add_argument("--which", action="store_true", help="only say whether it is possible here, and by which ways")
+    options = parser.parse_args()
+    needs.check("package")
+    lock = lockfile.read()
+    for architecture in [options.architecture] if options.architecture else ARCHITECTURES:
+        if options.which:
+            print(architecture, cross.choose(options.std, ARCHITECTURES[architecture][0]))
+        else:
+            build(architecture, options, lock)
     return 0

@@ -18,13 +18,13 @@ def sha256(path):
 
 
 def fetch(lock, apt):
-    """All packages of the lock file, as paths by role."""
-    return {package.role: fetch_one(package, apt) for package in lock.packages}
+    """The image's packages, as paths by role."""
+    return {package.role: fetch_one(package, apt) for package in lock.of_image()}
 
 
 def is_cached(lock):
     """Whether nothing has to be downloaded."""
-    return all((CACHE / f"{package.sha256}.deb").exists() for package in lock.packages)
+    return all((CACHE / f"{package.sha256}.deb").exists() for package in lock.of_image())
 
 
 def fetch_one(package, apt):
@@ -51,7 +51,7 @@ def refresh(lock, apt):
     for package in lock.packages:
         if package.follows:
             package.name = apt.candidate(package.follows)["Depends"].split()[0]
-        record = apt.candidate(package.name)
+        record = apt.candidate(package.qualified_name)
         before = package.version
         package.version, package.path = record["Version"], record["Filename"]
         package.bytes, package.sha256 = int(record["Size"]), record["SHA256"]

@@ -16,17 +16,24 @@ class Package:
     """One package of the distribution.
 
     `licence` is an SPDX expression, looked up by hand in its copyright file. `follows` is a package that depends on the newest
-    one of this kind: the kernel's own name changes with every version of its interface to modules.
+    one of this kind: the kernel's own name changes with every version of its interface to modules. `architecture` is there where it
+    is not the image's.
     """
 
     role: str
     name: str
     licence: str
     follows: str = ""
+    architecture: str = ""
     version: str = ""
     path: str = ""
     bytes: int = 0
     sha256: str = ""
+
+    @property
+    def qualified_name(self):
+        """What apt calls it."""
+        return f"{self.name}:{self.architecture}" if self.architecture else self.name
 
     @property
     def file_name(self):
@@ -47,6 +54,14 @@ class Lock:
     def package(self, role):
         """The package that plays this role."""
         return next(package for package in self.packages if package.role == role)
+
+    def of_image(self):
+        """The packages that become part of the image or compile it."""
+        return [package for package in self.packages if not package.architecture]
+
+    def architectures(self):
+        """Those that packages are for, the image's first."""
+        return [self.architecture, *{package.architecture for package in self.packages if package.architecture}]
 
 
 def read():

@@ -42,7 +42,7 @@ def write(lock, contents, version, compiler, date):
     """The manifest's bytes."""
     debian = {one.role: package(one.name, one.version, one.licence,
                                 checksums=[{"algorithm": "SHA256", "checksumValue": one.sha256}],
-                                packageFileName=one.file_name) for one in lock.packages}
+                                packageFileName=one.file_name) for one in lock.of_image()}
     ours = {name: package(name, version, OURS) for name in ("chat-host", "pi-guest", "pi-image")}
     owners = debian | ours | {"ours": ours["pi-image"]}
     linked = [package(*crate) for crate in crates() if crate[0] not in ours]
