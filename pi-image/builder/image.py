@@ -4,7 +4,6 @@ import argparse
 import lzma
 import os
 import pathlib
-import subprocess
 import time
 import tomllib
 import zipfile
@@ -38,8 +37,8 @@ def build_date(lock):
     """The date of everything in the image, and of its clock at the start: that of the commit, unless the environment says."""
     if given := os.environ.get("SOURCE_DATE_EPOCH"):
         return int(given)
-    done = subprocess.run(["git", "log", "-1", "--format=%ct"], cwd=ROOT, capture_output=True, text=True)
-    return max(int(done.stdout.strip() or 0), lock.date)
+    # An unpacked archive has no commit, and perhaps the machine no git.
+    return max(int(cross.output("git", "log", "-1", "--format=%ct") or 0), lock.date)
 
 
 def version():
@@ -78,7 +77,7 @@ def main():
     """Builds."""
     options = arguments()
     lock = lockfile.read()
-    needs.check()
+    needs.check("package", "build")
     if options.which:
         way = cross.choose(options.std)
         if not fetch.is_cached(lock):

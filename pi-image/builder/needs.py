@@ -4,23 +4,23 @@ import os
 import shutil
 
 from builder.failure import Failure
+from builder.places import IMAGE
 
-# Program to package, of Debian.
-PROGRAMS = {
-    "cargo": "cargo", "dpkg-deb": "dpkg", "apt-get": "apt", "mcopy": "mtools", "mkfs.vfat": "dosfstools",
-    "sfdisk": "fdisk", "depmod": "kmod",
-}
+# Also read by the tests of the whole project, which say what is missing where there is no Python.
+FILE = IMAGE / "needs.txt"
 # Where administrators' programs are, which the PATH of others may leave out.
 PATH = os.environ.get("PATH", "") + ":/sbin:/usr/sbin"
 
 
-def missing(programs):
-    """Packages of those programs that are not there."""
-    return sorted({package for program, package in programs.items() if not shutil.which(program, path=PATH)})
+def missing(*purposes):
+    """Packages of the programs for these purposes that are not there: `package` (of Debian), `build` (the image) and `test`."""
+    lines = [line.split() for line in FILE.read_text().splitlines() if not line.startswith("#")]
+    return sorted({package for purpose, program, package in lines
+                   if purpose in purposes and not shutil.which(program, path=PATH)})
 
 
-def check():
+def check(*purposes):
     """Says what to install, if anything."""
     os.environ["PATH"] = PATH
-    if packages := missing(PROGRAMS):
+    if packages := missing(*purposes):
         raise Failure(f"something is missing: apt-get install --no-install-recommends {' '.join(packages)}")

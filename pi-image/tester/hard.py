@@ -9,7 +9,7 @@ import time
 import zipfile
 
 from builder import cross
-from builder.places import ROOT
+from builder.places import ROOT, TARGET
 from tester import overlay
 from tester.bench import check, sha256
 from tester.machine import take_out
@@ -130,13 +130,10 @@ def build_elsewhere(folder, name, umask, zone):
     """Copies the checkout into a folder, compiles and builds everything there; the image's checksum and the programs'."""
     place = folder / name / "checkout"
     shutil.rmtree(folder / name, ignore_errors=True)
-    place.mkdir(parents=True)
-    files = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, text=True,
-                           capture_output=True, check=True).stdout.splitlines()
-    for file in files:
-        if (ROOT / file).is_file():
-            (place / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / file, place / file)
+    # Everything but what was built: from an unpacked archive as from a checkout.
+    built = {".git", "target", "__pycache__"}
+    shutil.copytree(ROOT, place, ignore=lambda parent, names: [
+        each for each in names if each in built or pathlib.Path(parent, each) == TARGET])
     target = folder / name / "target"
     environment = dict(os.environ, CARGO_TARGET_DIR=str(target), TZ=zone)
     # The packages were downloaded already.

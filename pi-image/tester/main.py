@@ -20,7 +20,6 @@ from tester.bench import Bench, run_all
 from tester.machine import Missed, take_out
 from tester.talk import Program
 
-PROGRAMS = {"qemu-system-aarch64": "qemu-system-arm", "unshare": "util-linux", "ip": "iproute2", "mcopy": "mtools"}
 # The image with the library of the other way.
 OTHER = WORK / "other-way/pi.img"
 # Set where the test already runs in its namespace.
@@ -34,7 +33,6 @@ def arguments():
     parser.add_argument("--machines", type=int, default=2, metavar="N", help="machines at a time (2)")
     parser.add_argument("--only", metavar="WORD", help="only scenarios with this word in their names")
     parser.add_argument("--no-build", action="store_true", help="take the image that is there")
-    parser.add_argument("--missing", action="store_true", help="only print Debian packages that building and testing lack")
     parser.add_argument("--std", metavar="WAY", help="as pi-image/build has it")
     return parser.parse_args()
 
@@ -76,14 +74,9 @@ def show_figures(figures):
 def main():
     """Tests."""
     options = arguments()
-    if options.missing:
-        print(" ".join(needs.missing(needs.PROGRAMS | PROGRAMS)))
-        return 0
-    if packages := needs.missing(PROGRAMS):
-        raise Failure(f"something is missing: apt-get install --no-install-recommends {' '.join(packages)}")
+    needs.check("package", "build", "test")
     manifest = WORK / "pi.img.spdx.json"
     if not os.environ.get(INSIDE):
-        needs.check()
         build(options)
         if options.full and not options.only:
             os.environ["PI_IMAGE_CACHE"] = str(CACHE)

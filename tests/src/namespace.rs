@@ -14,7 +14,7 @@ pub fn in_namespace(test: &str, scenario: impl FnOnce()) {
     // Built outside, where there is a network for cargo.
     crate::workspace::program();
     let this = std::env::current_exe().expect("a running test has an executable");
-    let status = Command::new("unshare")
+    let status = command("unshare")
         .args(["--user", "--map-root-user", "--net"])
         .arg(this)
         .args(["--exact", test, "--nocapture"])
@@ -24,8 +24,15 @@ pub fn in_namespace(test: &str, scenario: impl FnOnce()) {
     assert!(status.success(), "{test} failed in its namespace");
 }
 
+/// A command, which may be an administrator's: not everybody's `PATH` has the folder of those.
+pub fn command(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.env("PATH", format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default()));
+    command
+}
+
 /// Runs a command of words.
 pub fn run(program: &str, arguments: &str) {
-    let status = Command::new(program).args(arguments.split_whitespace()).status();
+    let status = command(program).args(arguments.split_whitespace()).status();
     assert!(status.is_ok_and(|status| status.success()), "{program} {arguments}");
 }
