@@ -4,6 +4,7 @@ pub mod check;
 pub(crate) mod clock_state;
 pub(crate) mod dual_stack;
 pub(crate) mod fault;
+mod invitation;
 mod supervisor;
 
 use crate::command::{self, Serve};
@@ -23,7 +24,7 @@ use clock_state::{ClockState, Trust};
 use smol::future;
 use std::fmt::Write as _;
 use std::hash::{BuildHasher as _, RandomState};
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use supervisor::Supervisor;
 
@@ -131,15 +132,19 @@ fn bind<S>(
 }
 
 impl Servers<'_> {
-    /// Says on standard output that the servers run, and where. If that is closed nobody waits for it, and they run all the
-    /// same.
+    /// Says on standard output that the servers run, and where; at a terminal also what the others type. If that is closed nobody
+    /// waits for it, and they run all the same.
     fn announce(&self) -> io::Result<()> {
+        let relay = self.relay.as_ref().map(relay::server::Driver::local_address).transpose()?;
+        let room = self.room.as_ref().map(room::server::Driver::local_address).transpose()?;
         let mut text = "Server Initialized...\n".to_owned();
-        if let Some(relay) = &self.relay {
-            text += &format!("udp {}\n", relay.local_address()?);
+        for (protocol, address) in [(Protocol::Relay, relay), (Protocol::Room, room)] {
+            if let Some(address) = address {
+                text += &format!("{protocol} {address}\n");
+            }
         }
-        if let Some(room) = &self.room {
-            text += &format!("tcp {}\n", room.local_address()?);
+        if io::stdout().is_terminal() {
+            text += &invitation::invitation(room, relay, &invitation::reachable_addresses());
         }
         let mut output = io::stdout().lock();
         let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
