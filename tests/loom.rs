@@ -1,14 +1,14 @@
 //! The shared registry under loom: every order in which two threads can take its lock and its wakers.
 //!
-//! The models call the registry's own functions. Each notices a fault of its own, which `CHAT_HOST_FAULT` switches on in the
-//! code: tests/run expects the model to fail then. loom runs small: two threads, a few calls each, a journal of a few bytes.
+//! The models call the registry's own functions. Each notices a fault of its own in tests/faults/loom/: tests/run expects the model
+//! to fail where that was applied. loom runs small: two threads, a few calls each, a journal of a few bytes.
 #![cfg(loom)]
 
 use chat_core::room::Kind;
-use chat_core::room::server::{Config, Cursor, Join, MemberId, WallTime};
+use chat_core::room::server::{Buffer as _, Config, Cursor, Join, MemberId, Pace, Reader, WallTime};
 use chat_host::room::server::alarm::{Alarm, Bell};
-use chat_host::room::server::reader::Reader;
-use chat_host::room::server::registry::{Pace, Registry, Ring};
+use chat_host::room::server::buffer::GrowingBuffer;
+use chat_host::room::server::registry::{Registry, Ring};
 use chat_host::room::server::roster::GrowingRoster;
 use loom::future::block_on;
 use loom::sync::{Arc, Notify};
@@ -31,9 +31,10 @@ fn registry_for(worker_count: usize, ring_bytes: usize) -> Arc<Registry> {
 
 /// Asks for a name; the token is made of one byte.
 fn join(registry: &Registry, name: &str, token: u8) -> Result<(MemberId, Cursor, Vec<u8>), ()> {
-    let mut history = Vec::new();
+    let mut owed = GrowingBuffer::default();
     let asked = Join { name, token: [token; 16], seen: None };
-    registry.join(0, NOW, &asked, &mut history).map(|(id, admission)| (id, admission.cursor, history)).map_err(|_| ())
+    let (id, admission) = registry.join(0, NOW, &asked, &mut owed).map_err(|_| ())?;
+    Ok((id, admission.cursor, owed.as_bytes().to_vec()))
 }
 
 /// Says letters, and has workers that wait for them woken.
@@ -52,11 +53,10 @@ fn occurrences(bytes: &[u8], text: &str) -> usize {
 fn read(reader: &mut Reader, ring: &Ring) -> Result<Vec<u8>, u64> {
     let (first, second) = reader.read(ring)?;
     let bytes = [first, second].concat();
-    reader.finish(ring);
+    reader.advance(ring, bytes.len());
     Ok(bytes)
 }
 
-/// Fault: `name_is_not_found`.
 #[test]
 fn two_joins_of_one_name_have_exactly_one_winner() {
     loom::model(|| {
@@ -69,7 +69,6 @@ fn two_joins_of_one_name_have_exactly_one_winner() {
     });
 }
 
-/// Fault: `history_after_the_lock`.
 #[test]
 fn message_beside_a_join_is_in_the_history_or_comes_live_and_never_both() {
     loom::model(|| {
@@ -89,7 +88,6 @@ fn message_beside_a_join_is_in_the_history_or_comes_live_and_never_both() {
     });
 }
 
-/// Fault: `say_trusts_the_slot`.
 #[test]
 fn message_beside_its_members_leave_is_its_own_or_not_taken() {
     loom::model(|| {
@@ -109,7 +107,6 @@ fn message_beside_its_members_leave_is_its_own_or_not_taken() {
     });
 }
 
-/// Fault: `sleeps_without_another_look`.
 #[test]
 fn worker_that_goes_to_sleep_beside_a_message_is_woken() {
     loom::model(|| {
@@ -140,7 +137,6 @@ impl Bell for Sleep {
     }
 }
 
-/// Fault: `alarm_is_set_too_late`.
 #[test]
 fn worker_that_sets_its_alarm_beside_a_message_does_not_oversleep() {
     loom::model(|| {
@@ -168,7 +164,6 @@ fn worker_that_sets_its_alarm_beside_a_message_does_not_oversleep() {
     });
 }
 
-/// Fault: `lag_is_not_told`.
 #[test]
 fn reader_that_the_ring_overtakes_has_read_or_lost_every_message() {
     const MESSAGES: u32 = 4;
@@ -197,7 +192,6 @@ fn reader_that_the_ring_overtakes_has_read_or_lost_every_message() {
     });
 }
 
-/// Fault: `leave_trusts_the_slot`.
 #[test]
 fn member_that_goes_on_elsewhere_outlives_its_old_connection() {
     loom::model(|| {
@@ -219,7 +213,6 @@ fn member_that_goes_on_elsewhere_outlives_its_old_connection() {
     });
 }
 
-/// Fault: `end_of_a_pause_is_not_told`.
 #[test]
 fn publisher_that_pauses_goes_on_when_the_last_worker_has_caught_up() {
     loom::model(|| {

@@ -220,6 +220,8 @@ find_needs() {
     if ! has_certificates; then need "the certificates that downloads are checked with" ca-certificates; fi
     if ! runs ip -V || ! runs tc -V; then need "ip and tc" iproute2; fi
     if ! runs unshare --version || ! runs nsenter --version; then need "unshare and nsenter" util-linux; fi
+    # It puts faults into a copy of the sources (tests/fault).
+    if ! runs patch --version; then need "patch" patch; fi
     # It counts instructions.
     if ! runs valgrind --version; then need "valgrind" valgrind; fi
     find_namespaces

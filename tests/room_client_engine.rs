@@ -6,12 +6,13 @@ use chat_core::limits::{DEPARTED_MAX, HISTORY_MESSAGES_MAX};
 use chat_core::refusal::RefusalReason;
 use chat_core::room::client::{self, Break, Client, Output, Return};
 use chat_core::room::server::{
-    Config, Cursor, FixedRoster, History, Join, Journal, Mark, MemberId, Request, Room, Session, WallTime,
+    Config, Connection, Context, Cursor, FixedRoster, History, Join, Journal, Mark, MemberId, Room, WallTime,
 };
 use chat_core::room::{Kind, Message};
 use chat_core::text::Text;
 use chat_core::time::Instant;
 use chat_core::username::Username;
+use chat_host::room::server::buffer::GrowingBuffer;
 use std::time::Duration;
 use tests::seed::Random;
 
@@ -32,79 +33,39 @@ fn room(epoch: u64, journal_bytes: usize) -> TestRoom {
 
 /// The server's end of a connection.
 struct Link {
-    session: Session,
+    connection: Connection<GrowingBuffer>,
     decoder: Decoder,
-    cursor: Cursor,
-    owed: Vec<u8>,
 }
 
 impl Link {
     fn new(now: Instant) -> Self {
-        let session = Session::new(now);
-        Self { session, decoder: Decoder::new(), cursor: Cursor::default(), owed: Vec::new() }
+        Self { connection: Connection::new(now, None), decoder: Decoder::new() }
     }
 
     /// Takes what the client has sent.
-    fn take(&mut self, room: &mut TestRoom, now: Instant, mut bytes: &[u8]) {
-        while let Some(frame) = self.decoder.next_frame(&mut bytes) {
-            match self.session.handle_frame(&CONFIG, now, frame) {
-                Some(Request::Join(join)) => match room.join(WALL_TIME, &join) {
-                    Ok((id, admission)) => {
-                        self.session.handle_joined(now, id);
-                        self.cursor = admission.cursor;
-                        self.owe(&Message::Welcome(admission.welcome));
-                        if admission.welcome.history > 0 {
-                            self.owed.extend(room.history().iter().flatten());
-                        }
-                        self.owe(&Message::HistoryEnd);
-                        self.session.handle_lagged(admission.lagged);
-                    }
-                    Err(reason) => self.session.refuse(reason),
-                },
-                Some(Request::Say { id, number, kind, text }) => {
-                    // What is stale or doubled is ignored.
-                    let _ = room.say(WALL_TIME, id, number, kind, text);
-                }
-                Some(Request::Observe { .. } | Request::Who { .. }) => panic!("the client does not ask for this"),
-                None => {}
-            }
-        }
-    }
-
-    fn owe(&mut self, message: &Message<'_>) {
-        self.owed.extend_from_slice(Frame::EMPTY.clone().encode(message).unwrap());
+    fn take(&mut self, room: &mut TestRoom, now: Instant, bytes: &[u8]) {
+        let context = Context { config: &CONFIG, now, wall_time: WALL_TIME };
+        self.connection.handle_bytes(context, room, &mut self.decoder, bytes);
     }
 
     /// What the client is sent now.
-    fn flush(&mut self, room: &TestRoom) -> Vec<u8> {
-        let mut bytes = std::mem::take(&mut self.owed);
-        let mut frame = Frame::EMPTY;
+    fn flush(&mut self, room: &TestRoom, now: Instant) -> Vec<u8> {
+        let mut bytes = Vec::new();
         loop {
-            while let Some(frame) = self.session.poll_frame(&mut frame) {
-                bytes.extend_from_slice(frame);
-            }
-            if !self.session.is_listening() {
-                return bytes;
-            }
-            match room.journal().read(self.cursor) {
-                Ok((first, second)) => {
-                    bytes.extend([first, second].concat());
-                    self.cursor = room.journal().head();
+            if let Ok((first, second)) = self.connection.poll_output(room) {
+                let length = first.len() + second.len();
+                bytes.extend([first, second].concat());
+                if length == 0 {
                     return bytes;
                 }
-                Err(lagged) => {
-                    self.cursor = lagged.cursor;
-                    self.session.handle_lagged(lagged.messages);
-                }
+                self.connection.handle_sent(now, room, length);
             }
         }
     }
 
     /// The server has noticed that the connection is gone.
-    fn close(self, room: &mut TestRoom) {
-        if let Some(id) = self.session.member() {
-            room.leave(id);
-        }
+    fn close(mut self, room: &mut TestRoom) {
+        self.connection.close(room);
     }
 }
 
@@ -187,7 +148,7 @@ impl World {
     /// Carries what the server writes; says whether there was something.
     fn send_down(&mut self) -> bool {
         let Some(link) = &mut self.link else { return false };
-        let bytes = link.flush(&self.room);
+        let bytes = link.flush(&self.room, self.now);
         let arrived =
             self.cut.filter(|cut| !cut.up).map_or(bytes.len(), |cut| bytes.len().min(cut.after - self.sent.1));
         let is_cut = self.cut.is_some_and(|cut| !cut.up && self.sent.1 + bytes.len() >= cut.after);
@@ -195,7 +156,7 @@ impl World {
         self.deliver(&bytes[..arrived]);
         if is_cut {
             self.sever();
-        } else if let Some(link) = self.link.take_if(|link| link.session.is_ended()) {
+        } else if let Some(link) = self.link.take_if(|link| link.connection.is_ended()) {
             link.close(&mut self.room);
             self.client.handle_disconnected(self.now);
         }
@@ -285,7 +246,7 @@ impl World {
 
 /// Somebody joins who is always there.
 fn enter(room: &mut TestRoom, name: &str) -> MemberId {
-    room.join(WALL_TIME, &Join { name, token: [0; 16], seen: None }).unwrap().0
+    room.join(WALL_TIME, &Join { name, token: [0; 16], seen: None }, &mut GrowingBuffer::default()).unwrap().0
 }
 
 /// Somebody who is always there says something.
@@ -297,7 +258,8 @@ fn say(room: &mut TestRoom, id: MemberId, number: u32, text: &str) {
 fn forget(room: &mut TestRoom) {
     for index in 0..DEPARTED_MAX {
         let token = [u8::try_from(index).unwrap(); 16].map(|byte| byte | 0x80);
-        let (guest, admission) = room.join(WALL_TIME, &Join { name: "guest", token, seen: None }).unwrap();
+        let join = Join { name: "guest", token, seen: None };
+        let (guest, admission) = room.join(WALL_TIME, &join, &mut GrowingBuffer::default()).unwrap();
         say(room, guest, admission.welcome.taken + 1, "bye");
         room.leave(guest);
     }
@@ -523,7 +485,7 @@ fn message_of_an_earlier_member_of_the_same_name_does_not_confirm_the_same_words
     world.client.handle_timeout(world.now);
     world.drain();
     world.send_up();
-    let answer = world.link.as_mut().unwrap().flush(&world.room);
+    let answer = world.link.as_mut().unwrap().flush(&world.room, world.now);
     // The welcome comes, the message goes, the history comes.
     let (welcome, history) = answer.split_at(answer.iter().position(|&byte| byte == 0).unwrap() + 1);
     world.deliver(welcome);

@@ -7,6 +7,7 @@ use chat_core::refusal::RefusalReason;
 use chat_core::room::message::TAG_COUNT;
 use chat_core::room::server::{Admission, Config, FixedRoster, History, Join, Journal, Mark, MemberId, Room, WallTime};
 use chat_core::room::{Kind, Message, Names, Seen, Sequence, Token, Welcome};
+use chat_host::room::server::buffer::GrowingBuffer;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use tests::document::{bytes, dumps, requirements, rows, section};
@@ -193,7 +194,7 @@ fn limits_and_timers_are_those_of_the_code() {
     let millis = |span: Duration| usize::try_from(span.as_millis()).unwrap();
     let (config, client) = (Config::DEFAULT, chat_core::room::client::Config::DEFAULT);
     let rate = config.rate.unwrap();
-    let address = chat_host::room::server::AddressLimits::DEFAULT;
+    let address = chat_core::room::server::AddressLimits::DEFAULT;
     let expected: HashMap<_, usize> = [
         ("frame_bytes_max", limits::FRAME_BYTES_MAX),
         ("frame_stuffed_bytes_max", limits::FRAME_STUFFED_BYTES_MAX),
@@ -203,8 +204,8 @@ fn limits_and_timers_are_those_of_the_code() {
         ("page_slots", usize::try_from(limits::PAGE_SLOTS).unwrap()),
         ("departed_max", limits::DEPARTED_MAX),
         ("address_connections_max", usize::try_from(address.connections_max).unwrap()),
-        ("address_joins_burst", usize::try_from(address.joins_burst).unwrap()),
-        ("address_joins_per_second", usize::try_from(address.joins_per_second).unwrap()),
+        ("address_joins_burst", usize::from(address.joins.burst)),
+        ("address_joins_per_second", usize::from(address.joins.per_second)),
         ("announced_members_max", usize::try_from(config.announced_members_max).unwrap()),
         ("rate_burst", usize::from(rate.burst)),
         ("rate_per_second", usize::from(rate.per_second)),
@@ -280,7 +281,7 @@ const NOW: WallTime = WallTime { unix_ms: WELCOME_MS, trusted: true };
 
 /// Somebody joins; the token is the first letter of the name, again and again.
 fn join(room: &mut TranscriptRoom, name: &str, seen: Option<Seen>) -> (MemberId, Admission) {
-    room.join(NOW, &Join { name, token: [name.as_bytes()[0]; 16], seen }).unwrap()
+    room.join(NOW, &Join { name, token: [name.as_bytes()[0]; 16], seen }, &mut GrowingBuffer::default()).unwrap()
 }
 
 /// Somebody says something, and it is taken.
@@ -329,7 +330,8 @@ fn transcripts_are_what_the_room_does() {
     let (_, admission) = join(&mut restarted, "ann", Some(seen));
     written("F", &admission);
     let refused = |room: &mut TranscriptRoom, name| {
-        let reason = room.join(NOW, &Join { name, token: TOKEN, seen: None }).unwrap_err();
+        let reason =
+            room.join(NOW, &Join { name, token: TOKEN, seen: None }, &mut GrowingBuffer::default()).unwrap_err();
         let written = format!("REFUSED ({})", u16::from(reason));
         assert!(section(&document, "### Refusals").contains(&written), "not in the document: {written}");
     };

@@ -2,12 +2,14 @@
 #![cfg(not(loom))]
 
 use chat_core::frame::{Decoder, Frame};
-use chat_core::limits::{HISTORY_MESSAGES_MAX, PAGE_BYTES_MAX};
+use chat_core::limits::{FRAME_STUFFED_BYTES_MAX, HISTORY_MESSAGES_MAX, PAGE_BYTES_MAX};
 use chat_core::refusal::RefusalReason;
 use chat_core::room::server::{
-    Admission, Config, Cursor, FixedRoster, History, Join, Journal, Mark, MemberId, Room, Roster, SayError, WallTime,
+    Admission, Config, Connection, Cursor, FixedBuffer, FixedRoster, History, Join, Journal, Mark, MemberId, Room,
+    Roster, SayError, WallTime,
 };
 use chat_core::room::{Kind, Message, Names, Seen, Sequence};
+use chat_host::room::server::buffer::GrowingBuffer;
 use chat_host::room::server::roster::GrowingRoster;
 
 /// How many members each roster under test takes.
@@ -49,7 +51,7 @@ fn rejoin<R: Roster>(
     token: u8,
     seen: Option<Seen>,
 ) -> Result<(MemberId, Admission), RefusalReason> {
-    room.join(NOW, &Join { name, token: [token; 16], seen })
+    room.join(NOW, &Join { name, token: [token; 16], seen }, &mut GrowingBuffer::default())
 }
 
 /// Says something.
@@ -238,7 +240,7 @@ over_both_rosters! {
     fn observer_is_neither_named_nor_announced_nor_counted(room) {
         join(&mut room, "ann", 1).unwrap();
         let start = room.journal().head();
-        let admission = room.observe(NOW, None);
+        let admission = room.observe(NOW, None, &mut GrowingBuffer::default());
         assert_eq!((admission.welcome.members, admission.cursor), (1, start));
         assert_eq!(live(&room, start), [""; 0]);
     }
@@ -290,7 +292,10 @@ fn pages_of_a_large_room_hold_everybody_once() {
 fn room_of_eight_fits_a_microcontroller() {
     /// A room of eight with 4 KiB of journal, all in place.
     type Small = Room<FixedRoster<8>, [u8; 4_096], [Mark; 8], [Frame; HISTORY_MESSAGES_MAX]>;
-    let bytes = size_of::<Small>() + 8 * size_of::<chat_core::room::server::Session>() + size_of::<Decoder>();
-    // The history of ten longest messages takes 12 KB of it, the journal 4.
-    assert!(bytes <= 24 << 10, "{bytes} bytes");
+    /// A connection that takes one longest frame in each direction.
+    type SmallConnection = Connection<FixedBuffer<{ FRAME_STUFFED_BYTES_MAX + 1 }>>;
+    // The history of ten longest messages takes 12 KB of the room, the journal 4; a connection two frames.
+    let (room, connection) = (size_of::<Small>(), size_of::<SmallConnection>());
+    assert!(room + size_of::<Decoder>() <= 21 << 10, "{room} bytes");
+    assert!(connection <= 2_600, "{connection} bytes");
 }

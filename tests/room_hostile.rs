@@ -3,8 +3,8 @@
 
 use chat_core::room::Message;
 use chat_core::room::message::VERSION;
-use chat_core::room::server::Config;
-use chat_host::room::server::{AddressLimits, Driver, Listener, Options};
+use chat_core::room::server::{AddressLimits, Config};
+use chat_host::room::server::{Driver, Listener, Options};
 use smol::channel::{Receiver, Sender, bounded};
 use smol::future;
 use std::collections::HashMap;

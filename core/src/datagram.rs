@@ -3,7 +3,7 @@
 //! A magic of three bytes and a version, which never change place, then items to the end: each a varint length and one
 //! postcard message of that length. An item stands for itself: one that cannot be read does not touch the next.
 
-use crate::limits::{DATAGRAM_BYTES_MAX, DATAGRAM_HEADER_BYTES};
+use crate::limits::{DATAGRAM_BYTES_MAX, DATAGRAM_HEADER_BYTES, Full};
 use serde::{Deserialize, Serialize};
 
 /// What a datagram's first four bytes say.
@@ -26,10 +26,6 @@ pub struct Datagram {
     /// How many of the bytes count; 0 before the first [`Datagram::begin`].
     len: usize,
 }
-
-/// The datagram has no room for the item; it is unchanged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Full;
 
 impl Datagram {
     /// A datagram with nothing in it, for static storage.

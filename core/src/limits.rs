@@ -2,6 +2,18 @@
 //!
 //! A limit that can be seen from outside stands in docs/ too; tests/documents.rs compares the two.
 
+/// There is no room for it. Nothing has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full;
+
+impl core::fmt::Display for Full {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("there is no room for it")
+    }
+}
+
+impl core::error::Error for Full {}
+
 /// Longest datagram, in bytes of UDP payload. With 48 bytes of IPv6 and UDP headers it stays below 1,280, the least
 /// MTU that every IPv6 link carries (RFC 8200 section 5), so none is ever fragmented.
 pub const DATAGRAM_BYTES_MAX: usize = 1_200;
@@ -82,6 +94,9 @@ const _: () = assert!(
     1 + 10 + 10 + VARINT_U32_BYTES_MAX + 1 + (1 + NAME_BYTES_MAX) + VARINT_U16_BYTES_MAX + TEXT_BYTES_MAX
         <= FRAME_BYTES_MAX
 );
+
+/// How much a connection that was put out may still send while it reads why, in bytes.
+pub const ROOM_LINGER_BYTES_MAX: usize = 64 << 10;
 
 /// Own messages that a room client keeps until it knows that they were taken; then it waits. As many as may be under way
 /// through the relay.

@@ -16,7 +16,7 @@ pub use greeter::Presence;
 use super::message::{Echo, Message, PROTOCOL};
 use crate::address::Address;
 use crate::datagram::{self, Datagram, Items};
-use crate::limits::DATAGRAM_BYTES_MAX;
+use crate::limits::{DATAGRAM_BYTES_MAX, Full};
 use crate::refusal::RefusalReason;
 use crate::text::Text;
 use crate::time::Instant;
@@ -240,7 +240,7 @@ impl Outgoing {
     const NOTHING: Self = Self { datagram: Datagram::EMPTY, waiting: false, greeting: false };
 
     /// Adds a message.
-    fn push(&mut self, message: &Message<'_>) -> Result<(), datagram::Full> {
+    fn push(&mut self, message: &Message<'_>) -> Result<(), Full> {
         if !self.waiting {
             self.datagram.begin(PROTOCOL);
             self.waiting = true;
@@ -250,7 +250,7 @@ impl Outgoing {
     }
 
     /// Adds a GREETING unless there is one.
-    fn greet(&mut self) -> Result<(), datagram::Full> {
+    fn greet(&mut self) -> Result<(), Full> {
         if self.waiting && self.greeting {
             return Ok(());
         }

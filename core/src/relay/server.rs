@@ -13,7 +13,7 @@ mod roster;
 
 pub use counters::Counters;
 pub use ring::Slot;
-pub use roster::{Admission, FixedRoster, Full, Local, Recipient, Roster};
+pub use roster::{Admission, FixedRoster, Local, Recipient, Roster};
 
 use super::message::{Message, PROTOCOL};
 use crate::address::Address;

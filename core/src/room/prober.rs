@@ -98,15 +98,14 @@ impl Default for Prober {
 mod tests {
     extern crate std;
     use super::*;
-    use crate::room::server::{Config, FixedRoster, History, Journal, Mark, Room, WallTime};
+    use crate::room::server::{Config, FixedBuffer, fixture};
     use crate::room::{Sequence, Welcome};
     use std::vec::Vec;
 
     /// The welcome of a new room.
     fn welcome() -> Welcome {
-        let (journal, history) = (Journal::new([0; 4_096], [Mark::default(); 4]), History::new([Frame::EMPTY; 10]));
-        let room = Room::new(Config::DEFAULT, 77, FixedRoster::<2>::new(), journal, history);
-        room.observe(WallTime { unix_ms: 0, trusted: true }, None).welcome
+        let owed = &mut FixedBuffer::<2_000>::default();
+        fixture::room(Config::DEFAULT).observe(fixture::WALL_TIME, None, owed).welcome
     }
 
     /// These messages as they travel.

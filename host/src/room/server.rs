@@ -3,9 +3,7 @@
 //! The registry and the alarm are what threads share, and all that loom checks.
 
 pub mod alarm;
-#[cfg(loom)]
-pub mod fault;
-pub mod reader;
+pub mod buffer;
 pub mod registry;
 pub mod roster;
 mod sync;
@@ -17,11 +15,11 @@ mod connection;
 #[cfg(not(loom))]
 mod counters;
 #[cfg(not(loom))]
+mod desk;
+#[cfg(not(loom))]
 mod driver;
 #[cfg(not(loom))]
 mod listener;
-#[cfg(not(loom))]
-mod peer;
 #[cfg(not(loom))]
 mod poller;
 #[cfg(not(loom))]
@@ -29,8 +27,6 @@ mod schedule;
 #[cfg(not(loom))]
 mod worker;
 
-#[cfg(not(loom))]
-pub use addresses::AddressLimits;
 #[cfg(not(loom))]
 pub use counters::Counters;
 #[cfg(not(loom))]

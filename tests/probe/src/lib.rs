@@ -8,13 +8,13 @@
 
 use chat_core::datagram::{self, Datagram, Payload};
 use chat_core::frame::{Decoder, Frame};
-use chat_core::limits::{DATAGRAM_BYTES_MAX, HISTORY_MESSAGES_MAX, PAGE_BYTES_MAX};
+use chat_core::limits::{DATAGRAM_BYTES_MAX, FRAME_STUFFED_BYTES_MAX, HISTORY_MESSAGES_MAX};
 use chat_core::refusal::RefusalReason;
 use chat_core::relay::client::{Client, Config, Output};
 use chat_core::relay::server::{FixedRoster, Local, Server, Slot};
 use chat_core::relay::{self, Echo, Message, PROTOCOL};
-use chat_core::room::server::{History, Journal, Mark, Request, Room, SayError, Session, WallTime};
-use chat_core::room::{self, server};
+use chat_core::room::server::{Connection, Context, Counter, FixedBuffer, History, Journal, Mark, Room, WallTime};
+use chat_core::room::{self, Kind, server};
 use chat_core::text::Text;
 use chat_core::time::Instant;
 use chat_core::username::Username;
@@ -34,12 +34,17 @@ static mut SLOTS: [Slot; 4] = [Slot::EMPTY; 4];
 static mut CLIENT: MaybeUninit<Client> = MaybeUninit::uninit();
 static mut DATAGRAM: Datagram = Datagram::EMPTY;
 static mut ROOM: MaybeUninit<SmallRoom> = MaybeUninit::uninit();
+static mut CONNECTION: MaybeUninit<SmallConnection> = MaybeUninit::uninit();
 static mut DECODER: Decoder = Decoder::new();
+static mut ROOM_CLIENT: MaybeUninit<room::client::Client> = MaybeUninit::uninit();
 static mut PROBER: MaybeUninit<relay::Prober> = MaybeUninit::uninit();
 static mut ROOM_PROBER: room::Prober = room::Prober::new();
 
 /// A room of eight with 4 KiB of journal, all in place.
 type SmallRoom = Room<server::FixedRoster<8>, [u8; 4_096], [Mark; 8], [Frame; HISTORY_MESSAGES_MAX]>;
+
+/// A connection that takes one longest frame in each direction.
+type SmallConnection = Connection<FixedBuffer<{ FRAME_STUFFED_BYTES_MAX + 1 }>>;
 
 /// The entry of the linked program: what came from the network, and what clock and random source say.
 ///
@@ -70,11 +75,19 @@ pub unsafe extern "C" fn probe(input: *const u8, length: usize, now_ms: u64, see
     use_relay_client(client, now, input);
 
     // SAFETY: as above.
-    let (room, decoder) = unsafe { (&mut *(&raw mut ROOM), &mut *(&raw mut DECODER)) };
+    let (room, connection, decoder) =
+        unsafe { (&mut *(&raw mut ROOM), &mut *(&raw mut CONNECTION), &mut *(&raw mut DECODER)) };
     let journal = Journal::new([0; 4_096], [Mark::default(); 8]);
     let history = History::new([Frame::EMPTY; HISTORY_MESSAGES_MAX]);
     let room = room.write(Room::new(server::Config::DEFAULT, seed, server::FixedRoster::new(), journal, history));
-    use_room(room, decoder, now, input);
+    use_room(room, connection.write(Connection::new(now, None)), decoder, now, input);
+
+    // SAFETY: as above.
+    let room_client = unsafe { &mut *(&raw mut ROOM_CLIENT) };
+    if let Ok(name) = Username::new("ann") {
+        let config = room::client::Config::DEFAULT;
+        use_room_client(room_client.write(room::client::Client::new(config, now, seed, name, [7; 16])), now, input);
+    }
 
     // SAFETY: as above.
     let (prober, room_prober) = unsafe { (&mut *(&raw mut PROBER), &mut *(&raw mut ROOM_PROBER)) };
@@ -150,44 +163,57 @@ fn use_health_checks(prober: &mut relay::Prober, room_prober: &mut room::Prober,
     black_box(room_prober.outcome());
 }
 
-fn use_room(room: &mut SmallRoom, decoder: &mut Decoder, now: Instant, mut input: &[u8]) {
+fn use_room(room: &mut SmallRoom, connection: &mut SmallConnection, decoder: &mut Decoder, now: Instant, input: &[u8]) {
     let config = server::Config::DEFAULT;
     let wall_time = WallTime { unix_ms: black_box(0), trusted: black_box(false) };
-    let mut session = Session::new(now);
-    while session.may_read(&config, now).is_ok()
-        && let Some(frame) = decoder.next_frame(&mut input)
-    {
-        match session.handle_frame(&config, now, frame) {
-            Some(Request::Join(join)) => match room.join(wall_time, &join) {
-                Ok((id, admission)) => {
-                    session.handle_joined(now, id);
-                    black_box(admission);
-                }
-                Err(reason) => session.refuse(reason),
-            },
-            Some(Request::Observe { seen }) => {
-                black_box(room.observe(wall_time, seen));
-                session.handle_observing(now);
-            }
-            Some(Request::Say { id, number, kind, text }) => {
-                if let Err(SayError::Refused(reason)) = room.say(wall_time, id, number, kind, text) {
-                    session.handle_unsaid(number, reason);
-                }
-            }
-            Some(Request::Who { page }) => {
-                black_box(room.page(page, &mut [0; PAGE_BYTES_MAX]));
-            }
-            None => {}
+    let context = Context { config: &config, now, wall_time };
+    let length = input.len().min(connection.wants_bytes(&config, now));
+    connection.handle_bytes(context, room, decoder, &input[..length]);
+    if connection.poll_timeout(&config, now).is_some_and(|due| due <= now) {
+        connection.handle_timeout(context, room, decoder);
+    }
+    while let Ok((first, second)) = connection.poll_output(room) {
+        if first.is_empty() && second.is_empty() {
+            break;
         }
+        let count = black_box(first.len() + second.len());
+        connection.handle_sent(now, room, count);
     }
-    session.handle_timeout(&config, now);
-    let mut frame = Frame::EMPTY;
-    while session.owes() {
-        black_box(session.poll_frame(&mut frame));
+    if connection.is_ended() {
+        black_box(connection.close(room));
     }
-    room.history().iter().for_each(|frame| _ = black_box(frame));
-    let _ = black_box(room.journal().read(room.journal().head()));
-    let _ = black_box(session.member().map(|id| room.leave(id)));
+    for &counter in Counter::ALL {
+        black_box((counter.name(), room.counted(counter)));
+    }
+}
+
+fn use_room_client(client: &mut room::client::Client, now: Instant, mut input: &[u8]) {
+    if let Ok(text) = Text::new("hello") {
+        let _ = black_box(client.say(Kind::Plain, text));
+    }
+    client.who(black_box(0));
+    while !client.is_ended() {
+        if client.poll_timeout().is_some_and(|due| due <= now) {
+            client.handle_timeout(now);
+        }
+        while let Some(output) = client.poll_output() {
+            if let room::client::Output::Connect = output {
+                client.handle_connected(now);
+            } else {
+                black_box(output);
+            }
+        }
+        while let Some(frame) = client.poll_frame() {
+            black_box(frame);
+        }
+        if input.is_empty() {
+            break;
+        }
+        client.handle_bytes(now, &mut input);
+    }
+    client.handle_disconnected(now);
+    client.leave();
+    black_box((client.under_way(), client.is_behind(), client.counts()));
 }
 
 /// A display that nobody sees.

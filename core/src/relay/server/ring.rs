@@ -5,7 +5,7 @@
 //! admitted in between: so what arrives while others are being served goes out in as few datagrams as it fits in.
 
 use crate::datagram::{self, Payload};
-use crate::limits::DATAGRAM_BYTES_MAX;
+use crate::limits::{DATAGRAM_BYTES_MAX, Full};
 use crate::relay::message::{Message, PROTOCOL};
 
 /// What is known of a datagram that waits.
@@ -23,10 +23,6 @@ impl Slot {
     /// A slot for no datagram, for static storage.
     pub const EMPTY: Self = Self { len: 0, audience: 0, first: 0 };
 }
-
-/// Every slot holds a datagram that still has to be sent, and the item does not fit into the last.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Full;
 
 /// Datagrams in the order in which they are to be sent.
 ///

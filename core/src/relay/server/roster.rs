@@ -3,7 +3,7 @@
 //! It is a trait because it has two implementors: [`FixedRoster`] here, for a microcontroller, and one in host that grows.
 
 use crate::address::Address;
-use crate::limits::RELAY_ROSTER_MAX;
+use crate::limits::{Full, RELAY_ROSTER_MAX};
 use heapless::index_map::FnvIndexMap;
 
 /// To which of the server's own addresses a client speaks, and so from which it is to be answered: a client may hear no other.
@@ -46,10 +46,6 @@ pub enum Admission {
     /// It was there.
     Known,
 }
-
-/// There is no room for one more address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Full;
 
 /// A roster of at most `N` addresses in place; `N` is a power of two from 2 to [`RELAY_ROSTER_MAX`].
 #[derive(Debug)]

@@ -18,6 +18,10 @@ pub struct Config {
     pub gone_after: Duration,
     /// After this long without taking a byte that waits a client counts as stalled.
     pub stalled_after: Duration,
+    /// How long a connection that was put out may take to read why, before it is closed.
+    pub linger_max: Duration,
+    /// The same when the server ends, which nobody is to wait for.
+    pub linger_closing_max: Duration,
 }
 
 impl Config {
@@ -29,5 +33,7 @@ impl Config {
         ping_after: Duration::from_secs(30),
         gone_after: Duration::from_secs(75),
         stalled_after: Duration::from_secs(30),
+        linger_max: Duration::from_secs(2),
+        linger_closing_max: Duration::from_millis(500),
     };
 }

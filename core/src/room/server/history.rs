@@ -44,9 +44,21 @@ impl<F: AsRef<[Frame]> + AsMut<[Frame]>> History<F> {
     }
 
     /// The messages as they travel, oldest first.
-    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let (newer, older) = self.frames.as_ref().split_at(self.oldest);
-        older.iter().chain(newer).take(self.len).map(Frame::as_bytes)
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
+        let frames = self.frames.as_ref();
+        (0..self.len).map(move |index| frames[(self.oldest + index) % frames.len()].as_bytes())
+    }
+
+    /// How many of the newest messages fit into this many bytes.
+    pub(super) fn fitting(&self, bytes: usize) -> usize {
+        let mut left = bytes;
+        let fits = |frame: &&[u8]| left.checked_sub(frame.len()).inspect(|&rest| left = rest).is_some();
+        self.iter().rev().take_while(fits).count()
+    }
+
+    /// The newest messages, oldest first; at most as many as there are.
+    pub(super) fn newest(&self, count: usize) -> impl Iterator<Item = &[u8]> {
+        self.iter().skip(self.len.saturating_sub(count))
     }
 }
 
@@ -67,6 +79,22 @@ mod tests {
             let held: Vec<_> = history.iter().map(|frame| frame[1]).collect();
             let expected: Vec<_> = (count.saturating_sub(10) + 1..=count).collect();
             assert_eq!((held, history.len()), (expected.clone(), expected.len()));
+        }
+    }
+
+    #[test]
+    fn newest_messages_that_just_fit_are_given_and_not_one_more() {
+        let mut history = History::new(std::vec![Frame::EMPTY; 3]);
+        for count in 1..=5_u8 {
+            let mut frame = Frame::EMPTY;
+            frame.encode(&count).unwrap();
+            history.push(&frame);
+        }
+        // Three bytes each.
+        for (bytes, count) in [(0, 0), (2, 0), (3, 1), (8, 2), (9, 3), (usize::MAX, 3)] {
+            assert_eq!(history.fitting(bytes), count, "{bytes}");
+            let newest: Vec<_> = history.newest(count).map(|frame| frame[1]).collect();
+            assert_eq!(newest, (6 - u8::try_from(count).unwrap()..=5).collect::<Vec<_>>());
         }
     }
 

@@ -6,9 +6,9 @@
 //! comes from a connection whose generation is not the member's changes nothing.
 
 use super::departed::{Departed, same_token};
-use super::{Config, Cursor, Full, History, Journal, Mark, Member, MemberId, Roster};
+use super::{Buffer, Config, Counter, Cursor, History, Journal, Mark, Member, MemberId, Roster};
 use crate::frame::Frame;
-use crate::limits::{PAGE_BYTES_MAX, PAGE_SLOTS, TEXT_BYTES_MAX};
+use crate::limits::{Full, PAGE_BYTES_MAX, PAGE_SLOTS, TEXT_BYTES_MAX};
 use crate::refusal::RefusalReason;
 use crate::room::{Kind, Message, Seen, Sequence, Token, Welcome, message};
 use crate::text::{Text, TextError};
@@ -34,7 +34,15 @@ pub struct Room<R, B, M, F> {
     journal: Journal<B, M>,
     /// Where the frame in the making is.
     frame: Frame,
+    /// What has happened so far, by [`Counter`].
+    counters: [u64; Counter::COUNT],
 }
+
+/// Longest WELCOME as it travels, in bytes: 13 varints and 5 single bytes of at most 88 bytes, stuffing and end.
+const WELCOME_BYTES_MAX: usize = 90;
+
+/// HISTORY_END as it travels, in bytes.
+const HISTORY_END_BYTES: usize = 3;
 
 /// The server's clock, as it is told to clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,15 +104,22 @@ where
             history,
             journal,
             frame: Frame::EMPTY,
+            counters: [0; Counter::COUNT],
         }
     }
 
     /// Lets a member in, or lets it go on from another connection if name and token are those of a member. Announces newcomers
-    /// to a room that is not too large.
+    /// to a room that is not too large. Appends to `owed`, which is empty, what comes before the journal: WELCOME, the last messages
+    /// (as many of the newest as there is room for, none for who comes back), HISTORY_END.
     ///
     /// # Errors
     /// The reason when it is refused; nothing has changed then.
-    pub fn join(&mut self, now: WallTime, join: &Join<'_>) -> Result<(MemberId, Admission), RefusalReason> {
+    pub fn join(
+        &mut self,
+        now: WallTime,
+        join: &Join<'_>,
+        owed: &mut impl Buffer,
+    ) -> Result<(MemberId, Admission), RefusalReason> {
         let name = Username::new(join.name).map_err(name_refusal)?;
         let generation = self.generation_next;
         let (slot, taken) = match self.roster.find(&name) {
@@ -112,7 +127,7 @@ where
             None => self.admit(&name, join)?,
         };
         self.generation_next += 1;
-        Ok((MemberId { slot, generation }, self.admission(now, join.seen, taken)))
+        Ok((MemberId { slot, generation }, self.admission(now, join.seen, taken, owed)))
     }
 
     /// The member in this slot goes on from another connection; gives the highest number taken of it.
@@ -144,13 +159,14 @@ where
         self.roster.count() <= self.config.announced_members_max
     }
 
-    /// Lets somebody listen who is no member: it is neither named nor announced. `seen` is the last frame that it has seen.
-    pub fn observe(&self, now: WallTime, seen: Option<Seen>) -> Admission {
-        self.admission(now, seen, 0)
+    /// Lets somebody listen who is no member: it is neither named nor announced. `seen` is the last frame that it has seen; what comes
+    /// before the journal is appended to `owed` as in [`Room::join`].
+    pub fn observe(&mut self, now: WallTime, seen: Option<Seen>, owed: &mut impl Buffer) -> Admission {
+        self.admission(now, seen, 0, owed)
     }
 
     /// Where somebody begins that was let in just now: behind the last frame that it has seen, or with the history.
-    fn admission(&self, now: WallTime, seen: Option<Seen>, taken: u32) -> Admission {
+    fn admission(&mut self, now: WallTime, seen: Option<Seen>, taken: u32, owed: &mut impl Buffer) -> Admission {
         let head = self.journal.next_sequence();
         // One beyond the head is of another run, whatever epoch it names.
         let replay = seen.filter(|seen| seen.epoch == self.epoch && seen.sequence < head);
@@ -167,9 +183,27 @@ where
             }
             None => (self.journal.head(), head, 0),
         };
-        let history = if replay.is_some() { 0 } else { self.history.len() };
+        let history = match replay {
+            Some(_) => 0,
+            None => self.history.fitting(owed.room().saturating_sub(WELCOME_BYTES_MAX + HISTORY_END_BYTES)),
+        };
         let welcome = self.welcome(now, (next, cursor), taken, history);
+        self.owe_welcome(&welcome, history, owed);
         Admission { cursor, lagged, welcome }
+    }
+
+    /// Appends what somebody who was let in gets before the journal.
+    fn owe_welcome(&mut self, welcome: &Welcome, history: usize, owed: &mut impl Buffer) {
+        // An empty buffer takes a welcome, and as many messages as it said that it had room for.
+        if let Ok(frame) = self.frame.encode(&Message::Welcome(*welcome)) {
+            let _ = owed.extend(frame);
+        }
+        for frame in self.history.newest(history) {
+            let _ = owed.extend(frame);
+        }
+        if let Ok(frame) = self.frame.encode(&Message::HistoryEnd) {
+            let _ = owed.extend(frame);
+        }
     }
 
     /// The welcome for somebody who begins here.
@@ -285,6 +319,16 @@ where
     /// All that was said, as far as it reaches.
     pub const fn journal(&self) -> &Journal<B, M> {
         &self.journal
+    }
+
+    /// Counts one.
+    pub fn count(&mut self, counter: Counter) {
+        self.counters[counter as usize] += 1;
+    }
+
+    /// What has been counted.
+    pub const fn counted(&self, counter: Counter) -> u64 {
+        self.counters[counter as usize]
     }
 
     /// How many members there are.

@@ -2,6 +2,7 @@
 //!
 //! It is a trait because it has two implementors: [`FixedRoster`] here, for a microcontroller, and one in host that grows.
 
+use crate::limits::Full;
 use crate::room::Token;
 use crate::username::Username;
 
@@ -26,10 +27,6 @@ pub struct MemberId {
     /// No other member and no other connection has the same.
     pub generation: u64,
 }
-
-/// There is no room for one more member.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Full;
 
 /// The members, in slots numbered from 0. Slots are used again.
 pub trait Roster {

@@ -1,23 +1,21 @@
 //! One connection to a room's server: what its frames ask for, when it is silent for too long, how fast it is read.
 //!
-//! The session knows nothing of the room: what a frame asks for is handed out as a [`Request`], and whoever drives the session
-//! tells it what came of that. Its own frames (signs of life, refusals, losses) are flags until [`Session::poll_frame`] encodes
-//! them, which is only done between two frames of the journal.
-//!
-//! Drain order: after every `handle_*`, call [`Session::poll_frame`] until `None`; then close the connection if
-//! [`Session::is_ended`]: a member that it was leaves the room then.
+//! What a frame asks for is handed out as a [`Request`], and the connection tells what came of that. The session's own frames (answers,
+//! signs of life, refusals, losses) are flags until [`Session::poll_frame`] encodes them, which is only done between two frames of
+//! the journal.
 
-use super::{Config, Join, MemberId};
+use super::{Access, Config, Join, MemberId};
 use crate::bucket::Bucket;
 use crate::frame::{Frame, FrameError};
+use crate::limits::PAGE_BYTES_MAX;
 use crate::refusal::RefusalReason;
 use crate::room::message::{DecodeError, JOIN_TAG, OBSERVE_TAG, VERSION};
-use crate::room::{Kind, Message, Seen};
+use crate::room::{Kind, Message, Names, Seen};
 use crate::time::Instant;
 
 /// One connection.
 #[derive(Debug)]
-pub struct Session {
+pub(super) struct Session {
     /// Who it is.
     state: State,
     /// Whether it is to be closed.
@@ -85,11 +83,16 @@ enum Answer {
         /// The tag.
         tag: u32,
     },
+    /// A page of the members.
+    Members {
+        /// The page.
+        page: u32,
+    },
 }
 
 /// What a connection asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Request<'a> {
+pub(super) enum Request<'a> {
     /// To be let in: answer with [`Session::handle_joined`] or [`Session::refuse`].
     Join(Join<'a>),
     /// To listen: answer with [`Session::handle_observing`].
@@ -108,16 +111,13 @@ pub enum Request<'a> {
         /// What, unchecked.
         text: &'a str,
     },
-    /// To be told who is here.
-    Who {
-        /// The page.
-        page: u32,
-    },
+    /// Something that is not known here, which is answered already.
+    Unsupported,
 }
 
 impl Session {
     /// A connection that has just been accepted.
-    pub const fn new(now: Instant) -> Self {
+    pub(super) const fn new(now: Instant) -> Self {
         Self {
             state: State::Joining,
             ended: false,
@@ -129,7 +129,7 @@ impl Session {
     }
 
     /// Bytes have come, whatever they are. They are a sign of life, but give nobody more time to join.
-    pub fn handle_heard(&mut self, now: Instant) {
+    pub(super) fn handle_heard(&mut self, now: Instant) {
         if self.state != State::Joining {
             self.heard_at = now;
             self.due.ping = Ping::Quiet;
@@ -137,7 +137,7 @@ impl Session {
     }
 
     /// Takes a frame, and says what it asks for. Not to be called while [`Session::may_read`] says no.
-    pub fn handle_frame<'a>(
+    pub(super) fn handle_frame<'a>(
         &mut self,
         config: &Config,
         now: Instant,
@@ -154,7 +154,8 @@ impl Session {
             }
         });
         match decoded {
-            Ok(message) => self.handle_message(config, now, message?),
+            Ok(None) => Some(Request::Unsupported),
+            Ok(Some(message)) => self.handle_message(config, now, message),
             Err(reason) => {
                 self.refuse(reason);
                 None
@@ -193,7 +194,8 @@ impl Session {
             }
             (State::Member(_) | State::Observer, Message::Who { page }) => {
                 self.take_token(config, now);
-                Some(Request::Who { page })
+                self.due.answer = Some(Answer::Members { page });
+                None
             }
             (State::Member(_) | State::Observer, Message::Leave) => {
                 self.ended = true;
@@ -213,34 +215,34 @@ impl Session {
     }
 
     /// The room has let the member in.
-    pub fn handle_joined(&mut self, now: Instant, id: MemberId) {
+    pub(super) fn handle_joined(&mut self, now: Instant, id: MemberId) {
         self.state = State::Member(id);
         self.heard_at = now;
     }
 
     /// The room has let the observer in.
-    pub fn handle_observing(&mut self, now: Instant) {
+    pub(super) fn handle_observing(&mut self, now: Instant) {
         self.state = State::Observer;
         self.heard_at = now;
     }
 
     /// What the member said was not taken.
-    pub fn handle_unsaid(&mut self, number: u32, reason: RefusalReason) {
+    pub(super) fn handle_unsaid(&mut self, number: u32, reason: RefusalReason) {
         self.due.answer = Some(Answer::Unsaid { number, reason });
     }
 
     /// The reader has lost this many messages.
-    pub fn handle_lagged(&mut self, messages: u64) {
+    pub(super) fn handle_lagged(&mut self, messages: u64) {
         self.due.lagged += messages;
     }
 
     /// Puts the connection out: it is told why, and closed then.
-    pub fn refuse(&mut self, reason: RefusalReason) {
+    pub(super) fn refuse(&mut self, reason: RefusalReason) {
         self.due.refused.get_or_insert(reason);
     }
 
     /// Bytes wait for the connection. `taken` says whether some were taken just now, which is a sign of life.
-    pub fn handle_blocked(&mut self, now: Instant, taken: bool) {
+    pub(super) fn handle_blocked(&mut self, now: Instant, taken: bool) {
         if taken {
             self.handle_heard(now);
         }
@@ -248,12 +250,12 @@ impl Session {
     }
 
     /// Nothing waits for the connection any more.
-    pub fn handle_drained(&mut self) {
+    pub(super) fn handle_drained(&mut self) {
         self.blocked_since = None;
     }
 
     /// Does what is due.
-    pub fn handle_timeout(&mut self, config: &Config, now: Instant) {
+    pub(super) fn handle_timeout(&mut self, config: &Config, now: Instant) {
         if self.stalled_at(config).is_some_and(|due| due <= now) {
             // It takes nothing, so it cannot be told.
             self.refuse(RefusalReason::Stalled);
@@ -268,7 +270,7 @@ impl Session {
 
     /// When [`Session::handle_timeout`] has something to do. Never earlier than it was, but for [`Session::handle_blocked`] and
     /// what is read too fast.
-    pub fn poll_timeout(&self, config: &Config) -> Option<Instant> {
+    pub(super) fn poll_timeout(&self, config: &Config) -> Option<Instant> {
         [self.stalled_at(config), self.gone_at(config), self.ping_at(config)].into_iter().flatten().min()
     }
 
@@ -299,7 +301,7 @@ impl Session {
     ///
     /// # Errors
     /// Not yet: at this instant at the latest, or `None` when the answer to the last one has been encoded.
-    pub fn may_read(&self, config: &Config, now: Instant) -> Result<(), Option<Instant>> {
+    pub(super) fn may_read(&self, config: &Config, now: Instant) -> Result<(), Option<Instant>> {
         if self.due.answer.is_some() || self.due.refused.is_some() || self.ended {
             return Err(None);
         }
@@ -307,22 +309,27 @@ impl Session {
     }
 
     /// Whether [`Session::poll_frame`] has something.
-    pub fn owes(&self) -> bool {
+    pub(super) fn owes(&self) -> bool {
         let Due { lagged, answer, ping, pong, refused } = &self.due;
         !self.ended && (*lagged > 0 || answer.is_some() || *ping == Ping::Due || *pong || refused.is_some())
     }
 
     /// Encodes the next of the connection's own frames; `None` when nothing is due.
-    pub fn poll_frame<'f>(&mut self, frame: &'f mut Frame) -> Option<&'f [u8]> {
+    pub(super) fn poll_frame<'f>(&mut self, room: &impl Access, frame: &'f mut Frame) -> Option<&'f [u8]> {
         if self.ended {
             return None;
         }
+        let mut names = [0; PAGE_BYTES_MAX];
         let message = if self.due.lagged > 0 {
             Message::Lagged { messages: core::mem::take(&mut self.due.lagged) }
         } else if let Some(answer) = self.due.answer.take() {
             match answer {
                 Answer::Unsaid { number, reason } => Message::Unsaid { number, reason },
                 Answer::Unsupported { tag } => Message::Unsupported { tag },
+                Answer::Members { page } => {
+                    let (length, more) = room.page(page, &mut names);
+                    Message::Members { page, more, names: Names::new(&names[..length])? }
+                }
             }
         } else if self.due.ping == Ping::Due {
             self.due.ping = Ping::Asked;
@@ -339,8 +346,13 @@ impl Session {
         frame.encode(&message).ok()
     }
 
+    /// Whether it has neither joined nor been let in to listen.
+    pub(super) const fn is_joining(&self) -> bool {
+        matches!(self.state, State::Joining)
+    }
+
     /// The member, if it is one.
-    pub const fn member(&self) -> Option<MemberId> {
+    pub(super) const fn member(&self) -> Option<MemberId> {
         match self.state {
             State::Member(id) => Some(id),
             _ => None,
@@ -348,17 +360,17 @@ impl Session {
     }
 
     /// Whether it is to be sent what the room says.
-    pub const fn is_listening(&self) -> bool {
+    pub(super) const fn is_listening(&self) -> bool {
         !self.ended && matches!(self.state, State::Member(_) | State::Observer)
     }
 
     /// Why it was put out or refused, if it was.
-    pub const fn put_out(&self) -> Option<RefusalReason> {
+    pub(super) const fn put_out(&self) -> Option<RefusalReason> {
         self.due.refused
     }
 
     /// Whether the connection is to be closed.
-    pub const fn is_ended(&self) -> bool {
+    pub(super) const fn is_ended(&self) -> bool {
         self.ended
     }
 }
@@ -378,6 +390,7 @@ mod tests {
     use crate::bucket::Rate;
     use crate::frame::Decoder;
     use crate::limits::FRAME_BYTES_MAX;
+    use crate::room::server::fixture;
     use core::time::Duration;
     use std::string::String;
     use std::vec::Vec;
@@ -409,14 +422,14 @@ mod tests {
     /// All that the session says, in words.
     fn drain(session: &mut Session) -> Vec<String> {
         let mut words = Vec::new();
-        let mut frame = Frame::EMPTY;
+        let (room, mut frame) = (fixture::room(CONFIG), Frame::EMPTY);
         while session.owes() {
             let mut decoder = Decoder::new();
-            let mut bytes = session.poll_frame(&mut frame).unwrap();
+            let mut bytes = session.poll_frame(&room, &mut frame).unwrap();
             let plain = decoder.next_frame(&mut bytes).unwrap().unwrap();
             words.push(std::format!("{:?}", Message::decode(plain).unwrap()));
         }
-        assert!(session.poll_frame(&mut frame).is_none());
+        assert!(session.poll_frame(&room, &mut frame).is_none());
         words
     }
 
@@ -467,7 +480,7 @@ mod tests {
     #[test]
     fn unknown_tag_is_answered_before_anything_else_is_read() {
         let mut session = member();
-        assert_eq!(session.handle_frame(&CONFIG, at(1_000), Ok(&[99])), None);
+        assert_eq!(session.handle_frame(&CONFIG, at(1_000), Ok(&[99])), Some(Request::Unsupported));
         assert_eq!(session.may_read(&CONFIG, at(1_000)), Err(None));
         assert_eq!(drain(&mut session), ["Unsupported { tag: 99 }"]);
         assert_eq!(session.may_read(&CONFIG, at(1_000)), Ok(()));

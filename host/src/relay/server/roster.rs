@@ -5,7 +5,8 @@
 //! each for the client and 5 to 12 for the table.
 
 use chat_core::address::Address;
-use chat_core::relay::server::{Admission, Full, Recipient, Roster};
+use chat_core::limits::Full;
+use chat_core::relay::server::{Admission, Recipient, Roster};
 use hashbrown::HashTable;
 use std::hash::{BuildHasher, RandomState};
 

@@ -25,12 +25,6 @@ impl<R> Alarm<R> {
 
     /// Goes to sleep unless there are `news`, which are looked for while the alarm is set. Says whether to sleep.
     pub fn set_unless(&self, news: impl FnOnce() -> bool) -> bool {
-        #[cfg(loom)]
-        if super::fault::is_on("alarm_is_set_too_late") {
-            let sleeps = !news();
-            self.asleep.swap(sleeps, Ordering::AcqRel);
-            return sleeps;
-        }
         self.asleep.swap(true, Ordering::AcqRel);
         let sleeps = !news();
         if !sleeps {

@@ -1,322 +1,108 @@
-//! One connection of a worker: bytes in, requests out, and what it lacks of the journal written to it.
+//! One connection of a worker: the engine on its socket, what it waits for, and how it ends.
 //!
 //! Nothing here waits: reading and writing say `WouldBlock`, and the worker waits.
 
-use super::addresses::{Addresses, Origin};
-use super::counters::{Counters, add, count};
+use super::buffer::GrowingBuffer;
+use super::desk::Desk;
 use super::poller::Interest;
-use super::reader::Reader;
-use super::registry::{Pace, Registry, Ring};
-use chat_core::frame::{Decoder, Frame, Partial};
-use chat_core::limits::PAGE_BYTES_MAX;
-use chat_core::refusal::RefusalReason;
-use chat_core::room::server::{Admission, Config, Cursor, Request, SayError, Session, WallTime};
-use chat_core::room::{Message, Names};
+use chat_core::frame::Decoder;
+use chat_core::limits::ROOM_LINGER_BYTES_MAX;
+use chat_core::room::server;
+use chat_core::room::server::Context;
 use chat_core::time::Instant;
 use std::io::{self, IoSlice, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 
-/// With so many bytes waiting to be written, nothing more is taken from a connection: it could ask for more and more.
-const REST_BYTES_MAX: usize = 4_096;
+/// The engine of a connection, with buffers that grow.
+pub(super) type Engine = server::Connection<GrowingBuffer>;
 
-/// What the connections of one worker share, at one moment.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Context<'w> {
-    /// The room.
-    pub(super) registry: &'w Registry,
-    /// Timers and limits.
-    pub(super) config: &'w Config,
-    /// What is counted.
-    pub(super) counters: &'w Counters,
-    /// What every address has taken.
-    pub(super) addresses: &'w Addresses,
-    /// Which worker it is.
-    pub(super) worker: usize,
-    /// The time.
-    pub(super) now: Instant,
-    /// The server's clock.
-    pub(super) wall_time: WallTime,
-}
-
-/// One connection.
+/// One connection and its socket.
 #[derive(Debug)]
 pub(super) struct Connection {
-    /// Where it comes from.
-    origin: Option<Origin>,
-    /// What it is and is owed.
-    session: Session,
-    /// How far it has got in the journal.
-    reader: Reader,
-    /// The beginning of a frame that is not whole.
-    partial: Vec<u8>,
-    /// Whether what comes is thrown away up to the next frame.
-    discarding: bool,
-    /// What was read and comes too fast to be taken yet.
-    unread: Vec<u8>,
-    /// What has to be written before anything else.
-    rest: Vec<u8>,
-    /// Whether the other side takes no more at this moment.
-    blocked: bool,
-    /// Whether publishing pauses until the workers have caught up.
-    paused: bool,
-}
-
-/// What a connection waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Waits {
-    /// Of its socket.
+    /// The socket; never waits.
+    pub(super) stream: TcpStream,
+    /// What is said on it.
+    pub(super) engine: Engine,
+    /// What the poller waits for.
     pub(super) interest: Interest,
-    /// For this instant, to go on with what came too fast.
-    pub(super) until: Option<Instant>,
+    /// When it is looked at.
+    pub(super) scheduled: Option<Instant>,
+    /// Once it was put out, how many more bytes are read from it before it is closed.
+    pub(super) lingering: Option<usize>,
 }
 
 impl Connection {
     /// A connection that has just been accepted.
-    pub(super) fn new(now: Instant, origin: Option<Origin>) -> Self {
-        Self {
-            origin,
-            session: Session::new(now),
-            reader: Reader::new(Cursor::default()),
-            partial: Vec::new(),
-            discarding: false,
-            unread: Vec::new(),
-            rest: Vec::new(),
-            blocked: false,
-            paused: false,
-        }
-    }
-
-    /// What it waits for. A connection that has something unread reads no more.
-    pub(super) fn waits(&self, config: &Config, now: Instant) -> Waits {
-        let (readable, until) = match self.session.may_read(config, now) {
-            // Without a token, nothing is read before there is one.
-            Err(until) => (false, until),
-            Ok(()) if self.may_take() => (self.unread.is_empty(), (!self.unread.is_empty()).then_some(now)),
-            Ok(()) => (false, None),
-        };
-        Waits { interest: Interest { readable, writable: self.blocked }, until }
-    }
-
-    /// Whether frames may be taken, as far as this connection is concerned. One that takes its bytes slowly may still speak.
-    fn may_take(&self) -> bool {
-        !self.paused && self.rest.len() < REST_BYTES_MAX
+    pub(super) const fn new(stream: TcpStream, engine: Engine) -> Self {
+        let interest = Interest { readable: false, writable: false };
+        Self { stream, engine, interest, scheduled: None, lingering: None }
     }
 
     /// Reads once and takes what came. The end of the stream is a leave.
     ///
     /// # Errors
-    /// The connection is gone, or `WouldBlock`.
+    /// The connection is gone.
     pub(super) fn read(
         &mut self,
         context: Context<'_>,
+        desk: &mut Desk<'_>,
         decoder: &mut Decoder,
-        stream: &TcpStream,
         buffer: &mut [u8],
     ) -> io::Result<()> {
-        let mut stream = stream;
-        let length = stream.read(buffer)?;
+        let length = self.engine.wants_bytes(context.config, context.now).min(buffer.len());
         if length == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+            return Ok(());
         }
-        self.session.handle_heard(context.now);
-        self.take(context, decoder, &buffer[..length]);
-        Ok(())
-    }
-
-    /// Goes on with what came too fast, as far as that may be taken now.
-    pub(super) fn take_unread(&mut self, context: Context<'_>, decoder: &mut Decoder) {
-        self.paused = self.paused && context.registry.pace(context.worker) == Pace::Pause;
-        let unread = std::mem::take(&mut self.unread);
-        if !unread.is_empty() {
-            // What was said is a sign of life also when it is taken later, and nothing newer is read before.
-            self.session.handle_heard(context.now);
-        }
-        self.take(context, decoder, &unread);
-    }
-
-    /// Takes the frames of what was read, as far as they may be taken now; the others stay unread.
-    fn take(&mut self, context: Context<'_>, decoder: &mut Decoder, bytes: &[u8]) {
-        decoder.resume(Partial { bytes: &self.partial, discarding: self.discarding });
-        let mut input = bytes;
-        while self.may_take() && self.session.may_read(context.config, context.now).is_ok() {
-            let Some(frame) = decoder.next_frame(&mut input) else { break };
-            if let Some(request) = self.session.handle_frame(context.config, context.now, frame) {
-                self.handle_request(context, request);
+        match self.stream.read(&mut buffer[..length]) {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(length) => {
+                self.engine.handle_bytes(context, desk, decoder, &buffer[..length]);
+                Ok(())
             }
-        }
-        self.unread = input.to_vec();
-        let Partial { bytes, discarding } = decoder.partial();
-        self.discarding = discarding;
-        self.partial = bytes.to_vec();
-    }
-
-    /// Does what a frame asks for.
-    fn handle_request(&mut self, context: Context<'_>, request: Request<'_>) {
-        let Context { registry, counters, worker, wall_time, .. } = context;
-        match request {
-            Request::Join(_) | Request::Observe { .. } if !context.addresses.join(self.origin, context.now) => {
-                count(&counters.joins_refused);
-                self.session.refuse(RefusalReason::AddressJoins);
-            }
-            Request::Join(join) => {
-                let mut history = Vec::new();
-                match registry.join(worker, wall_time, &join, &mut history) {
-                    Ok((id, admission)) => {
-                        count(&counters.joins);
-                        self.session.handle_joined(context.now, id);
-                        self.welcome(context, &admission, &history);
-                    }
-                    Err(reason) => {
-                        count(&counters.joins_refused);
-                        self.session.refuse(reason);
-                    }
-                }
-            }
-            Request::Observe { seen } => {
-                let mut history = Vec::new();
-                let admission = registry.observe(wall_time, seen, &mut history);
-                count(&counters.joins);
-                self.session.handle_observing(context.now);
-                self.welcome(context, &admission, &history);
-            }
-            Request::Say { id, number, kind, text } => match registry.say(worker, wall_time, id, number, kind, text) {
-                Ok(pace) => {
-                    count(&counters.messages);
-                    self.paused = pace == Pace::Pause;
-                }
-                Err(SayError::Doubled) => count(&counters.messages_doubled),
-                Err(SayError::Stale) => self.session.refuse(RefusalReason::Replaced),
-                Err(SayError::Refused(reason)) => {
-                    count(&counters.messages_refused);
-                    self.session.handle_unsaid(number, reason);
-                }
-            },
-            Request::Who { page } => {
-                let mut buffer = [0; PAGE_BYTES_MAX];
-                let (length, more) = registry.page(page, &mut buffer);
-                if let Some(names) = Names::new(&buffer[..length]) {
-                    self.owe(&Message::Members { page, more, names });
-                }
-            }
+            Err(error) if is_for_now(&error) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
-    /// Owes the welcome and the history; live frames begin behind them.
-    fn welcome(&mut self, context: Context<'_>, admission: &Admission, history: &[u8]) {
-        self.reader = Reader::new(admission.cursor);
-        self.owe(&Message::Welcome(admission.welcome));
-        self.rest.extend_from_slice(history);
-        self.owe(&Message::HistoryEnd);
-        add(&context.counters.messages_lagged, admission.lagged);
-        self.session.handle_lagged(admission.lagged);
-    }
-
-    /// Adds a frame to what is written before anything else.
-    fn owe(&mut self, message: &Message<'_>) {
-        // None is longer than a frame may be.
-        let mut frame = Frame::EMPTY;
-        if let Ok(frame) = frame.encode(message) {
-            self.rest.extend_from_slice(frame);
-        }
-    }
-
-    /// Writes what the connection lacks, as far as it takes it.
+    /// Writes what the connection lacks, as far as its socket takes it.
     ///
     /// # Errors
     /// The connection is gone.
-    pub(super) fn flush(&mut self, context: Context<'_>, ring: &Ring, stream: &TcpStream) -> io::Result<()> {
-        let mut taken = false;
-        self.blocked = loop {
-            if !self.rest.is_empty() {
-                let length = write(stream, &self.rest, &[])?;
-                taken |= length > 0;
-                self.rest.drain(..length);
-                if !self.rest.is_empty() {
-                    break true;
-                }
-            }
-            if self.session.owes() {
-                let mut frame = Frame::EMPTY;
-                self.rest.extend_from_slice(self.session.poll_frame(&mut frame).unwrap_or_default());
-                continue;
-            }
-            if !self.session.is_listening() {
-                break false;
-            }
-            match self.reader.read(ring) {
-                Err(lost) => {
-                    add(&context.counters.messages_lagged, lost);
-                    self.session.handle_lagged(lost);
-                }
-                Ok((&[], &[])) => break false,
+    pub(super) fn flush(&mut self, now: Instant, desk: &Desk<'_>) -> io::Result<()> {
+        loop {
+            match self.engine.poll_output(desk) {
+                Err(lost) => desk.count_lost(lost),
+                Ok((&[], &[])) => return Ok(()),
                 Ok((first, second)) => {
-                    let length = write(stream, first, second)?;
-                    taken |= length > 0;
-                    if length == first.len() + second.len() {
-                        self.reader.finish(ring);
-                        break false;
+                    let length = write(&self.stream, first, second)?;
+                    let is_all = length == first.len() + second.len();
+                    self.engine.handle_sent(now, desk, length);
+                    if !is_all {
+                        return Ok(());
                     }
-                    let (first, second) = self.reader.advance(ring, length);
-                    self.rest.extend_from_slice(first);
-                    self.rest.extend_from_slice(second);
-                    break true;
                 }
             }
-        };
-        if self.blocked {
-            self.session.handle_blocked(context.now, taken);
-        } else {
-            self.session.handle_drained();
-            // An idle connection keeps no memory for what it was once owed.
-            self.rest = Vec::new();
         }
-        Ok(())
     }
 
-    /// The member went on from another connection: nothing more is taken from this one, and it is put out.
-    pub(super) fn replace(&mut self) {
-        self.unread = Vec::new();
-        self.session.refuse(RefusalReason::Replaced);
+    /// Closes in such a way that the other side can read why it was put out: a socket closed with something unread resets the
+    /// connection, and what was sent last may be lost. Gives back until when; `None` if it is gone already.
+    pub(super) fn linger(&mut self, until: Instant) -> Option<Instant> {
+        self.stream.shutdown(Shutdown::Write).ok()?;
+        self.lingering = Some(ROOM_LINGER_BYTES_MAX);
+        Some(until)
     }
 
-    /// Its socket is closed: its address may have another.
-    pub(super) fn forget(&self, context: Context<'_>) {
-        context.addresses.disconnect(self.origin, context.now);
-    }
-
-    /// Its timers and states.
-    pub(super) fn session(&mut self) -> &mut Session {
-        &mut self.session
-    }
-
-    /// Whether the other side takes no more at this moment.
-    pub(super) const fn is_blocked(&self) -> bool {
-        self.blocked
-    }
-
-    /// Publishing pauses until the workers have caught up, so nothing is read.
-    pub(super) const fn pause(&mut self) {
-        self.paused = true;
-    }
-
-    /// Whether publishing pauses until the workers have caught up.
-    pub(super) const fn is_paused(&self) -> bool {
-        self.paused
-    }
-
-    /// The connection is gone or is closed now: the name is free. Says whether it was put out with a reason, and counts that.
-    pub(super) fn close(&mut self, context: Context<'_>) -> bool {
-        if let Some(id) = self.session.member() {
-            context.registry.leave(id);
+    /// Reads what nobody will hear any more, and says whether there may be more.
+    pub(super) fn drain(&mut self, buffer: &mut [u8]) -> bool {
+        let left = self.lingering.get_or_insert_default();
+        match self.stream.read(buffer) {
+            Ok(length) => {
+                *left = left.saturating_sub(length);
+                length > 0 && *left > 0
+            }
+            Err(error) => is_for_now(&error),
         }
-        let reason = self.session.put_out();
-        match reason {
-            Some(RefusalReason::Malformed | RefusalReason::Overlong) => count(&context.counters.put_out_malformed),
-            Some(RefusalReason::JoinTimeout | RefusalReason::Silent) => count(&context.counters.put_out_silent),
-            Some(RefusalReason::Stalled) => count(&context.counters.put_out_stalled),
-            _ => {}
-        }
-        reason.is_some() && !self.blocked
     }
 }
 
@@ -328,7 +114,12 @@ fn write(stream: &TcpStream, first: &[u8], second: &[u8]) -> io::Result<usize> {
         _ => stream.write_vectored(&[IoSlice::new(first), IoSlice::new(second)]),
     };
     match written {
-        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(0),
+        Err(error) if is_for_now(&error) => Ok(0),
         outcome => outcome,
     }
+}
+
+/// Whether the same may work later.
+fn is_for_now(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }

@@ -1,6 +1,6 @@
 //! The room's server: one listener, and worker threads that share the connections.
 
-use super::addresses::{AddressLimits, Addresses};
+use super::addresses::Addresses;
 use super::counters::Counters;
 use super::listener::Listener;
 use super::poller::Poller;
@@ -8,7 +8,7 @@ use super::registry::Registry;
 use super::roster::GrowingRoster;
 use super::worker::{self, Accepted, Setup};
 use crate::serve::clock_state::Trust;
-use chat_core::room::server::Config;
+use chat_core::room::server::{AddressLimits, Config};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use smol::channel::{Sender, unbounded};
 use std::io;

@@ -1,12 +1,12 @@
 //! The room's listening socket: accepts without ever stopping for good, and without spinning.
 
-use super::addresses::{Addresses, Origin};
-use super::counters::{Counters, count};
-use crate::clock;
+use super::addresses::Addresses;
+use super::counters::Counters;
 use crate::serve::dual_stack;
 use chat_core::frame::Frame;
 use chat_core::refusal::RefusalReason;
 use chat_core::room::Message;
+use chat_core::room::server::{Counter, Origin};
 use nix::errno::Errno;
 use nix::sys::socket::{self, Backlog, SockType, SockaddrStorage, sockopt};
 use smol::{Async, Timer, future};
@@ -68,7 +68,7 @@ impl Listener {
     ///
     /// # Errors
     /// The socket cannot be used any more.
-    pub async fn run(
+    pub(super) async fn run(
         &mut self,
         counters: &Counters,
         addresses: &Addresses,
@@ -79,10 +79,10 @@ impl Listener {
                 match self.inner.get_ref().accept() {
                     Ok((stream, peer)) => {
                         let origin = Origin::of(peer.ip());
-                        if addresses.connect(origin, clock::now()) {
+                        if addresses.connect(origin) {
                             serve(stream, origin);
                         } else {
-                            count(&counters.connections_refused);
+                            counters.add(Counter::ConnectionsRefused, 1);
                             turn_away(&stream, RefusalReason::AddressConnections);
                         }
                     }
@@ -110,7 +110,7 @@ impl Listener {
         self.spare = None;
         for _ in 0..ACCEPT_ROUND {
             let Ok((stream, _)) = self.inner.get_ref().accept() else { break };
-            count(&counters.connections_shed);
+            counters.add(Counter::ConnectionsShed, 1);
             turn_away(&stream, RefusalReason::Busy);
         }
         self.spare = File::open("/dev/null").ok();

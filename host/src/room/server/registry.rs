@@ -9,7 +9,7 @@ use chat_core::frame::Frame;
 use chat_core::limits::{HISTORY_MESSAGES_MAX, JOURNAL_MARK_FRAMES, PAGE_BYTES_MAX};
 use chat_core::refusal::RefusalReason;
 use chat_core::room::server::{
-    Admission, Config, Cursor, History, Join, Journal, Mark, MemberId, Room, SayError, WallTime,
+    Admission, Buffer, Config, Cursor, History, Join, Journal, Mark, MemberId, Pace, Room, SayError, WallTime,
 };
 use chat_core::room::{Kind, Seen};
 use std::task::{Context, Poll, Waker};
@@ -75,15 +75,6 @@ pub struct News {
     pub closing: bool,
 }
 
-/// How a publisher is to go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
-    /// At once.
-    Go,
-    /// When its worker is told ([`News::resumed`]): some worker is more than half a ring behind.
-    Pause,
-}
-
 impl Registry {
     /// A registry for this many workers, with a journal of `ring_bytes`.
     pub fn new(config: Config, epoch: u64, roster: GrowingRoster, ring_bytes: usize, worker_count: usize) -> Self {
@@ -108,7 +99,7 @@ impl Registry {
         self.shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Lets a member in, or go on, by a connection of this worker, and appends the history that it is to be given.
+    /// Lets a member in, or go on, by a connection of this worker ([`Room::join`]).
     ///
     /// # Errors
     /// The reason when it is refused.
@@ -117,26 +108,17 @@ impl Registry {
         worker: usize,
         now: WallTime,
         join: &Join<'_>,
-        history: &mut Vec<u8>,
+        owed: &mut impl Buffer,
     ) -> Result<(MemberId, Admission), RefusalReason> {
         let mut shared = self.lock();
-        let (id, admission) = shared.room.join(now, join)?;
+        let (id, admission) = shared.room.join(now, join, owed)?;
         shared.own(id, worker);
-        #[cfg(loom)]
-        if super::fault::is_on("history_after_the_lock") {
-            drop(shared);
-            shared = self.lock();
-        }
-        shared.copy_history(admission.welcome.history, history);
         Ok((id, admission))
     }
 
-    /// Lets somebody listen, and appends the history that it is to be given.
-    pub fn observe(&self, now: WallTime, seen: Option<Seen>, history: &mut Vec<u8>) -> Admission {
-        let shared = self.lock();
-        let admission = shared.room.observe(now, seen);
-        shared.copy_history(admission.welcome.history, history);
-        admission
+    /// Lets somebody listen ([`Room::observe`]).
+    pub fn observe(&self, now: WallTime, seen: Option<Seen>, owed: &mut impl Buffer) -> Admission {
+        self.lock().room.observe(now, seen, owed)
     }
 
     /// A member says something by a connection of this worker.
@@ -153,7 +135,6 @@ impl Registry {
         text: &str,
     ) -> Result<Pace, SayError> {
         let mut shared = self.lock();
-        let id = shared.trusted(id, "say_trusts_the_slot");
         shared.room.say(now, id, number, kind, text)?;
         Ok(shared.pace(worker, self.ring_bytes / 2))
     }
@@ -166,7 +147,6 @@ impl Registry {
     /// A member leaves, or its connection is gone. Says whether the connection was still the member's.
     pub fn leave(&self, id: MemberId) -> bool {
         let mut shared = self.lock();
-        let id = shared.trusted(id, "leave_trusts_the_slot");
         let left = shared.room.leave(id);
         if left && let Some(owner) = shared.owners.get_mut(id.slot as usize) {
             *owner = None;
@@ -215,11 +195,6 @@ impl Registry {
         if shared.has_news(worker, seen) {
             return Poll::Ready(());
         }
-        #[cfg(loom)]
-        if super::fault::is_on("sleeps_without_another_look") {
-            drop(shared);
-            shared = self.lock();
-        }
         if let Some(worker) = shared.workers.get_mut(worker) {
             worker.waker = Some(context.waker().clone());
         }
@@ -255,13 +230,6 @@ impl Shared {
         }
     }
 
-    /// Appends the last messages, if there are to be any.
-    fn copy_history(&self, count: u8, history: &mut Vec<u8>) {
-        if count > 0 {
-            self.room.history().iter().for_each(|frame| history.extend_from_slice(frame));
-        }
-    }
-
     /// Whether there is something that this worker has not fetched.
     fn has_news(&self, worker: usize, seen: Cursor) -> bool {
         let told = self.workers.get(worker).is_none_or(|worker| worker.replaced.is_empty() && !worker.resumed);
@@ -288,10 +256,6 @@ impl Shared {
 
     /// If no worker is behind any more, those with publishers that pause are to be told; says whether there are such.
     fn resume(&mut self, distance_max: usize) -> bool {
-        #[cfg(loom)]
-        if super::fault::is_on("end_of_a_pause_is_not_told") {
-            return false;
-        }
         if self.is_behind(distance_max) {
             return false;
         }
@@ -313,16 +277,5 @@ impl Shared {
             |worker: &Worker| closing || worker.position != head || worker.resumed || !worker.replaced.is_empty();
         let workers = self.workers.iter_mut().filter(|worker| has_news(worker));
         workers.filter_map(|worker| worker.waker.take()).collect()
-    }
-
-    /// The id as it came; under loom, with this fault, that of whoever has the slot now.
-    #[cfg_attr(not(loom), allow(clippy::unused_self, reason = "the fault needs it"))]
-    fn trusted(&self, id: MemberId, fault: &str) -> MemberId {
-        #[cfg(loom)]
-        if super::fault::is_on(fault) {
-            return self.room.current(id.slot).unwrap_or(id);
-        }
-        let _ = fault;
-        id
     }
 }

@@ -1,6 +1,7 @@
 //! A roster that grows: as many members as there is memory, or as the operator allows.
 
-use chat_core::room::server::{Full, Member, Roster};
+use chat_core::limits::Full;
+use chat_core::room::server::{Member, Roster};
 use chat_core::username::Username;
 use hashbrown::HashTable;
 use std::hash::{BuildHasher, RandomState};
@@ -77,10 +78,6 @@ impl Roster for GrowingRoster {
     }
 
     fn find(&self, name: &Username) -> Option<u32> {
-        #[cfg(loom)]
-        if super::fault::is_on("name_is_not_found") {
-            return None;
-        }
         let same = |&slot: &u32| self.get(slot).is_some_and(|member| member.name == *name);
         self.names.find(self.hash.hash_one(name.key()), same).copied()
     }

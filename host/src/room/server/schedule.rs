@@ -13,9 +13,8 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    /// Looks at a connection at `at`, or at what it was to be looked at before if that is earlier. `known` is the connection's note
-    /// of that.
-    pub(super) fn advance(&mut self, key: usize, known: &mut Option<Instant>, at: Option<Instant>) {
+    /// Schedules a connection for `at`, unless it is due earlier. `known` is the connection's note of when it is due.
+    pub(super) fn schedule_by(&mut self, key: usize, known: &mut Option<Instant>, at: Option<Instant>) {
         let Some(at) = at.filter(|at| known.is_none_or(|known| *at < known)) else { return };
         self.remove(key, known);
         self.due.insert((at, key));
@@ -52,11 +51,11 @@ mod tests {
     #[test]
     fn earlier_instant_replaces_a_later_one_and_not_the_other_way_round() {
         let (mut schedule, mut known) = (Schedule::default(), None);
-        schedule.advance(7, &mut known, Some(at(20)));
-        schedule.advance(7, &mut known, Some(at(30)));
-        schedule.advance(7, &mut known, None);
+        schedule.schedule_by(7, &mut known, Some(at(20)));
+        schedule.schedule_by(7, &mut known, Some(at(30)));
+        schedule.schedule_by(7, &mut known, None);
         assert_eq!((schedule.next(), known), (Some(at(20)), Some(at(20))));
-        schedule.advance(7, &mut known, Some(at(10)));
+        schedule.schedule_by(7, &mut known, Some(at(10)));
         assert_eq!((schedule.next(), known), (Some(at(10)), Some(at(10))));
         assert_eq!((schedule.pop(at(9)), schedule.pop(at(10)), schedule.pop(at(99))), (None, Some(7), None));
     }
@@ -66,7 +65,7 @@ mod tests {
         let mut schedule = Schedule::default();
         let mut known = [None; 3];
         for (key, millis) in [(0, 30), (1, 10), (2, 30)] {
-            schedule.advance(key, &mut known[key], Some(at(millis)));
+            schedule.schedule_by(key, &mut known[key], Some(at(millis)));
         }
         schedule.remove(2, &mut known[2]);
         let popped: Vec<_> = std::iter::from_fn(|| schedule.pop(at(30))).collect();

@@ -3,10 +3,10 @@
 //! It works in rounds: wait; read what has come, and put what members say into the registry; tell the other workers, once; copy what
 //! all of them have said; write to each connection what it lacks, in one call.
 
-use super::addresses::{Addresses, Origin};
-use super::connection::{Connection, Context, Waits};
-use super::counters::{Counters, count};
-use super::peer::Peer;
+use super::addresses::Addresses;
+use super::connection::{Connection, Engine};
+use super::counters::Counters;
+use super::desk::Desk;
 use super::poller::{Interest, Poller, ROUND_EVENTS};
 use super::registry::{Registry, Ring};
 use super::schedule::Schedule;
@@ -14,7 +14,7 @@ use crate::clock;
 use crate::serve::clock_state::Trust;
 use chat_core::frame::Decoder;
 use chat_core::refusal::RefusalReason;
-use chat_core::room::server::{Config, MemberId};
+use chat_core::room::server::{Config, Context, Counter, MemberId, Origin};
 use slab::Slab;
 use smol::channel::Receiver;
 use std::io;
@@ -25,12 +25,6 @@ use std::time::Duration;
 
 /// Bytes read at once. What a member says too fast waits in memory, so this bounds it.
 const READ_BYTES: usize = 4_096;
-
-/// How long a connection that was put out may take to read why.
-const LINGER_TIME: Duration = Duration::from_secs(2);
-
-/// The same when the server ends, which nobody is to wait for.
-const LINGER_CLOSING_TIME: Duration = Duration::from_millis(500);
 
 /// Connections written to before the sockets are looked at again.
 const PASS_CONNECTIONS: usize = 256;
@@ -78,7 +72,7 @@ struct Worker {
     /// Where is read to, for all connections.
     buffer: Vec<u8>,
     /// The connections.
-    peers: Slab<Peer>,
+    connections: Slab<Connection>,
     /// When they are looked at.
     schedule: Schedule,
     /// Where the pass over the connections goes on that has begun.
@@ -107,14 +101,14 @@ pub(super) fn run(setup: Setup) -> io::Result<()> {
         ring: setup.registry.worker_ring(),
         decoder: Decoder::new(),
         buffer: vec![0; READ_BYTES],
-        peers: Slab::new(),
+        connections: Slab::new(),
         schedule: Schedule::default(),
         pass: None,
         pausing: false,
         phase: Phase::Serving,
         setup,
     };
-    while worker.phase != Phase::Closed || !worker.peers.is_empty() {
+    while worker.phase != Phase::Closed || !worker.connections.is_empty() {
         worker.round()?;
     }
     Ok(())
@@ -131,7 +125,7 @@ impl Worker {
             self.turn(key, interest);
         }
         self.admit();
-        self.look_at_schedule();
+        self.run_due();
         self.setup.registry.announce();
         self.flush();
         Ok(())
@@ -155,53 +149,54 @@ impl Worker {
     /// Takes the connections that were accepted.
     fn admit(&mut self) {
         while let Ok(Accepted { stream, origin }) = self.setup.accepted.try_recv() {
-            count(&self.setup.counters.connections);
+            self.setup.counters.add(Counter::Connections, 1);
             if stream.set_nonblocking(true).is_err() {
                 // It cannot be served, so it is closed; the other side sees that.
                 self.setup.addresses.disconnect(origin, clock::now());
                 continue;
             }
-            let connection = Connection::new(clock::now(), origin);
-            let key = self.peers.insert(Peer::new(stream, connection));
+            let engine = Engine::new(clock::now(), origin);
+            let key = self.connections.insert(Connection::new(stream, engine));
             self.settle(key);
         }
     }
 
     /// A socket is ready for this.
     fn turn(&mut self, key: usize, ready: Interest) {
-        let Some(peer) = self.peers.get_mut(key) else { return };
-        if peer.lingering.is_some() {
-            if !peer.drain(&mut self.buffer) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if connection.lingering.is_some() {
+            if !connection.drain(&mut self.buffer) {
                 self.remove(key);
             }
             return;
         }
         let mut outcome = Ok(());
-        if ready.readable && peer.interest.readable && self.pausing {
-            peer.connection.pause();
-        } else if ready.readable && peer.interest.readable {
-            outcome = peer.connection.read(context(&self.setup), &mut self.decoder, &peer.stream, &mut self.buffer);
+        if ready.readable && connection.interest.readable && self.pausing {
+            connection.engine.pause();
+        } else if ready.readable && connection.interest.readable {
+            let mut desk = desk(&self.setup, &self.ring);
+            outcome = connection.read(context(&self.setup), &mut desk, &mut self.decoder, &mut self.buffer);
         }
         match outcome {
-            Err(error) if !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
-                self.end(key);
-            }
-            _ => self.go_on(key),
+            Ok(()) => self.go_on(key),
+            Err(_) => self.end(key),
         }
     }
 
-    /// Something has changed: goes on with what was read and not taken, and writes.
+    /// Something has changed: does what is due, goes on with what was read and not taken, and writes.
     fn change(&mut self, key: usize) {
-        if let Some(peer) = self.peers.get_mut(key).filter(|peer| peer.lingering.is_none()) {
-            peer.connection.take_unread(context(&self.setup), &mut self.decoder);
-            self.go_on(key);
-        }
+        let Some(connection) = self.connections.get_mut(key).filter(|connection| connection.lingering.is_none()) else {
+            return;
+        };
+        let mut desk = desk(&self.setup, &self.ring);
+        connection.engine.handle_timeout(context(&self.setup), &mut desk, &mut self.decoder);
+        self.go_on(key);
     }
 
     /// Writes the connection's own frames and what it lacks of the journal, and sees what it waits for then.
     fn go_on(&mut self, key: usize) {
-        let Some(peer) = self.peers.get_mut(key) else { return };
-        match peer.connection.flush(context(&self.setup), &self.ring, &peer.stream) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        match connection.flush(clock::now(), &desk(&self.setup, &self.ring)) {
             Ok(()) => self.settle(key),
             Err(_) => self.end(key),
         }
@@ -209,58 +204,57 @@ impl Worker {
 
     /// Sees what a connection waits for.
     fn settle(&mut self, key: usize) {
-        let Some(peer) = self.peers.get_mut(key) else { return };
-        self.pausing |= peer.connection.is_paused();
-        if peer.connection.session().is_ended() {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let Connection { stream, engine, interest, scheduled, .. } = connection;
+        self.pausing |= engine.is_paused();
+        if engine.is_ended() {
             return self.end(key);
         }
-        let Waits { interest, until } = peer.connection.waits(&self.setup.config, clock::now());
-        let due = peer.connection.session().poll_timeout(&self.setup.config);
-        self.schedule.advance(key, &mut peer.scheduled, [due, until].into_iter().flatten().min());
-        if self.setup.poller.change(&peer.stream, key, peer.interest, interest).is_err() {
+        let (config, now) = (&self.setup.config, clock::now());
+        let wanted = Interest { readable: engine.wants_bytes(config, now) > 0, writable: engine.is_blocked() };
+        self.schedule.schedule_by(key, scheduled, engine.poll_timeout(config, now));
+        if self.setup.poller.change(stream, key, *interest, wanted).is_err() {
             return self.end(key);
         }
-        peer.interest = interest;
+        *interest = wanted;
     }
 
     /// A connection is gone or is closed now. One that was put out may still read why.
     fn end(&mut self, key: usize) {
-        let Some(peer) = self.peers.get_mut(key) else { return };
-        let time = if self.phase == Phase::Serving { LINGER_TIME } else { LINGER_CLOSING_TIME };
-        let until = peer.connection.close(context(&self.setup)).then(|| peer.linger(clock::now() + time)).flatten();
-        let interest = Interest { readable: true, writable: false };
-        if until.is_none() || self.setup.poller.change(&peer.stream, key, peer.interest, interest).is_err() {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let Config { linger_max, linger_closing_max, .. } = self.setup.config;
+        let linger_max = if self.phase == Phase::Serving { linger_max } else { linger_closing_max };
+        let may_linger = connection.engine.close(&mut desk(&self.setup, &self.ring));
+        let until = may_linger.then(|| connection.linger(clock::now() + linger_max)).flatten();
+        let wanted = Interest { readable: true, writable: false };
+        let Connection { stream, interest, scheduled, .. } = connection;
+        if until.is_none() || self.setup.poller.change(stream, key, *interest, wanted).is_err() {
             return self.remove(key);
         }
-        peer.interest = interest;
-        self.schedule.remove(key, &mut peer.scheduled);
-        self.schedule.advance(key, &mut peer.scheduled, until);
+        *interest = wanted;
+        self.schedule.remove(key, scheduled);
+        self.schedule.schedule_by(key, scheduled, until);
     }
 
     /// Closes a connection's socket.
     fn remove(&mut self, key: usize) {
-        if let Some(mut peer) = self.peers.try_remove(key) {
-            self.schedule.remove(key, &mut peer.scheduled);
-            peer.connection.forget(context(&self.setup));
+        if let Some(mut connection) = self.connections.try_remove(key) {
+            self.schedule.remove(key, &mut connection.scheduled);
+            self.setup.addresses.disconnect(connection.engine.origin(), clock::now());
         }
     }
 
     /// Does what is due by now.
-    fn look_at_schedule(&mut self) {
+    fn run_due(&mut self) {
         let now = clock::now();
         while let Some(key) = self.schedule.pop(now) {
-            let Some(peer) = self.peers.get_mut(key) else { continue };
-            peer.scheduled = None;
-            if peer.lingering.is_some() {
+            let Some(connection) = self.connections.get_mut(key) else { continue };
+            connection.scheduled = None;
+            if connection.lingering.is_some() {
                 self.remove(key);
-                continue;
+            } else {
+                self.change(key);
             }
-            let config = &self.setup.config;
-            let session = peer.connection.session();
-            if session.poll_timeout(config).is_some_and(|due| due <= now) {
-                session.handle_timeout(config, now);
-            }
-            self.change(key);
         }
     }
 
@@ -270,20 +264,22 @@ impl Worker {
             return;
         }
         let Some(first) = self.pass.take().or_else(|| self.fetch()) else { return };
-        let keys = first..self.peers.capacity().min(first + PASS_CONNECTIONS);
-        self.pass = (keys.end < self.peers.capacity()).then_some(keys.end);
-        let context = context(&self.setup);
+        let keys = first..self.connections.capacity().min(first + PASS_CONNECTIONS);
+        self.pass = (keys.end < self.connections.capacity()).then_some(keys.end);
+        let (now, desk) = (clock::now(), desk(&self.setup, &self.ring));
         let mut changed = heapless::Vec::<_, PASS_CONNECTIONS>::new();
         for key in keys {
-            let Some(peer) = self.peers.get_mut(key).filter(|peer| peer.lingering.is_none()) else { continue };
-            let connection = &mut peer.connection;
+            let Some(connection) = self.connections.get_mut(key).filter(|connection| connection.lingering.is_none())
+            else {
+                continue;
+            };
             if self.phase == Phase::Closing {
-                connection.session().refuse(RefusalReason::ShuttingDown);
-            } else if connection.is_blocked() {
+                connection.engine.refuse(RefusalReason::ShuttingDown);
+            } else if connection.engine.is_blocked() {
                 continue;
             }
-            let gone = connection.flush(context, &self.ring, &peer.stream).is_err();
-            if gone || connection.is_blocked() || connection.session().is_ended() {
+            let gone = connection.flush(now, &desk).is_err();
+            if gone || connection.engine.is_blocked() || connection.engine.is_ended() {
                 // There is room for as many as are in a pass.
                 let _ = changed.push((key, gone));
             }
@@ -294,8 +290,8 @@ impl Worker {
         if self.phase == Phase::Closing && self.pass.is_none() {
             self.phase = Phase::Closed;
             // Those who take nothing cannot be told, and are not waited for.
-            for key in 0..self.peers.capacity() {
-                if self.peers.get(key).is_some_and(|peer| peer.lingering.is_none()) {
+            for key in 0..self.connections.capacity() {
+                if self.connections.get(key).is_some_and(|connection| connection.lingering.is_none()) {
                     self.remove(key);
                 }
             }
@@ -323,11 +319,11 @@ impl Worker {
     /// Lets the publishers that pause go on, until they are to pause again.
     fn resume(&mut self) {
         self.pausing = false;
-        for key in 0..self.peers.capacity() {
+        for key in 0..self.connections.capacity() {
             if self.pausing {
                 return;
             }
-            if self.peers.get(key).is_some_and(|peer| peer.connection.is_paused()) {
+            if self.connections.get(key).is_some_and(|connection| connection.engine.is_paused()) {
                 self.change(key);
             }
         }
@@ -335,20 +331,25 @@ impl Worker {
 
     /// Puts out the connections of members that went on from another one.
     fn put_out(&mut self, replaced: &[MemberId]) {
-        for key in 0..self.peers.capacity() {
-            let Some(peer) = self.peers.get_mut(key) else { continue };
-            if peer.connection.session().member().is_some_and(|id| replaced.contains(&id)) {
-                count(&self.setup.counters.joins_replacing);
-                peer.connection.replace();
+        for key in 0..self.connections.capacity() {
+            let Some(connection) = self.connections.get_mut(key) else { continue };
+            if connection.engine.member().is_some_and(|id| replaced.contains(&id)) {
+                self.setup.counters.add(Counter::JoinsReplacing, 1);
+                connection.engine.handle_replaced();
                 self.change(key);
             }
         }
     }
 }
 
-/// What the connections share at this moment.
+/// What the connections are given at this moment.
 fn context(setup: &Setup) -> Context<'_> {
-    let Setup { index, registry, config, counters, addresses, trust, .. } = setup;
-    let wall_time = clock::wall_time(trust.is_given());
-    Context { registry, config, counters, addresses, worker: *index, now: clock::now(), wall_time }
+    let wall_time = clock::wall_time(setup.trust.is_given());
+    Context { config: &setup.config, now: clock::now(), wall_time }
+}
+
+/// The room, as the connections reach it.
+fn desk<'w>(setup: &'w Setup, ring: &'w Ring) -> Desk<'w> {
+    let Setup { index, registry, counters, addresses, .. } = setup;
+    Desk { worker: *index, registry, ring, counters, addresses }
 }

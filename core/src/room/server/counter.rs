@@ -1,0 +1,58 @@
+//! What a room's server counts: nothing is dropped or refused in silence.
+
+/// Declares [`Counter`] and the order in which counters are shown.
+macro_rules! counters {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
+        /// What is counted. docs/command-line.md explains the counters to operators.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Counter {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl Counter {
+            /// All of them, in the order in which they are shown; the place of each is `counter as usize`.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// How many there are.
+            pub const COUNT: usize = Self::ALL.len();
+
+            /// Its name, as it is shown.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)+
+                }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Connections accepted.
+    Connections = "connections",
+    /// Connections turned away for want of a file descriptor.
+    ConnectionsShed = "connections_shed",
+    /// Connections turned away: too many from one address.
+    ConnectionsRefused = "connections_refused",
+    /// Members and observers let in.
+    Joins = "joins",
+    /// Members that went on from another connection.
+    JoinsReplacing = "joins_replacing",
+    /// Joins refused.
+    JoinsRefused = "joins_refused",
+    /// Messages taken.
+    Messages = "messages",
+    /// Messages that had been taken before.
+    MessagesDoubled = "messages_doubled",
+    /// Messages not taken, with a reason.
+    MessagesRefused = "messages_refused",
+    /// Frames of a kind that is not known, answered UNSUPPORTED.
+    Unsupported = "unsupported",
+    /// Connections put out: a frame that was too long, malformed or senseless.
+    PutOutMalformed = "put_out_malformed",
+    /// Connections put out: no join, or no sign of life, in time.
+    PutOutSilent = "put_out_silent",
+    /// Connections put out: nothing was read for too long.
+    PutOutStalled = "put_out_stalled",
+    /// Messages that slow readers have lost.
+    MessagesLagged = "messages_lagged",
+}
