@@ -111,7 +111,7 @@ impl Socket {
         self.burst_max
     }
 
-    /// Takes what has arrived, up to [`RECEIVE_BATCH`] datagrams, without waiting.
+    /// Takes what has arrived, up to `RECEIVE_BATCH` datagrams, without waiting.
     ///
     /// # Errors
     /// What the system says; `EAGAIN` when nothing has arrived.
@@ -150,7 +150,7 @@ impl Socket {
         Ok(Received { count, dropped })
     }
 
-    /// Sends the first of these, up to [`SEND_BATCH`] that go out from one own address and are all bursts or none, without waiting, and
+    /// Sends the first of these, up to `SEND_BATCH` that go out from one own address and are all bursts or none, without waiting, and
     /// says how many.
     ///
     /// # Errors
