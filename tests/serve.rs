@@ -1,7 +1,20 @@
 //! What operators see of `chat-host serve`: what it says, where, and that it serves whatever becomes of that.
 #![cfg(not(loom))]
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, pipe, write};
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Instant;
+use tests::DEADLINE;
+use tests::namespace::in_namespace;
+use tests::process::{Server, spawning};
 use tests::terminal::Terminal;
+use tests::workspace::program;
 
 #[test]
 fn server_at_a_terminal_says_what_the_others_type_and_how_to_stop() {
@@ -11,4 +24,179 @@ fn server_at_a_terminal_says_what_the_others_type_and_how_to_stop() {
     let port = bound.trim_end().rsplit(':').next().unwrap();
     terminal.find(&format!("chat-host client --tcp 127.0.0.1:{port} --name NAME"));
     terminal.find("Ctrl-C ends the server.");
+}
+
+/// A program whose output goes where the test says. Ended hard when dropped.
+struct Running(Child);
+
+impl Running {
+    /// Starts `chat-host` with these arguments.
+    fn start(arguments: &[&str], output: Stdio, errors: Stdio) -> Self {
+        let spawning = spawning();
+        let child = Command::new(program()).args(arguments).stdin(Stdio::null()).stdout(output).stderr(errors).spawn();
+        drop(spawning);
+        Self(child.expect("chat-host was just built"))
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.0.id().try_into().unwrap()), signal).unwrap();
+    }
+
+    /// Its exit code, once it has ended; `None` if it does not end by itself.
+    fn code(&mut self) -> Option<i32> {
+        let (id, (sender, receiver)) = (Pid::from_raw(self.0.id().try_into().unwrap()), channel());
+        let killer = std::thread::spawn(move || {
+            if receiver.recv_timeout(DEADLINE) == Err(RecvTimeoutError::Timeout) {
+                kill(id, Signal::SIGKILL).unwrap();
+            }
+        });
+        let code = self.0.wait().unwrap().code();
+        // Fails if it was too late.
+        let _ = sender.send(());
+        killer.join().unwrap();
+        code
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A pipe that takes nothing more, and whoever writes to it waits.
+fn full_pipe() -> (OwnedFd, OwnedFd) {
+    let (reader, writer) = pipe().unwrap();
+    let set = |flags| fcntl(&writer, FcntlArg::F_SETFL(flags)).unwrap();
+    set(OFlag::O_NONBLOCK);
+    // The whole pages first, then what is left of the last.
+    for bytes in [&[b'.'; 4_096][..], b"."] {
+        while write(&writer, bytes).is_ok() {}
+    }
+    set(OFlag::empty());
+    (reader, writer)
+}
+
+/// The same file once more.
+fn duplicate(file: impl AsFd) -> Stdio {
+    file.as_fd().try_clone_to_owned().unwrap().into()
+}
+
+/// Whether the servers of this machine, or those that are named, answer.
+fn check(arguments: &[&str]) -> ExitStatus {
+    let mut command = Command::new(program());
+    command.arg("check").args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap()
+}
+
+/// Checks that servers whose output and errors go to these files serve, and end when they are asked to.
+fn check_serves(case: &str, output: Stdio, errors: Stdio) {
+    let mut server = Running::start(&["serve"], output, errors);
+    let start = Instant::now();
+    while !check(&[]).success() {
+        assert!(start.elapsed() < DEADLINE, "{case}: it does not answer");
+    }
+    for _ in 0..20 {
+        for _ in 0..50 {
+            server.signal(Signal::SIGUSR1);
+        }
+        assert!(check(&[]).success(), "{case}: it does not answer any more");
+    }
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.code(), Some(0), "{case}");
+}
+
+#[test]
+fn output_that_cannot_be_written_stops_no_server() {
+    in_namespace("output_that_cannot_be_written_stops_no_server", || {
+        let (_reader, pipe) = full_pipe();
+        let disk = File::options().write(true).open("/dev/full").unwrap();
+        let (closed_reader, closed) = nix::unistd::pipe().unwrap();
+        drop(closed_reader);
+        for (case, file) in [("a pipe", pipe.as_fd()), ("a full disk", disk.as_fd()), ("a closed pipe", closed.as_fd())]
+        {
+            check_serves(&format!("output to {case}"), duplicate(file), Stdio::null());
+            check_serves(&format!("errors to {case}"), Stdio::null(), duplicate(file));
+            check_serves(&format!("both to {case}"), duplicate(file), duplicate(file));
+        }
+    });
+}
+
+#[test]
+fn lines_that_nobody_reads_are_counted_and_the_count_is_told_when_somebody_does() {
+    let (reader, writer) = pipe().unwrap();
+    let mut server =
+        Running::start(&["serve", "--udp", "127.0.0.1:0", "--tcp", "127.0.0.1:0"], Stdio::piped(), writer.into());
+    let mut output = BufReader::new(server.0.stdout.take().unwrap());
+    let mut bound = || {
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        line.trim().rsplit(' ').next().unwrap().to_owned()
+    };
+    bound();
+    let udp = bound();
+    for _ in 0..400 {
+        server.signal(Signal::SIGUSR1);
+        // It has seen to the signal, or will with the next: they come through a queue of its own.
+        assert!(check(&["--udp", &udp]).success());
+    }
+    let reading = std::thread::spawn(move || std::io::read_to_string(File::from(reader)).unwrap());
+    server.signal(Signal::SIGTERM);
+    let told = reading.join().unwrap();
+    assert_eq!(server.code(), Some(0));
+    let lines: Vec<_> = told.lines().collect();
+    let lost =
+        lines.iter().position(|line| line.contains("lines could not be written here")).expect("the count is told");
+    assert!(lines[lost].starts_with("chat-host: warning: ") && !lines[lost].contains(" 0 "), "{}", lines[lost]);
+    for line in [&lines[..lost], &lines[lost + 1..]].concat() {
+        assert!(line.starts_with("relay: clients=") || line.starts_with("room: members="), "{line}");
+    }
+}
+
+#[test]
+fn server_whose_terminal_is_stopped_serves() {
+    let mut terminal = Terminal::start(&["serve", "--udp", "127.0.0.1:0", "--tcp", "127.0.0.1:0"]);
+    terminal.find("udp ");
+    let udp = terminal.find("\r\n");
+    terminal.type_keys("\x13");
+    for _ in 0..20 {
+        terminal.signal(Signal::SIGUSR1);
+        assert!(check(&["--udp", udp.trim()]).success());
+    }
+    // What was said meanwhile is there when it goes on.
+    terminal.type_keys("\x11");
+    terminal.find("relay: clients=");
+    terminal.signal(Signal::SIGTERM);
+    assert_eq!(terminal.finish(), Some(0));
+}
+
+#[test]
+fn what_a_program_was_started_to_say_is_written_before_it_ends() {
+    let (reader, writer) = full_pipe();
+    let mut help = Running::start(&["--help"], writer.into(), Stdio::null());
+    let mut told = String::new();
+    File::from(reader).read_to_string(&mut told).unwrap();
+    assert_eq!(help.code(), Some(0));
+    assert!(told.trim_start_matches('.').starts_with("Usage: chat-host") && told.contains("serve"), "{told}");
+}
+
+#[test]
+fn server_that_cannot_start_ends_although_nobody_reads_why() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (_reader, writer) = full_pipe();
+    let mut server =
+        Running::start(&["serve", "--tcp", &taken.local_addr().unwrap().to_string()], Stdio::null(), writer.into());
+    assert_eq!(server.code(), Some(1));
+}
+
+#[test]
+fn levels_are_told_apart() {
+    let mut path = std::env::temp_dir();
+    path.push(format!("chat-host-serve-test-{}", std::process::id()));
+    let server = Server::start("127.0.0.1:0", &["--clock-state", path.to_str().unwrap()]);
+    assert!(server.process.errors.find("the clock is not trusted").starts_with("chat-host: warning: "));
+    std::fs::write(&path, "trusted").unwrap();
+    assert!(server.process.errors.find("the clock is trusted").starts_with("chat-host: info: "));
+    std::fs::remove_file(&path).unwrap();
 }

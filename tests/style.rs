@@ -39,6 +39,20 @@ fn files_hold_one_concept() {
 }
 
 #[test]
+fn standard_output_and_standard_error_are_written_by_the_log_alone() {
+    for (name, text) in shipped_sources() {
+        // What a client shows is not the log's; the guest is a program of its own.
+        let is_ours = ["host/src/log.rs", "host/src/client", "host/src/terminal", "pi-image/"]
+            .iter()
+            .any(|part| name.starts_with(part));
+        let writes =
+            |line: &&str| ["stdout()", "stderr()", "print!(", "println!("].iter().any(|word| line.contains(word));
+        let found: Vec<_> = text.lines().filter(writes).filter(|line| !line.contains("is_terminal()")).collect();
+        assert!(is_ours || found.is_empty(), "{name}: {found:?}");
+    }
+}
+
+#[test]
 fn core_names_neither_std_nor_alloc() {
     for (name, text) in shipped_sources() {
         let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));

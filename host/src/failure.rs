@@ -1,7 +1,8 @@
 //! How the program ends when it does not end well: one line for the user, and the exit code.
 
+use crate::log::{self, Level};
 use std::fmt;
-use std::io::{self, Write as _};
+use std::io;
 use std::process::ExitCode;
 
 /// Why the program ends.
@@ -33,9 +34,10 @@ impl Failure {
         Self { message: message.into(), kind: Kind::Usage }
     }
 
-    /// Writes the line to standard error. Should that be closed, nobody wants it.
+    /// Tells it on standard error, and waits until it is written. A server does not wait: it calls [`log::say`].
     pub fn report(&self) {
-        let _ = writeln!(io::stderr(), "chat-host: {self}");
+        log::say(Level::Failure, self);
+        log::finish(None);
     }
 
     /// The exit code: 1 refused or lost, 2 usage.

@@ -14,6 +14,8 @@ pub mod endpoint;
 #[cfg(not(loom))]
 pub mod failure;
 #[cfg(not(loom))]
+pub mod log;
+#[cfg(not(loom))]
 pub mod relay;
 pub mod room;
 #[cfg(not(loom))]

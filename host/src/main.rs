@@ -9,27 +9,37 @@ use chat_host::command::{self, Command};
 #[cfg(not(loom))]
 use chat_host::failure::Failure;
 #[cfg(not(loom))]
+use chat_host::log::{self, Level};
+#[cfg(not(loom))]
 use std::process::ExitCode;
 
 /// Runs the program; see docs/command-line.md for the exit codes.
 #[cfg(not(loom))]
 fn main() -> ExitCode {
+    // What is said is written before the end; a server that is to end does not wait for that without a limit.
+    let mut patience = None;
     let outcome = match command::parse(std::env::args_os()) {
         Ok(command::Action::Print(text)) => {
-            // Whoever closed standard output does not want to read it.
-            let _ = std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes());
+            log::print(text);
             Ok(())
         }
-        Ok(command::Action::Run(command)) => run(&command),
+        Ok(command::Action::Run(command)) => {
+            if matches!(command, Command::Serve(_)) {
+                patience = Some(log::SERVER_PATIENCE);
+            }
+            run(&command)
+        }
         Err(failure) => Err(failure),
     };
-    match outcome {
+    let code = match &outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            failure.report();
+            log::say(Level::Failure, failure);
             failure.exit_code()
         }
-    }
+    };
+    log::finish(patience);
+    code
 }
 
 /// Runs what the command line names.

@@ -9,6 +9,7 @@ mod supervisor;
 
 use crate::command::{self, Serve};
 use crate::failure::{Failure, cause};
+use crate::log;
 use crate::relay;
 use crate::relay::server::Socket;
 use crate::room;
@@ -24,7 +25,7 @@ use clock_state::{ClockState, Trust};
 use smol::future;
 use std::fmt::Write as _;
 use std::hash::{BuildHasher as _, RandomState};
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use supervisor::Supervisor;
 
@@ -132,8 +133,7 @@ fn bind<S>(
 }
 
 impl Servers<'_> {
-    /// Says on standard output that the servers run, and where; at a terminal also what the others type. If that is closed nobody
-    /// waits for it, and they run all the same.
+    /// Says on standard output that the servers run, and where; at a terminal also what the others type.
     fn announce(&self) -> io::Result<()> {
         let relay = self.relay.as_ref().map(relay::server::Driver::local_address).transpose()?;
         let room = self.room.as_ref().map(room::server::Driver::local_address).transpose()?;
@@ -146,8 +146,7 @@ impl Servers<'_> {
         if io::stdout().is_terminal() {
             text += &invitation::invitation(room, relay, &invitation::reachable_addresses());
         }
-        let mut output = io::stdout().lock();
-        let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
+        log::print(text);
         Ok(())
     }
 
@@ -197,7 +196,7 @@ async fn run_or_wait<'s, S>(
     }
 }
 
-/// Writes counters to standard error, in one line and at once.
+/// Writes counters to standard error, in one line.
 fn show(server: &str, counters: impl Iterator<Item = (&'static str, u64)>) {
     let mut line = format!("{server}:");
     for (name, value) in counters {
@@ -205,5 +204,5 @@ fn show(server: &str, counters: impl Iterator<Item = (&'static str, u64)>) {
         let _ = write!(line, " {name}={value}");
     }
     line.push('\n');
-    let _ = io::stderr().write_all(line.as_bytes());
+    log::print_error(line);
 }

@@ -4,6 +4,8 @@ use crate::DEADLINE;
 use crate::process::spawning;
 use crate::workspace::program;
 use nix::pty::openpty;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
@@ -71,6 +73,12 @@ impl Terminal {
                 Err(error) => panic!("{error}: {part:?} is not on the screen: {:?}", self.seen),
             }
         }
+    }
+
+    /// Sends the program a signal.
+    pub fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.child.id()).expect("process ids have 31 bits");
+        kill(Pid::from_raw(id), signal).expect("the process is ours and not waited for");
     }
 
     /// Waits for the program's end and gives its exit code.

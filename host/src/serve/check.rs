@@ -7,10 +7,11 @@ use super::fault::Fault;
 use crate::command::Check;
 use crate::endpoint::Endpoint;
 use crate::failure::Failure;
+use crate::log;
 use crate::{relay, room};
 use nix::errno::Errno;
 use std::fmt;
-use std::io::{self, Write as _};
+use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -77,7 +78,7 @@ pub fn run(options: &Check) -> Result<(), Failure> {
     for verdict in ask_all(targets.into_iter().flatten(), options.seconds) {
         if verdict.outcome.is_ok() {
             // Should nobody read it, the exit code tells.
-            let _ = writeln!(io::stdout(), "{verdict}");
+            log::print(format!("{verdict}\n"));
         } else {
             faults.push(verdict.to_string());
         }

@@ -5,6 +5,7 @@
 //! not say clearly counts as untrusted.
 
 use crate::failure::{Failure, cause};
+use crate::log::{self, Level};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use smol::Async;
 use std::ffi::OsString;
@@ -112,12 +113,13 @@ impl ClockState {
 
     /// Tells the operator what the file says.
     fn tell(&self) {
-        Failure::lost(match &self.said {
-            Ok(true) => "the clock is trusted from now on".to_owned(),
-            Ok(false) => "the clock is not trusted from now on".to_owned(),
-            Err(fault) => format!("the clock is not trusted: {} {fault}", self.path.display()),
-        })
-        .report();
+        match &self.said {
+            Ok(true) => log::say(Level::Information, "the clock is trusted from now on"),
+            Ok(false) => log::say(Level::Information, "the clock is not trusted from now on"),
+            Err(fault) => {
+                log::say(Level::Warning, format_args!("the clock is not trusted: {} {fault}", self.path.display()));
+            }
+        }
     }
 }
 

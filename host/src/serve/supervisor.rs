@@ -6,7 +6,8 @@
 //! that has as many connections as it may have files cannot: it would be ended for being full.
 
 use super::check::{Target, ask_all};
-use crate::failure::{Failure, cause};
+use crate::failure::cause;
+use crate::log::{self, Level};
 use std::env;
 use std::io;
 use std::os::linux::net::SocketAddrExt as _;
@@ -39,8 +40,11 @@ impl Supervisor {
         let supervisor = connect().and_then(|socket| socket.map(|socket| Self::new(socket, targets)).transpose());
         supervisor.unwrap_or_else(|error| {
             // The servers run all the same.
-            Failure::lost(format!("cannot tell the service manager, which has set NOTIFY_SOCKET: {}", cause(&error)))
-                .report();
+            let cause = cause(&error);
+            log::say(
+                Level::Warning,
+                format_args!("cannot tell the service manager, which has set NOTIFY_SOCKET: {cause}"),
+            );
             None
         })
     }
@@ -99,7 +103,7 @@ fn watch(socket: &UnixDatagram, targets: &[Target], pause: Duration, ending: &At
             // If it is not heard, the manager does what it is there for.
             let _ = socket.send(b"WATCHDOG=1");
         } else {
-            Failure::lost(format!("the watchdog is not told that all is well: {}", dead.join("; "))).report();
+            log::say(Level::Warning, format_args!("the watchdog is not told that all is well: {}", dead.join("; ")));
         }
         thread::sleep(pause.saturating_sub(begin.elapsed()));
     }

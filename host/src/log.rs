@@ -1,0 +1,282 @@
+//! What a program says on standard output and standard error, in whole lines; a client's screen alone is not written here.
+//!
+//! Nobody who says something waits until it is written: a terminal may be stopped, a pipe may have a reader that does not read. Lines
+//! go into a bounded queue for each of the two streams, and a thread writes them, which lives as long as there are any. What cannot be
+//! written is dropped and counted, and the count is told as soon as writing goes on. The streams themselves are left as they are:
+//! O_NONBLOCK would be the shell's too, which shares them.
+
+mod queue;
+
+use queue::{Entry, Queue};
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a server that ends waits for its last lines to be written.
+pub const SERVER_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Pause before another try where somebody else has made the stream one that does not wait.
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
+
+/// Bytes of the writers' stacks: they call little.
+const STACK_BYTES: usize = 64 << 10;
+
+/// How much a line matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// The program ends, for this reason.
+    Failure,
+    /// Something is not as it should be, and the program goes on.
+    Warning,
+    /// Something that is good to know.
+    Information,
+}
+
+/// Standard output.
+static OUTPUT: Stream = Stream::new(
+    |bytes| write_all(io::stdout(), bytes),
+    |lost| {
+        say(Level::Warning, format_args!("standard output cannot be written: {lost} lines are lost"));
+        true
+    },
+);
+
+/// Standard error.
+static ERRORS: Stream = Stream::new(
+    |bytes| write_all(io::stderr(), bytes),
+    |lost| {
+        let line = line(Level::Warning, format_args!("{lost} lines could not be written here and are lost"));
+        write_all(io::stderr(), line.as_bytes()).is_ok()
+    },
+);
+
+/// Writes whole lines to standard output.
+pub fn print(lines: String) {
+    OUTPUT.push(lines);
+}
+
+/// Writes whole lines to standard error as they are: counters.
+pub fn print_error(lines: String) {
+    ERRORS.push(lines);
+}
+
+/// Tells the operator something on standard error, in one line.
+pub fn say(level: Level, text: impl Display) {
+    ERRORS.push(line(level, text));
+}
+
+/// Waits until everything is written, for so long at most; without a limit as long as that takes, which is right for a program that was
+/// started to say something. To be called at the end of the program.
+pub fn finish(patience: Option<Duration>) {
+    let deadline = patience.map(|patience| Instant::now() + patience);
+    OUTPUT.finish(deadline);
+    ERRORS.finish(deadline);
+}
+
+/// A line as it is written.
+fn line(level: Level, text: impl Display) -> String {
+    let prefix = match level {
+        Level::Failure => "",
+        Level::Warning => "warning: ",
+        Level::Information => "info: ",
+    };
+    format!("chat-host: {prefix}{text}\n")
+}
+
+/// A stream with what waits to be written to it.
+struct Stream {
+    /// What waits.
+    queue: Mutex<Queue>,
+    /// Told when nothing waits any more.
+    drained: Condvar,
+    /// Writes whole lines.
+    write: fn(&[u8]) -> io::Result<()>,
+    /// Tells how many lines are lost; says whether that could be told.
+    tell_lost: fn(u64) -> bool,
+}
+
+impl Stream {
+    /// A stream to which nothing has been written.
+    const fn new(write: fn(&[u8]) -> io::Result<()>, tell_lost: fn(u64) -> bool) -> Self {
+        Self { queue: Mutex::new(Queue::new()), drained: Condvar::new(), write, tell_lost }
+    }
+
+    /// Takes the lock. Nothing is left half done where a thread panics.
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues lines, and sees to it that somebody writes them. Does not wait.
+    fn push(&'static self, lines: String) {
+        let begins = {
+            let mut queue = self.lock();
+            queue.push(lines);
+            queue.begin_writing()
+        };
+        let writer =
+            || thread::Builder::new().name("log".to_owned()).stack_size(STACK_BYTES).spawn(|| self.write_queued());
+        if begins && writer().is_err() {
+            // No thread can be had at this moment: the next line tries again, or the program's end writes what waits.
+            self.lock().end_writing(0);
+        }
+    }
+
+    /// Writes until nothing waits any more.
+    fn write_queued(&self) {
+        let mut lost = 0;
+        loop {
+            let mut queue = self.lock();
+            lost += queue.take_untold();
+            match queue.pop() {
+                Some(Entry::Lost(lines)) => lost += lines,
+                Some(Entry::Lines(lines)) => {
+                    drop(queue);
+                    self.tell(&mut lost);
+                    if (self.write)(lines.as_bytes()).is_err() {
+                        lost += queue::count(&lines);
+                    }
+                }
+                None if lost == 0 => {
+                    queue.end_writing(0);
+                    self.drained.notify_all();
+                    return;
+                }
+                None => {
+                    drop(queue);
+                    self.tell(&mut lost);
+                    if lost > 0 {
+                        // The next line is the next try.
+                        let mut queue = self.lock();
+                        if queue.is_empty() {
+                            queue.end_writing(lost);
+                            self.drained.notify_all();
+                            return;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells how many lines are lost, if any are.
+    fn tell(&self, lost: &mut u64) {
+        if *lost > 0 && (self.tell_lost)(*lost) {
+            *lost = 0;
+        }
+    }
+
+    /// Waits until nothing waits any more, or until the deadline.
+    fn finish(&self, deadline: Option<Instant>) {
+        let mut queue = self.lock();
+        if !queue.is_empty() && queue.begin_writing() {
+            drop(queue);
+            return self.write_queued();
+        }
+        while queue.is_writing() {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            queue = match left {
+                Some(Duration::ZERO) => return,
+                Some(left) => self.drained.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0,
+                None => self.drained.wait(queue).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+}
+
+/// Writes everything, however long that takes.
+fn write_all(mut stream: impl Write, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match stream.write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => bytes = &bytes[count..],
+            Err(error) => wait_if_full(error)?,
+        }
+    }
+    while let Err(error) = stream.flush() {
+        wait_if_full(error)?;
+    }
+    Ok(())
+}
+
+/// Waits a moment if a stream takes nothing just now; every other error is one.
+fn wait_if_full(error: io::Error) -> io::Result<()> {
+    match error.kind() {
+        io::ErrorKind::Interrupted => Ok(()),
+        io::ErrorKind::WouldBlock => {
+            thread::sleep(RETRY_PAUSE);
+            Ok(())
+        }
+        _ => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use io::ErrorKind;
+
+    /// Does these things, one for each call, from the last to the first; 0 is "nothing fits just now".
+    struct Sink(Vec<Result<usize, ErrorKind>>, Vec<u8>);
+
+    impl Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let count = match self.0.pop().unwrap() {
+                Ok(0) => return Err(ErrorKind::WouldBlock.into()),
+                outcome => outcome?,
+            };
+            self.1.extend_from_slice(&bytes[..count]);
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn stream_that_others_have_made_one_that_does_not_wait_loses_nothing() {
+        let mut sink = Sink(vec![Ok(3), Ok(0), Err(ErrorKind::Interrupted), Ok(2), Ok(0)], Vec::new());
+        write_all(&mut sink, b"abcde").unwrap();
+        assert_eq!(sink.1, b"abcde");
+    }
+
+    #[test]
+    fn error_ends_the_try() {
+        let mut sink = Sink(vec![Err(ErrorKind::StorageFull), Ok(2)], Vec::new());
+        assert_eq!(write_all(&mut sink, b"abcde").unwrap_err().kind(), ErrorKind::StorageFull);
+    }
+
+    /// What a test's stream has taken, and whether its disk is full.
+    static TAKEN: Mutex<(Vec<String>, bool)> = Mutex::new((Vec::new(), false));
+
+    /// Writes to the test's stream.
+    fn take(text: String) -> io::Result<()> {
+        let mut taken = TAKEN.lock().unwrap();
+        if taken.1 {
+            return Err(ErrorKind::StorageFull.into());
+        }
+        taken.0.push(text);
+        Ok(())
+    }
+
+    #[test]
+    fn lines_of_a_full_disk_are_counted_and_told_before_the_next_line() {
+        static STREAM: Stream = Stream::new(
+            |bytes| take(String::from_utf8(bytes.to_vec()).unwrap()),
+            |lost| take(format!("{lost} lost")).is_ok(),
+        );
+        let say = |line: &str| {
+            STREAM.push(line.to_owned());
+            STREAM.finish(None);
+        };
+        say("a\n");
+        TAKEN.lock().unwrap().1 = true;
+        say("b\n");
+        say("c\nd\n");
+        TAKEN.lock().unwrap().1 = false;
+        say("e\n");
+        assert_eq!(TAKEN.lock().unwrap().0, ["a\n", "3 lost", "e\n"]);
+    }
+}
