@@ -96,7 +96,7 @@ const _: () = assert!(
 );
 
 /// How much a connection that was put out may still send while it reads why, in bytes.
-pub const ROOM_LINGER_BYTES_MAX: usize = 64 << 10;
+pub const ROOM_LINGER_BYTES_MAX: u32 = 64 << 10;
 
 /// Own messages that a room client keeps until it knows that they were taken; then it waits. As many as may be under way
 /// through the relay.

@@ -7,6 +7,7 @@
 use crate::bucket::{Bucket, Rate};
 use crate::time::Instant;
 use core::net::IpAddr;
+use core::num::NonZeroU64;
 
 /// How much one address may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +25,7 @@ impl AddressLimits {
 
 /// The address of a connection, as it is limited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Origin(u64);
+pub struct Origin(NonZeroU64);
 
 /// What one address has taken.
 #[derive(Debug, Clone, Copy)]
@@ -38,12 +39,14 @@ pub struct Allowance {
 impl Origin {
     /// The origin of connections from this address; `None` for the server's own machine.
     pub fn of(ip: IpAddr) -> Option<Self> {
-        match ip.to_canonical() {
-            ip if ip.is_loopback() => None,
+        let bits = match ip.to_canonical() {
+            ip if ip.is_loopback() => return None,
             // Above all prefixes of IPv6 that are given to machines (2000::/3, fc00::/7, fe80::/10).
-            IpAddr::V4(ip) => Some(Self(0xff00_0000_0000_0000 | u64::from(ip.to_bits()))),
-            IpAddr::V6(ip) => Some(Self(u64::try_from(ip.to_bits() >> 64).unwrap_or(0))),
-        }
+            IpAddr::V4(ip) => 0xff00_0000_0000_0000 | u64::from(ip.to_bits()),
+            IpAddr::V6(ip) => u64::try_from(ip.to_bits() >> 64).unwrap_or(0),
+        };
+        // Nobody is given ::/64; whoever comes from there all the same shares an origin with 0:0:0:1::/64.
+        Some(Self(NonZeroU64::new(bits).unwrap_or(NonZeroU64::MIN)))
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) struct Connection {
     /// When it is looked at.
     pub(super) scheduled: Option<Instant>,
     /// Once it was put out, how many more bytes are read from it before it is closed.
-    pub(super) lingering: Option<usize>,
+    pub(super) lingering: Option<u32>,
 }
 
 impl Connection {
@@ -98,7 +98,7 @@ impl Connection {
         let left = self.lingering.get_or_insert_default();
         match self.stream.read(buffer) {
             Ok(length) => {
-                *left = left.saturating_sub(length);
+                *left = left.saturating_sub(u32::try_from(length).unwrap_or(u32::MAX));
                 length > 0 && *left > 0
             }
             Err(error) => is_for_now(&error),

@@ -12,6 +12,7 @@ use chat_core::room::server::{
     Admission, Buffer, Config, Cursor, History, Join, Journal, Mark, MemberId, Pace, Room, SayError, WallTime,
 };
 use chat_core::room::{Kind, Seen};
+use std::num::NonZeroU32;
 use std::task::{Context, Poll, Waker};
 
 /// A journal in memory of its own.
@@ -44,9 +45,18 @@ struct Shared {
     /// The workers.
     workers: Vec<Worker>,
     /// For each slot of the roster in use, the member in it and the worker whose connection it is.
-    owners: Vec<Option<(MemberId, usize)>>,
+    owners: Vec<Option<Owner>>,
     /// Whether the server ends.
     closing: bool,
+}
+
+/// The connection by which a member is one, in 16 bytes.
+#[derive(Debug, Clone, Copy)]
+struct Owner {
+    /// Its generation; its slot is the owner's place.
+    generation: u64,
+    /// One more than the number of the worker that serves it.
+    worker: NonZeroU32,
 }
 
 /// A worker as the others see it.
@@ -223,10 +233,13 @@ impl Shared {
         if self.owners.len() <= slot {
             self.owners.resize(slot + 1, None);
         }
-        if let Some((before, owner)) = self.owners[slot].replace((id, worker))
-            && let Some(owner) = self.workers.get_mut(owner)
+        // There are at most 65,535 workers.
+        let number = u32::try_from(worker).unwrap_or(u32::MAX - 1).saturating_add(1);
+        let owner = NonZeroU32::new(number).map(|worker| Owner { generation: id.generation, worker });
+        if let Some(before) = std::mem::replace(&mut self.owners[slot], owner)
+            && let Some(worker) = self.workers.get_mut(before.worker.get() as usize - 1)
         {
-            owner.replaced.push(before);
+            worker.replaced.push(MemberId { slot: id.slot, generation: before.generation });
         }
     }
 
