@@ -45,6 +45,13 @@ impl Datagram {
         Ok(())
     }
 
+    /// Takes off what was pushed behind the first `length` bytes.
+    pub(crate) const fn truncate(&mut self, length: usize) {
+        if length < self.len {
+            self.len = length;
+        }
+    }
+
     /// The bytes to send: header and items.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]

@@ -108,11 +108,11 @@ impl Client {
     /// [`SendError`] when it has to wait.
     pub fn send(&mut self, now: Instant, text: Text<'_>) -> Result<u32, SendError> {
         let number = self.window.vacancy().ok_or(SendError::Window)?;
-        if !self.incoming_heard {
-            self.outgoing.greet().map_err(|_| SendError::Undrained)?;
+        let greets = !self.incoming_heard;
+        self.outgoing.push_message(greets, number, text).map_err(|Full| SendError::Undrained)?;
+        if greets {
             self.greeter.handle_greeted(now);
         }
-        self.outgoing.push(&Message::Message { number, text }).map_err(|_| SendError::Undrained)?;
         self.window.enter(now);
         Ok(number)
     }
@@ -199,10 +199,14 @@ impl Client {
     fn read_item(&mut self) -> Option<(Range<usize>, bool)> {
         while !self.unread.is_empty() {
             let mut items = Items::new(&self.received[self.unread.clone()]);
-            let item = items.next();
+            let Some(item) = items.next() else {
+                // Nothing but padding is left.
+                self.unread = 0..0;
+                return None;
+            };
             let end = self.received.len() - items.as_bytes().len();
             self.unread.start = end;
-            let item = item.and_then(Result::ok).unwrap_or(&[]);
+            let item = item.unwrap_or(&[]);
             let place = end - item.len()..end;
             match Message::decode(item) {
                 Ok(Message::Incoming { number, .. }) => {
@@ -257,6 +261,18 @@ impl Outgoing {
         self.push(&Message::Greeting { features: 0 })?;
         self.greeting = true;
         Ok(())
+    }
+
+    /// Adds a MESSAGE, and a GREETING before it where that `greets`: both or neither.
+    fn push_message(&mut self, greets: bool, number: u32, text: Text<'_>) -> Result<(), Full> {
+        let (length, waiting, greeting) = (self.datagram.as_bytes().len(), self.waiting, self.greeting);
+        let greeted = if greets { self.greet() } else { Ok(()) };
+        let pushed = greeted.and_then(|()| self.push(&Message::Message { number, text }));
+        if pushed.is_err() {
+            self.datagram.truncate(length);
+            (self.waiting, self.greeting) = (waiting, greeting);
+        }
+        pushed
     }
 
     /// Gives out what is to be sent.
@@ -358,6 +374,37 @@ mod tests {
         client.handle_datagram(START, &datagram(&[incoming(4, "a"), incoming(5, "mine"), incoming(5, "again")]));
         assert_eq!(drain(&mut client), ["shown a", "own mine", "shown again"]);
         assert_eq!(client.under_way(), 0);
+    }
+
+    #[test]
+    fn text_that_has_to_wait_leaves_no_greeting_behind() {
+        let mut client = Client::new(Config::DEFAULT, START, 7);
+        let long = "x".repeat(TEXT_BYTES_MAX);
+        client.send(START, text(&long)).unwrap();
+        assert_eq!(drain(&mut client), [std::format!("send greeting {long}")]);
+        // Without a first INCOMING a GREETING goes with each; this datagram has one and no room for another text.
+        client.send(START, text(&long)).unwrap();
+        assert_eq!(client.send(START, text(&long)), Err(SendError::Undrained));
+        assert_eq!(drain(&mut client), [std::format!("send greeting {long}")]);
+        // Nor does one that begins with what a timer left there.
+        client.handle_datagram(START, &datagram(&[incoming(99, "x")]));
+        drain(&mut client);
+        client.send(START, text(&"y".repeat(TEXT_BYTES_MAX))).unwrap();
+        client.handle_unreachable(START);
+        assert_eq!(client.send(START, text(&"z".repeat(165))), Err(SendError::Undrained));
+        let sent = drain(&mut client).into_iter().find(|words| words.starts_with("send")).unwrap();
+        assert!(sent.ends_with('y'), "a GREETING is left behind");
+    }
+
+    #[test]
+    fn padding_is_not_counted_as_ignored() {
+        let mut client = Client::new(Config::DEFAULT, START, 7);
+        drain(&mut client);
+        let mut padded = datagram(&[incoming(1, "one"), incoming(2, "two")]);
+        padded.resize(DATAGRAM_BYTES_MAX, 0);
+        client.handle_datagram(START, &padded);
+        assert_eq!(drain(&mut client).iter().filter(|words| words.starts_with("shown")).count(), 2);
+        assert_eq!(client.ignored(), 0);
     }
 
     #[test]

@@ -158,7 +158,9 @@ impl Client {
         self.due.who = Some(page);
     }
 
-    /// Leaves, once all that was said is sent. [`Client::poll_frame`] gives the Leave if the client is in.
+    /// Leaves. If the client is in, [`Client::poll_frame`] gives the Leave once all that was said is sent, also what is held back
+    /// after a return until it is known what was taken. If it is not in, it ends at once, and what was not sent is lost:
+    /// [`Client::under_way`] tells how much.
     pub fn leave(&mut self) {
         match self.state {
             State::Member { .. } => self.due.leave = true,
@@ -178,7 +180,7 @@ impl Client {
 
     /// What was ignored.
     pub const fn counts(&self) -> Counts {
-        self.counts
+        Counts { undrained: self.notices.dropped(), ..self.counts }
     }
 
     /// The connection is open.
@@ -322,7 +324,7 @@ impl Client {
                     Message::Who { page }
                 } else if let Some(say) = transcript.send() {
                     say
-                } else if due.leave {
+                } else if due.leave && !transcript.holds_unsent() {
                     *state = State::Ended;
                     Message::Leave
                 } else {
@@ -467,6 +469,41 @@ mod tests {
     }
 
     #[test]
+    fn outputs_that_are_not_drained_are_counted_when_they_find_no_room() {
+        let mut client = member();
+        for _ in 0..3 {
+            client.handle_disconnected(START);
+            let due = client.poll_timeout().unwrap_or(START);
+            client.handle_timeout(due);
+            client.handle_connected(due);
+        }
+        let told = drain(&mut client).len();
+        assert_eq!((told, client.counts().undrained > 0), (4, true));
+    }
+
+    #[test]
+    fn leave_after_a_return_waits_until_what_is_held_back_is_sent() {
+        let mut client = member();
+        client.say(Kind::Plain, Text::new("one").unwrap()).unwrap();
+        let say = frames(&[Message::Say { number: 1, kind: Kind::Plain, text: "one" }]);
+        assert_eq!(written(&mut client), say);
+        client.handle_disconnected(START);
+        drain(&mut client);
+        client.handle_timeout(client.poll_timeout().unwrap());
+        drain(&mut client);
+        client.handle_connected(START);
+        written(&mut client);
+        // The server does not know what was taken; frames are still to come that may tell.
+        let welcome = Welcome { head: Sequence(4), taken: 0, ..WELCOME };
+        deliver(&mut client, START, &frames(&[Message::Welcome(welcome)]));
+        client.leave();
+        assert_eq!((written(&mut client), client.is_ended()), (List::new(), false));
+        deliver(&mut client, START, &frames(&[said(3, "bob")]));
+        assert_eq!(written(&mut client), [say, frames(&[Message::Leave])].concat());
+        assert!(client.is_ended());
+    }
+
+    #[test]
     fn break_is_told_once_and_the_return_with_how_long_it_took() {
         let mut client = member();
         client.handle_disconnected(START);
@@ -547,7 +584,7 @@ mod tests {
         // A tag that is not known, a kind that only clients send, a second Welcome, what was seen before.
         let unknown = [&[2, 63, 0][..], &frames(&[Message::Leave, Message::Welcome(WELCOME), said(2, "bob")])].concat();
         assert_eq!(deliver(&mut client, START, &unknown), [""; 0]);
-        assert_eq!(client.counts(), Counts { ignored: 4, malformed: 0, broken: 0 });
+        assert_eq!(client.counts(), Counts { ignored: 4, ..Counts::default() });
         assert!(client.is_member());
     }
 

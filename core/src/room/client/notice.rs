@@ -13,6 +13,8 @@ const NOTICES_MAX: usize = 4;
 pub(super) struct Notices {
     /// Those that wait.
     waiting: Deque<Notice, NOTICES_MAX>,
+    /// How many found no room.
+    dropped: u64,
 }
 
 /// What the caller is to be told.
@@ -51,7 +53,7 @@ impl Notice {
 impl Notices {
     /// None.
     pub(super) const fn new() -> Self {
-        Self { waiting: Deque::new() }
+        Self { waiting: Deque::new(), dropped: 0 }
     }
 
     /// Whether none waits.
@@ -59,9 +61,14 @@ impl Notices {
         self.waiting.is_empty()
     }
 
-    /// Adds one. If the caller has not drained the outputs, as it should have, it is lost.
+    /// Adds one. If the caller has not drained the outputs, as it should have, it may be lost, which is counted.
     pub(super) fn push(&mut self, notice: Notice) {
-        let _ = self.waiting.push_back(notice);
+        self.dropped += u64::from(self.waiting.push_back(notice).is_err());
+    }
+
+    /// How many found no room.
+    pub(super) const fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     /// The oldest as the caller gets it; `received` is the frame that came last.

@@ -104,4 +104,6 @@ pub struct Counts {
     pub malformed: u64,
     /// Connections lost.
     pub broken: u64,
+    /// Outputs that found no room, because the caller did not drain those before them.
+    pub undrained: u64,
 }

@@ -126,6 +126,11 @@ impl Transcript {
         if self.holding { None } else { self.outbox.send(self.head) }
     }
 
+    /// Whether own messages wait until it is clear whether they were taken.
+    pub(super) fn holds_unsent(&self) -> bool {
+        self.holding && self.outbox.waiting_count() > 0
+    }
+
     /// Whether frames are still to come that the room had when the client was let in last. If all of them are lost, the client
     /// only learns that from the next one.
     pub(super) fn is_behind(&self) -> bool {
