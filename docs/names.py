@@ -21,9 +21,16 @@ UNICODE = pathlib.Path("/usr/share/unicode")
 SHA256 = {
     "UnicodeData.txt": "806e9aed65037197f1ec85e12be6e8cd870fc5608b4de0fffd990f689f376a73",
     "DerivedCoreProperties.txt": "d367290bc0867e6b484c68370530bdd1a08b6b32404601b8c7accaf83e05628d",
+    "DerivedNormalizationProps.txt": "d5687a48c95c7d6e1ec59cb29c0f2e8b052018eb069a4371b7368d0561e12a29",
 }
 
 CLASSES = {"Mn": "mark", "Mc": "mark", "Nd": "digit"} | dict.fromkeys(["Lu", "Ll", "Lt", "Lm", "Lo"], "letter")
+
+# Letters of these code points, and whatever is the key of one of them, are Latin.
+LATIN = [range(0x0041, 0x005B), range(0x0061, 0x007B), range(0x00C0, 0x0250), range(0x1E00, 0x1F00)]
+
+# Separate accents: a name that has one is not composed.
+ACCENTS = range(0x0300, 0x0370)
 
 # What is left out of these categories, beside Default_Ignorable_Code_Point; docs/names.md says why.
 EXCLUDED = [
@@ -45,12 +52,13 @@ LINE_BYTES = 18
 HEADER = """\
 # The characters that names may have beside "-", "_" and ".", and their keys. The rule: docs/names.md.
 # Written by docs/names.py (python3 docs/names.py), once. Frozen: later versions of Unicode change nothing here.
-# Source: Unicode Character Database 15.0.0, UnicodeData.txt and DerivedCoreProperties.txt, https://www.unicode.org/ucd/
+# Source: Unicode Character Database 15.0.0, https://www.unicode.org/ucd/: UnicodeData.txt, DerivedCoreProperties.txt,
+#   DerivedNormalizationProps.txt
 # Copyright (c) 1991-2022 Unicode, Inc. Licence: Unicode-DFS-2016, whole text at the end of docs/names.md.
 # Columns, separated by tabs, code points in hexadecimal:
-#   first, last, "letter" or "mark" or "digit": the class of all code points from first to last
-#   first, last, "key", step, to: every step-th code point from first to last has another as its key; that of the
-#     first is "to" (for U+0130 two code points), the others follow at the same distance. All others are their own key.
+#   first, last, class: all code points from first to last have this class: latin, letter, mark, digit, not-composed
+#   first, last, "key", step, to: for n = 0, step, 2*step, ... the code point first + n, up to last, has the key to + n
+#     (U+0130 alone has a key of two code points). All code points in no such line are their own key.
 """
 
 
@@ -62,12 +70,12 @@ def lines(name):
     return content.decode().splitlines()
 
 
-def ignorable():
-    """The code points with Default_Ignorable_Code_Point."""
+def points_with(name, *wanted):
+    """The code points that have this property in this file."""
     points = set()
-    for line in lines("DerivedCoreProperties.txt"):
+    for line in lines(name):
         fields = [field.strip() for field in line.split("#")[0].split(";")]
-        if fields[1:] == ["Default_Ignorable_Code_Point"]:
+        if fields[1:] == list(wanted):
             first, _, last = fields[0].partition("..")
             points.update(range(int(first, 16), int(last or first, 16) + 1))
     return points
@@ -76,7 +84,7 @@ def ignorable():
 def characters():
     """The class of each allowed code point, and the key of each that is not its own, as a tuple of code points."""
     classes, keys = {}, {}
-    left_out = ignorable().union(*EXCLUDED)
+    left_out = points_with("DerivedCoreProperties.txt", "Default_Ignorable_Code_Point").union(*EXCLUDED)
     range_first = None
     for line in lines("UnicodeData.txt"):
         fields = line.split(";")
@@ -92,7 +100,13 @@ def characters():
                     keys[point] = (int(fields[13], 16),)
     keys[DOTTED_I] = DOTTED_I_KEY
     keys[FINAL_SIGMA] = (SIGMA,)
-    return classes, keys
+    latin = {point for point in classes if classes[point] == "letter" and any(point in part for part in LATIN)}
+    latin |= {keys[point][0] for point in latin if point in keys and len(keys[point]) == 1}
+    classes |= dict.fromkeys(latin, "latin")
+    never_in_nfc = points_with("DerivedNormalizationProps.txt", "NFC_QC", "N")
+    not_composed = {point for point in classes if point in never_in_nfc}
+    classes |= dict.fromkeys(not_composed.union(ACCENTS), "not-composed")
+    return classes, {point: key for point, key in keys.items() if point not in not_composed}
 
 
 def class_rows(classes):
@@ -144,6 +158,36 @@ def field(value, bits):
     return (value, []) if value < full else (full, varint(value - full))
 
 
+def packed_classes(classes):
+    """The classes that the packed class rows have. What is Latin or not composed is told by tables of its own, so that there it
+    is of the class that makes the rows the longest; separate accents are no table's."""
+    packed = {}
+    for point in sorted(classes):
+        kind = classes[point]
+        if kind == "latin":
+            packed[point] = "letter"
+        elif kind != "not-composed":
+            packed[point] = kind
+        elif point not in ACCENTS:
+            before = packed.get(point - 1)
+            packed[point] = before if before in ("letter", "mark") else "letter"
+    return packed
+
+
+def pack_not_composed(classes):
+    """The rows of what is not composed: those of names.tsv, each up to the last before a character of another class."""
+    packed, after, row = [], 0, None
+    for point in sorted(classes):
+        if classes[point] != "not-composed":
+            row = None
+        elif row is None:
+            packed += [varint(point - after), varint(1)]
+            row, after = point, point + 1
+        else:
+            packed[-1], after = varint(point - row + 1), point + 1
+    return sum(packed, [])
+
+
 def pack_classes(rows):
     """The class rows as table.rs describes them, with the start of every block of rows."""
     packed, blocks, after = [], [], 0
@@ -185,7 +229,8 @@ def rust_bytes(doc, name, packed):
 
 def rust(classes, keys):
     """The constants of table.rs."""
-    packed, blocks = pack_classes(classes)
+    packed, blocks = pack_classes(class_rows(packed_classes(classes)))
+    latin = [point for point in sorted(classes) if classes[point] == "latin" and not any(point in part for part in LATIN)]
     text = [
         f"/// The end of the row before every {BLOCK_ROWS}th one, and where that one stands in [`CLASSES`].\n"
         f"#[rustfmt::skip]\nconst BLOCKS: [(u32, u16); {len(blocks)}] = [\n"
@@ -193,19 +238,23 @@ def rust(classes, keys):
     text += [f"    (0x{after:04x}, {offset}),\n" for after, offset in blocks]
     text.append("];\n\n")
     text.append(rust_bytes("The class rows.", "CLASSES", packed) + "\n")
-    text.append(rust_bytes("The key rows.", "KEYS", pack_keys(keys)))
+    text.append(rust_bytes("The rows of what is not composed.", "NOT_COMPOSED", pack_not_composed(classes)) + "\n")
+    text.append(f"/// Latin letters beyond those ranges, ascending.\n#[rustfmt::skip]\nconst LATIN: [u16; {len(latin)}] = [\n")
+    for start in range(0, len(latin), LINE_BYTES // 2):
+        text.append("    " + " ".join(f"0x{point:04x}," for point in latin[start : start + LINE_BYTES // 2]) + "\n")
+    text.append("];\n\n")
+    text.append(rust_bytes("The key rows.", "KEYS", pack_keys(key_rows(keys))))
     return "".join(text)
 
 
 def main():
     """Writes both files."""
     classes, keys = characters()
-    classes, keys = class_rows(classes), key_rows(keys)
     begin, end = "// Written by docs/names.py from here\n", "// to here.\n"
     before, rest = TABLE.read_text().split(begin)
     _, behind = rest.split(end)
     TABLE.write_text(before + begin + "\n" + rust(classes, keys) + "\n" + end + behind)
-    TSV.write_text(tsv(classes, keys))
+    TSV.write_text(tsv(class_rows(classes), key_rows(keys)))
 
 
 if __name__ == "__main__":

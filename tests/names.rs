@@ -39,21 +39,17 @@ impl Table {
     fn judge(&self, name: &str) -> Result<String, &'static str> {
         let class = |character: char| self.classes.get(&u32::from(character)).copied();
         let is_punctuation = |character: &char| "-_.".contains(*character);
-        let is_latin = |&character: &char| {
-            let latin = [('A', 'Z'), ('a', 'z'), ('\u{c0}', '\u{24f}'), ('\u{1e00}', '\u{1eff}')];
-            class(character) == Some("letter") && latin.iter().any(|range| (range.0..=range.1).contains(&character))
-        };
+        let is_latin = |&character: &char| class(character) == Some("latin");
         let characters: Vec<_> = name.chars().collect();
         let (Some(first), Some(last)) = (characters.first(), characters.last()) else { return Err("empty") };
         if name.len() > 32 {
             return Err("overlong");
         }
         for &character in &characters {
-            if ('\u{300}'..='\u{36f}').contains(&character) {
-                return Err("not composed");
-            }
-            if class(character).is_none() && !is_punctuation(&character) {
-                return Err("character");
+            match class(character) {
+                Some("not-composed") => return Err("not composed"),
+                None if !is_punctuation(&character) => return Err("character"),
+                _ => {}
             }
         }
         let is_mark = |&character: &char| class(character) == Some("mark");
@@ -61,8 +57,11 @@ impl Table {
         if is_mark(first) || is_punctuation(first) || is_punctuation(last) || tower {
             return Err("placement");
         }
-        let is_other = |character: &char| is_mark(character) || class(*character) == Some("letter");
-        if characters.iter().any(is_latin) && characters.iter().any(|other| is_other(other) && !is_latin(other)) {
+        let is_other = |&character: &char| {
+            matches!(class(character), Some("letter" | "mark"))
+                || class(character) == Some("digit") && !character.is_ascii()
+        };
+        if characters.iter().any(is_latin) && characters.iter().any(is_other) {
             return Err("mixed scripts");
         }
         Ok(self.key(name))
@@ -121,9 +120,10 @@ fn every_code_point_is_judged_and_keyed_as_documented() {
 fn every_short_name_of_each_kind_of_character_is_judged_as_documented() {
     let table = Table::read();
     let mut names = vec![String::new()];
-    for _ in 0..6 {
-        let longer =
-            |name: &String| ["a", "ж", "\u{5b7}", "1", "-", " ", "\u{301}"].map(|next| format!("{name}{next}"));
+    for _ in 0..5 {
+        let longer = |name: &String| {
+            ["a", "ж", "\u{5b7}", "1", "\u{663}", "-", " ", "\u{301}"].map(|next| format!("{name}{next}"))
+        };
         names = names.iter().flat_map(longer).collect();
         for name in &names {
             assert_eq!(core_says(name), table.judge(name), "{name:?}");
@@ -155,7 +155,7 @@ fn cases_of_the_document_show_every_result() {
 #[test]
 fn lower_case_of_this_compiler_is_the_frozen_one() {
     let table = Table::read();
-    for &point in table.classes.keys() {
+    for (&point, _) in table.classes.iter().filter(|(_, class)| **class != "not-composed") {
         let name = char::from_u32(point).unwrap().to_string();
         assert_eq!(name.to_lowercase().replace('ς', "σ"), table.key(&name), "U+{point:04X}");
     }

@@ -67,11 +67,11 @@ reasons! {
     NameOverlong = 11, "the name is longer than 32 bytes";
     /// The name has a character that names must not have.
     NameCharacter = 12, "the name has a character that names must not have";
-    /// The name has a combining character of U+0300 to U+036F; composed (NFC) it would not.
+    /// The name has a separate accent (U+0300 to U+036F) or another character that Unicode's form NFC does not have.
     NameNotComposed = 13, "the name is not composed (send it in Unicode's form NFC)";
     /// The name begins or ends with a character that only its middle may have, or has four marks in a row.
     NamePlacement = 14, "the name begins or ends with what only its middle may have, or has four marks in a row";
-    /// The name has Latin letters and letters or marks of another script.
+    /// The name has Latin letters and letters, marks or digits of another script.
     NameMixedScripts = 15, "the name mixes Latin letters with those of another script";
     /// A member has this name, or one that differs in case only.
     NameTaken = 16, "the name is taken";

@@ -40,11 +40,11 @@ pub enum UsernameError {
     Overlong,
     /// It has a character that is not allowed.
     Character,
-    /// It has a character of U+0300 to U+036F, which is rarely there in a composed (NFC) text.
+    /// It has a separate accent (U+0300 to U+036F) or a character that never occurs in the form NFC.
     NotComposed,
     /// It begins with a mark, begins or ends with `-`, `_` or `.`, or has four marks in a row.
     Placement,
-    /// It has a Latin letter, and a letter or mark of another script.
+    /// It has a Latin letter, and a letter, mark or digit of another script.
     MixedScripts,
 }
 
@@ -57,8 +57,10 @@ enum Kind {
     OtherLetter,
     /// A mark; none is Latin.
     Mark,
-    /// A digit of any script.
+    /// An ASCII digit, which stands beside every script.
     Digit,
+    /// A digit of another script.
+    OtherDigit,
     /// `-`, `_` or `.`.
     Punctuation,
 }
@@ -125,11 +127,12 @@ impl Kind {
     fn of(character: char) -> Result<Self, UsernameError> {
         match (character, table::class(character)) {
             ('-' | '_' | '.', _) => Ok(Self::Punctuation),
-            ('\u{300}'..='\u{36f}', _) => Err(UsernameError::NotComposed),
             (_, None) => Err(UsernameError::Character),
+            (_, Some(Class::NotComposed)) => Err(UsernameError::NotComposed),
             (_, Some(Class::Mark)) => Ok(Self::Mark),
-            (_, Some(Class::Digit)) => Ok(Self::Digit),
-            ('\0'..='\u{24f}' | '\u{1e00}'..='\u{1eff}', Some(Class::Letter)) => Ok(Self::Latin),
+            ('0'..='9', _) => Ok(Self::Digit),
+            (_, Some(Class::Digit)) => Ok(Self::OtherDigit),
+            (_, Some(Class::Latin)) => Ok(Self::Latin),
             (_, Some(Class::Letter)) => Ok(Self::OtherLetter),
         }
     }
@@ -143,9 +146,9 @@ fn check_placement(kinds: &[Kind]) -> Result<(), UsernameError> {
     if bad_first || bad_last || too_many_marks { Err(UsernameError::Placement) } else { Ok(()) }
 }
 
-/// A name with a Latin letter has no letter or mark of another script, so that no look-alike hides among Latin letters.
+/// A name with a Latin letter has no letter, mark or digit of another script, so that no look-alike hides among Latin letters.
 fn check_scripts(kinds: &[Kind]) -> Result<(), UsernameError> {
-    let other = kinds.iter().any(|kind| matches!(kind, Kind::OtherLetter | Kind::Mark));
+    let other = kinds.iter().any(|kind| matches!(kind, Kind::OtherLetter | Kind::Mark | Kind::OtherDigit));
     if other && kinds.contains(&Kind::Latin) { Err(UsernameError::MixedScripts) } else { Ok(()) }
 }
 
@@ -204,12 +207,14 @@ impl fmt::Display for UsernameError {
             Self::Overlong => write!(f, "the name is longer than {NAME_BYTES_MAX} bytes"),
             Self::Character => f.write_str("the name has a character that names must not have"),
             Self::NotComposed => {
-                f.write_str("the name has a separate accent (U+0300 to U+036F): send it composed (Unicode's form NFC)")
+                f.write_str("the name has a character that Unicode's form NFC does not have: send it in that form")
             }
             Self::Placement => f.write_str(
                 "the name begins with a mark, begins or ends with one of - _ . or has more than three marks in a row",
             ),
-            Self::MixedScripts => f.write_str("the name mixes Latin letters with letters or marks of another script"),
+            Self::MixedScripts => {
+                f.write_str("the name mixes Latin letters with letters, marks or digits of another script")
+            }
         }
     }
 }
@@ -282,6 +287,15 @@ mod tests {
     }
 
     #[test]
+    fn character_that_never_occurs_in_nfc_is_refused_as_not_composed() {
+        for (bad, composed) in [("\u{f9e1}", "李"), ("\u{1f71}", "ά"), ("\u{958}", "क़"), ("\u{fb1d}", "י\u{5b4}")]
+        {
+            assert_eq!(refusal(bad), UsernameError::NotComposed, "{bad:?}");
+            assert_eq!(name(composed).as_str(), composed);
+        }
+    }
+
+    #[test]
     fn punctuation_is_allowed_inside_only() {
         for mark in ["-", "_", "."] {
             assert_eq!(refusal(mark), UsernameError::Placement);
@@ -308,15 +322,25 @@ mod tests {
 
     #[test]
     fn latin_letter_beside_another_script_is_refused() {
-        for bad in ["Bоb", "оB", "aα", "ɑa", "a\u{5b7}", "1\u{5b7}a", "É字", "ỹж", "\u{24f}\u{250}", "x-ж"] {
+        for bad in
+            ["Bоb", "оB", "aα", "ɑa", "a\u{5b7}", "1\u{5b7}a", "É字", "ỹж", "\u{24f}\u{250}", "x-ж", "Bob٣", "b०b"]
+        {
             assert_eq!(refusal(bad), UsernameError::MixedScripts, "{bad:?}");
         }
     }
 
     #[test]
     fn scripts_other_than_latin_and_digits_mix_freely() {
-        for good in ["жα字", "ж-7_٣", "Bob٣", "Zoë\u{1eff}", "漢字かな", "1\u{5b7}"] {
+        for good in ["жα字", "ж-7_٣", "Bob3", "Zoë\u{1eff}", "漢字かな", "1\u{5b7}"] {
             assert_eq!(name(good).as_str(), good);
+        }
+    }
+
+    #[test]
+    fn lower_case_of_a_latin_letter_is_latin() {
+        for (capital, small) in [("KƆFI", "Kɔfi"), ("ŊƐ", "ŋɛ"), ("ƊAN", "ɗan"), ("ȺB", "ⱥb")] {
+            assert_eq!(name(capital), name(small));
+            assert_eq!(refusal(&[small, "ж"].concat()), UsernameError::MixedScripts);
         }
     }
 
