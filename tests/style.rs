@@ -62,6 +62,36 @@ fn core_names_neither_std_nor_alloc() {
 }
 
 #[test]
+fn errors_of_core_are_errors() {
+    let ends = ["Error", "Full", "Overlong", "Truncated", "Rejected", "Lagged"];
+    let mut count = 0;
+    for (name, text) in shipped_sources().into_iter().filter(|(name, _)| name.starts_with("core/")) {
+        for line in text.lines() {
+            let declared = line.strip_prefix("pub enum ").or_else(|| line.strip_prefix("pub struct "));
+            let Some(declared) = declared.and_then(|rest| rest.split([' ', ';', '(', '<']).next()) else { continue };
+            if ends.iter().any(|end| declared.ends_with(end)) {
+                assert!(text.contains(&format!("core::error::Error for {declared} ")), "{name}: {declared}");
+                count += 1;
+            }
+        }
+    }
+    assert!(count >= 10, "only {count} errors found");
+}
+
+#[test]
+fn examples_of_core_are_short_and_use_nothing_but_it() {
+    for name in ["relay_client", "room_client", "room_server"] {
+        let text = tests::workspace::read(&format!("core/examples/{name}.rs"));
+        assert!(text.lines().count() < 80, "{name}");
+        let uses = text.lines().filter(|line| line.starts_with("use "));
+        assert!(
+            uses.clone().all(|line| line.starts_with("use std::") || line.starts_with("use chat_core::")),
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn what_may_panic_has_its_reason_on_the_line_above() {
     for (name, text) in shipped_sources() {
         let mut above = "";

@@ -183,6 +183,38 @@ pub fn decode_item<'a, M: Deserialize<'a>>(item: &'a [u8], tag_count: u32) -> Re
     postcard::take_from_bytes(item).map(|(message, _)| message).map_err(|_| ItemError::Malformed)
 }
 
+impl core::fmt::Display for Rejected {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Overlong => f.write_str("the datagram is too long"),
+            Self::Foreign => f.write_str("the datagram is of another protocol"),
+            Self::Version(version) => write!(f, "the datagram is of version {version}"),
+            Self::Empty => f.write_str("the datagram holds no item"),
+        }
+    }
+}
+
+impl core::error::Error for Rejected {}
+
+impl core::fmt::Display for Truncated {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("the item's length passes the datagram's end")
+    }
+}
+
+impl core::error::Error for Truncated {}
+
+impl core::fmt::Display for ItemError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("the item's tag belongs to no message of this version"),
+            Self::Malformed => f.write_str("the content is not what its tag demands"),
+        }
+    }
+}
+
+impl core::error::Error for ItemError {}
+
 #[cfg(test)]
 mod tests {
     extern crate std;

@@ -150,6 +150,25 @@ fn split_at_zero<'a>(input: &mut &'a [u8]) -> Option<(&'a [u8], bool)> {
     Some((part, zero.is_some()))
 }
 
+impl core::fmt::Display for Overlong {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("the message is longer than a frame may be")
+    }
+}
+
+impl core::error::Error for Overlong {}
+
+impl core::fmt::Display for FrameError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Overlong => f.write_str("the frame is too long"),
+            Self::Malformed => f.write_str("the frame's stuffing points past its end"),
+        }
+    }
+}
+
+impl core::error::Error for FrameError {}
+
 #[cfg(test)]
 mod tests {
     extern crate std;

@@ -2,6 +2,7 @@
 //!
 //! No protocol rule stands here. docs/ARCHITECTURE.md has the map. Whatever interactive clients alone need stands in modules that the
 //! feature `client` switches, so that a server's image goes without it.
+#![forbid(unsafe_code)]
 
 #[cfg(all(not(loom), feature = "client"))]
 pub mod client;

@@ -1,4 +1,5 @@
 //! The `chat-host` program: takes its arguments, runs what they name, and maps the result to an exit code.
+#![forbid(unsafe_code)]
 
 /// Nothing: under loom there is only the registry.
 #[cfg(loom)]

@@ -18,17 +18,26 @@ pub fn read(path: &str) -> String {
 /// The `chat-host` program, built from what stands here now, once in each run.
 pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        // This executable is in <target>/<profile>/deps, the program belongs one folder above.
-        let tests = std::env::current_exe().expect("a running test has an executable");
-        let profile = tests.ancestors().nth(2).expect("it lies in <target>/<profile>/deps");
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--locked", "--package", "chat-host", "--target-dir"]);
-        build.arg(profile.parent().expect("the profile lies in <target>")).current_dir(root());
-        if profile.ends_with("release") {
-            build.arg("--release");
-        }
-        assert!(build.status().is_ok_and(|status| status.success()), "chat-host does not build");
-        profile.join("chat-host")
-    })
+    PROGRAM.get_or_init(|| build(&["--package", "chat-host"]).join("chat-host"))
+}
+
+/// An example of core, built from what stands here now.
+pub fn example(name: &str) -> PathBuf {
+    static EXAMPLES: OnceLock<PathBuf> = OnceLock::new();
+    EXAMPLES.get_or_init(|| build(&["--package", "chat-core", "--examples"]).join("examples")).join(name)
+}
+
+/// Builds something, and gives the folder in which it lies then.
+fn build(what: &[&str]) -> PathBuf {
+    // This executable is in <target>/<profile>/deps, what is built belongs one folder above.
+    let tests = std::env::current_exe().expect("a running test has an executable");
+    let profile = tests.ancestors().nth(2).expect("it lies in <target>/<profile>/deps");
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--quiet", "--locked"]).args(what).arg("--target-dir");
+    build.arg(profile.parent().expect("the profile lies in <target>")).current_dir(root());
+    if profile.ends_with("release") {
+        build.arg("--release");
+    }
+    assert!(build.status().is_ok_and(|status| status.success()), "{what:?} does not build");
+    profile.to_owned()
 }

@@ -281,6 +281,17 @@ impl Outgoing {
     }
 }
 
+impl core::fmt::Display for SendError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Window => f.write_str("too many messages are under way: wait until one comes back or is given up"),
+            Self::Undrained => f.write_str("the datagram that waits has no room: it has to be sent first"),
+        }
+    }
+}
+
+impl core::error::Error for SendError {}
+
 #[cfg(test)]
 mod tests {
     extern crate std;

@@ -282,6 +282,17 @@ impl<'a> Message<'a> {
     }
 }
 
+impl core::fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Unknown { tag } => write!(f, "the tag {tag} belongs to no message of this version"),
+            Self::Malformed => f.write_str("the content is not what its tag demands"),
+        }
+    }
+}
+
+impl core::error::Error for DecodeError {}
+
 #[cfg(test)]
 mod tests {
     extern crate std;

@@ -94,6 +94,17 @@ impl Default for Prober {
     }
 }
 
+impl core::fmt::Display for ProbeError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Refused(reason) => write!(f, "the room does not let anybody in: {reason}"),
+            Self::Malformed => f.write_str("what came is not of the protocol"),
+        }
+    }
+}
+
+impl core::error::Error for ProbeError {}
+
 #[cfg(test)]
 mod tests {
     extern crate std;

@@ -178,6 +178,14 @@ impl Outbox {
     }
 }
 
+impl core::fmt::Display for OutboxFull {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("too many messages are not known to have been taken: wait until one comes back")
+    }
+}
+
+impl core::error::Error for OutboxFull {}
+
 #[cfg(test)]
 mod tests {
     extern crate std;

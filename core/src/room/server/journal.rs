@@ -277,6 +277,14 @@ fn as_usize(distance: u64) -> usize {
     usize::try_from(distance).unwrap_or(usize::MAX)
 }
 
+impl core::fmt::Display for Lagged {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{} messages are lost to this reader", self.messages)
+    }
+}
+
+impl core::error::Error for Lagged {}
+
 #[cfg(test)]
 mod tests {
     extern crate std;

@@ -361,3 +361,15 @@ const fn text_refusal(error: TextError) -> RefusalReason {
         TextError::Overlong => RefusalReason::TextOverlong,
     }
 }
+
+impl core::fmt::Display for SayError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Stale => f.write_str("the connection is not the member's any more"),
+            Self::Doubled => f.write_str("the number was taken before"),
+            Self::Refused(reason) => reason.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for SayError {}
