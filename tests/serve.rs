@@ -11,8 +11,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Instant;
 use tests::DEADLINE;
-use tests::namespace::in_namespace;
-use tests::process::{Server, spawning};
+use tests::namespace::{in_namespace, run};
+use tests::process::{Process, RoomServer, Server, spawning};
 use tests::terminal::Terminal;
 use tests::workspace::program;
 
@@ -149,9 +149,8 @@ fn lines_that_nobody_reads_are_counted_and_the_count_is_told_when_somebody_does(
     let lost =
         lines.iter().position(|line| line.contains("lines could not be written here")).expect("the count is told");
     assert!(lines[lost].starts_with("chat-host: warning: ") && !lines[lost].contains(" 0 "), "{}", lines[lost]);
-    for line in [&lines[..lost], &lines[lost + 1..]].concat() {
-        assert!(line.starts_with("relay: clients=") || line.starts_with("room: members="), "{line}");
-    }
+    let expected = ["relay: clients=", "room: members=", "chat-host: warning: "];
+    assert!(lines.iter().all(|line| expected.iter().any(|start| line.starts_with(start))), "{told}");
 }
 
 #[test]
@@ -194,9 +193,100 @@ fn server_that_cannot_start_ends_although_nobody_reads_why() {
 fn levels_are_told_apart() {
     let mut path = std::env::temp_dir();
     path.push(format!("chat-host-serve-test-{}", std::process::id()));
-    let server = Server::start("127.0.0.1:0", &["--clock-state", path.to_str().unwrap()]);
+    let server = RoomServer::start("127.0.0.1:0", &["--clock-state", path.to_str().unwrap()]);
     assert!(server.process.errors.find("the clock is not trusted").starts_with("chat-host: warning: "));
     std::fs::write(&path, "trusted").unwrap();
     assert!(server.process.errors.find("the clock is trusted").starts_with("chat-host: info: "));
     std::fs::remove_file(&path).unwrap();
+}
+
+/// `chat-host serve` on free ports, with these further arguments, from a shell that has run this before.
+fn serve_after(setting: &str, arguments: &[&str]) -> Process {
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(format!("{setting}; exec \"$0\" serve \"$@\"")).arg(program());
+    let addresses: &[&str] =
+        if arguments.contains(&"--tcp") { &[] } else { &["--udp", "127.0.0.1:0", "--tcp", "127.0.0.1:0"] };
+    Process::start_command(command.args(addresses).args(arguments))
+}
+
+/// Checks that a server either serves, and ends well, or ends at once with exit code 1 and one line. Gives that line.
+fn check_serves_or_says_why(case: &str, mut server: Process) -> Option<String> {
+    if server.output.next().is_some() {
+        server.signal(Signal::SIGTERM);
+        assert_eq!(server.finish().code, Some(0), "{case}");
+        return None;
+    }
+    let finished = server.finish();
+    assert_eq!((finished.code, finished.errors.len()), (Some(1), 1), "{case}: {finished:?}");
+    assert!(
+        finished.errors[0].starts_with("chat-host: ") && !finished.errors[0].contains("panicked"),
+        "{case}: {finished:?}"
+    );
+    finished.errors.into_iter().next()
+}
+
+#[test]
+fn server_with_too_few_files_says_so_in_one_line() {
+    // With fewer than 4 the program cannot be loaded.
+    let told: Vec<_> = (4..28)
+        .map(|files| {
+            check_serves_or_says_why(&format!("{files} files"), serve_after(&format!("ulimit -n {files}"), &[]))
+        })
+        .collect();
+    assert!(told[1].as_ref().is_some_and(|line| line.contains("ulimit -n")), "{told:?}");
+    assert!(told.iter().flatten().all(|line| line.contains("ulimit -n")) && told.last() == Some(&None), "{told:?}");
+}
+
+#[test]
+fn room_whose_journal_is_larger_than_the_memory_says_so_in_one_line() {
+    for (memory_kib, journal, threads) in [(200_000, "1073741824", "1"), (400_000, "134217728", "3")] {
+        let case = format!("{journal} bytes in {memory_kib} KiB");
+        let limited = serve_after(&format!("ulimit -v {memory_kib}"), &["--journal", journal, "--threads", threads]);
+        let line = check_serves_or_says_why(&case, limited).unwrap_or_else(|| panic!("{case}: it serves"));
+        assert!(line.contains("--journal") && line.contains(journal), "{line}");
+    }
+}
+
+#[test]
+fn room_with_more_threads_than_there_can_be_says_so_in_one_line() {
+    let limited = serve_after("ulimit -v 400000", &["--threads", "1000", "--journal", "4096"]);
+    let line = check_serves_or_says_why("1000 threads", limited).expect("it does not serve");
+    assert!(line.contains("--threads") || line.contains("ulimit"), "{line}");
+}
+
+#[test]
+fn hangup_ends_a_server_as_sigterm_does() {
+    let server = Server::start("127.0.0.1:0", &[]);
+    assert_eq!(server.stop(Signal::SIGHUP).0, Some(0));
+    let room = RoomServer::start("127.0.0.1:0", &[]);
+    assert_eq!(room.stop(Signal::SIGHUP).0, Some(0));
+}
+
+#[test]
+fn hangup_that_is_ignored_when_the_server_starts_stays_ignored() {
+    let mut server = serve_after("trap '' HUP", &[]);
+    server.output.find("tcp");
+    server.signal(Signal::SIGHUP);
+    server.signal(Signal::SIGUSR1);
+    server.errors.find("room: members=0");
+    server.signal(Signal::SIGTERM);
+    // The counters at the end follow: it did not end before.
+    server.errors.find("room: members=0");
+    assert_eq!(server.finish().code, Some(0));
+}
+
+#[test]
+fn server_listens_on_an_address_of_one_link_with_its_interface() {
+    in_namespace("server_listens_on_an_address_of_one_link_with_its_interface", || {
+        run("ip", "address add fe80::1/64 dev lo nodad");
+        let mut server = Process::start(&["serve", "--udp", "[fe80::1%lo]:9090", "--tcp", "[fe80::1%1]:9191"]);
+        assert_eq!(server.output.find("udp"), "udp [fe80::1%1]:9090");
+        assert_eq!(server.output.find("tcp"), "tcp [fe80::1%1]:9191");
+        assert!(check(&["--udp", "fe80::1%lo", "--tcp", "fe80::1%lo"]).success());
+        server.signal(Signal::SIGTERM);
+        assert_eq!(server.finish().code, Some(0));
+        let finished = Process::start(&["serve", "--udp", "[fe80::1]:9090"]).finish();
+        assert_eq!(finished.code, Some(2));
+        assert!(finished.errors.concat().contains("add the interface"), "{finished:?}");
+    });
 }

@@ -46,32 +46,72 @@ pub enum Command {
 
 #[derive(Debug, FromArgs)]
 #[argh(subcommand, name = "serve")]
-/// Run relay and room until SIGINT or SIGTERM; naming the address of one runs that one alone. SIGUSR1 shows the counters.
+/// Run relay and room until SIGINT, SIGTERM or SIGHUP; naming the address of one runs that one alone. SIGUSR1 shows the counters.
 pub struct Serve {
     /// where the relay listens, ADDR:PORT (default [::]:9090, which serves IPv4 too)
     #[argh(option, from_str_fn(parse_bind_address))]
     pub udp: Option<SocketAddr>,
     /// most clients of the relay (default: no limit but memory)
-    #[argh(option)]
+    #[argh(option, from_str_fn(parse_count))]
     pub max_clients: Option<u32>,
     /// where the room listens, ADDR:PORT (default [::]:9191, which serves IPv4 too)
     #[argh(option, from_str_fn(parse_bind_address))]
     pub tcp: Option<SocketAddr>,
     /// most members of the room (default: no limit but memory and open files)
-    #[argh(option)]
+    #[argh(option, from_str_fn(parse_count))]
     pub max_members: Option<u32>,
     /// messages a second that are read from a member above a burst of 10, 1 to 1000, or off (default 5)
-    #[argh(option, default = "Rate::Limited(5)")]
-    pub rate: Rate,
+    #[argh(option)]
+    rate: Option<Rate>,
     /// threads that serve the room (default 1)
-    #[argh(option, default = "NonZeroU16::MIN", from_str_fn(parse_thread_count))]
-    pub threads: NonZeroU16,
+    #[argh(option, from_str_fn(parse_thread_count))]
+    threads: Option<NonZeroU16>,
     /// bytes of what was said that the room keeps for slow and returning members, 4096 or more (default 1048576)
-    #[argh(option, default = "1 << 20", from_str_fn(parse_journal))]
-    pub journal: usize,
+    #[argh(option, from_str_fn(parse_journal))]
+    journal: Option<usize>,
     /// a file that says whether this machine's clock is right, trusted or untrusted (default: it is)
     #[argh(option)]
     pub clock_state: Option<PathBuf>,
+}
+
+impl Serve {
+    /// How fast the messages of one member are read.
+    pub fn rate(&self) -> Rate {
+        self.rate.unwrap_or(Rate::Limited(5))
+    }
+
+    /// Threads of the room.
+    pub fn thread_count(&self) -> NonZeroU16 {
+        self.threads.unwrap_or(NonZeroU16::MIN)
+    }
+
+    /// Bytes of the room's journal.
+    pub fn journal_bytes(&self) -> usize {
+        self.journal.unwrap_or(1 << 20)
+    }
+
+    /// Whether every option is of a server that runs: naming the address of one alone leaves the other out.
+    fn check(&self) -> Result<(), Failure> {
+        let of_relay = [("--max-clients", self.max_clients.is_some())];
+        let of_room = [
+            ("--max-members", self.max_members.is_some()),
+            ("--rate", self.rate.is_some()),
+            ("--threads", self.threads.is_some()),
+            ("--journal", self.journal.is_some()),
+            ("--clock-state", self.clock_state.is_some()),
+        ];
+        let (options, server, named, other): (&[_], _, _, _) = match (self.udp, self.tcp) {
+            (Some(_), None) => (&of_room, "room", "--udp", "--tcp"),
+            (None, Some(_)) => (&of_relay, "relay", "--tcp", "--udp"),
+            _ => return Ok(()),
+        };
+        match options.iter().find(|(_, is_given)| *is_given) {
+            Some((option, _)) => Err(Failure::usage(format!(
+                "{option} is for the {server}, which does not run: {named} alone runs only what it names; add {other} ADDR:PORT, or leave {option} out"
+            ))),
+            None => Ok(()),
+        }
+    }
 }
 
 /// How fast the messages of one member are read.
@@ -83,9 +123,17 @@ pub enum Rate {
     Off,
 }
 
+/// Reads how many there may be.
+fn parse_count(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(count @ 1..) => Ok(count),
+        _ => Err(format!("{text:?} is no limit; write a number from 1 to {}", u32::MAX)),
+    }
+}
+
 /// Reads the number of threads.
 fn parse_thread_count(text: &str) -> Result<NonZeroU16, String> {
-    text.parse().map_err(|_| "say a number from 1 to 65535".to_owned())
+    text.parse().map_err(|_| format!("{text:?} is no number of threads; write one from 1 to {}", u16::MAX))
 }
 
 impl FromStr for Rate {
@@ -166,7 +214,12 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action, Failur
     };
     match parsed.command {
         _ if parsed.version => Ok(Action::Print(format!("chat-host {}\n", env!("CARGO_PKG_VERSION")))),
-        Some(command) => Ok(Action::Run(command)),
+        Some(command) => {
+            if let Command::Serve(options) = &command {
+                options.check()?;
+            }
+            Ok(Action::Run(command))
+        }
         None => Err(Failure::usage("say what to run (chat-host --help lists it)")),
     }
 }
@@ -208,11 +261,36 @@ mod tests {
             ("serve --udp 9090", "ADDR:PORT"),
             ("check --udp pi:x", "port"),
             ("check --seconds 0", "3600"),
+            ("check --seconds -1", "from 1 to 3600"),
+            ("serve --max-clients 0", "from 1 to 4294967295"),
+            ("serve --max-members 0", "from 1 to 4294967295"),
+            ("serve --max-members 4294967296", "from 1 to 4294967295"),
+            ("serve --threads 65536", "from 1 to 65535"),
+            ("serve --threads 0", "from 1 to 65535"),
+            ("serve --journal 4095", "from 4096 to"),
+            ("serve --rate 0", "from 1 to 1000, or off"),
+            ("serve --udp 127.0.0.1:65536", "ADDR:PORT"),
             ("serv", "serv"),
         ] {
             let message = action(line).unwrap_err().to_string();
             assert!(message.contains(part), "{line}: {message}");
         }
+    }
+
+    #[test]
+    fn option_of_a_server_that_does_not_run_is_wrong_usage() {
+        for option in
+            ["--max-members 9", "--rate 9", "--rate off", "--threads 9", "--journal 9999", "--clock-state /run/x"]
+        {
+            let message = action(&format!("serve --udp 127.0.0.1:0 {option}")).unwrap_err().to_string();
+            assert!(message.contains(option.split(' ').next().unwrap()) && message.contains("--tcp"), "{message}");
+            for addresses in ["", "--tcp 127.0.0.1:0", "--tcp 127.0.0.1:0 --udp 127.0.0.1:0"] {
+                assert!(action(&format!("serve {option} {addresses}")).is_ok(), "{option} {addresses}");
+            }
+        }
+        let message = action("serve --tcp 127.0.0.1:0 --max-clients 9").unwrap_err().to_string();
+        assert!(message.contains("--max-clients is for the relay") && message.contains("--udp"), "{message}");
+        assert!(action("serve --udp 127.0.0.1:0 --max-clients 9").is_ok());
     }
 
     #[test]

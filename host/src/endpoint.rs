@@ -1,7 +1,7 @@
 //! `HOST[:PORT]` and `ADDR:PORT`, as they stand on the command line.
 
 use crate::failure::{Failure, cause};
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6, ToSocketAddrs as _};
 use std::str::FromStr;
 
 /// A host by name or address, and a port.
@@ -81,9 +81,37 @@ impl Endpoint {
 /// # Errors
 /// Says what is wrong and how it is written.
 pub fn parse_bind_address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| {
+    let wrong = || {
         format!("{text:?} is no ADDR:PORT; write for example 0.0.0.0:9090, [::]:9090 or 127.0.0.1:0 (0: any free port)")
-    })
+    };
+    // The standard library reads an interface's number, and not its name.
+    let Some((host, port)) = text.strip_prefix('[').and_then(|rest| rest.split_once("]:")) else {
+        return text.parse().map_err(|_| wrong());
+    };
+    let (host, interface) = host.split_once('%').map_or((host, None), |(host, interface)| (host, Some(interface)));
+    let address: Ipv6Addr = host.parse().map_err(|_| wrong())?;
+    let port = port.parse().map_err(|_| wrong())?;
+    let scope = match interface {
+        Some(name) => {
+            interface_number(name).ok_or_else(|| format!("{text}: this machine has no interface {name:?}"))?
+        }
+        None if address.is_unicast_link_local() => {
+            return Err(format!(
+                "{text}: this address is valid on one link alone; add the interface, for example [{address}%eth0]:{port}"
+            ));
+        }
+        None => 0,
+    };
+    Ok(SocketAddrV6::new(address, port, 0, scope).into())
+}
+
+/// The number of an interface that is given by name or number.
+fn interface_number(name: &str) -> Option<u32> {
+    #[cfg(unix)]
+    if let Ok(number) = nix::net::if_::if_nametoindex(name) {
+        return Some(number);
+    }
+    name.parse().ok().filter(|number| *number > 0)
 }
 
 #[cfg(test)]
@@ -120,8 +148,35 @@ mod tests {
     #[test]
     fn bind_address_needs_address_and_port() {
         assert_eq!(parse_bind_address("[::]:0"), Ok("[::]:0".parse().unwrap()));
-        for text in ["", "0.0.0.0", "localhost:9090", "9090", "::1:9090x"] {
+        for text in [
+            "",
+            "0.0.0.0",
+            "localhost:9090",
+            "9090",
+            "::1:9090x",
+            "[::1]",
+            "[::1]:",
+            "[::1]:65536",
+            "[1.2.3.4]:1",
+            "[::1",
+        ] {
             assert!(parse_bind_address(text).unwrap_err().contains("ADDR:PORT"), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn bind_address_of_one_link_needs_its_interface() {
+        let expected = Ok(SocketAddrV6::new("fe80::1".parse().unwrap(), 9_090, 0, 1).into());
+        // The loopback is the first interface everywhere.
+        for text in ["[fe80::1%lo]:9090", "[fe80::1%1]:9090"] {
+            assert_eq!(parse_bind_address(text), expected, "{text}");
+        }
+        for (text, part) in [
+            ("[fe80::1]:9090", "add the interface, for example [fe80::1%eth0]:9090"),
+            ("[fe80::1%nowhere]:9090", "no interface \"nowhere\""),
+            ("[fe80::1%]:9090", "no interface \"\""),
+        ] {
+            assert!(parse_bind_address(text).unwrap_err().contains(part), "{text}");
         }
     }
 }

@@ -18,6 +18,8 @@ pub mod failure;
 pub mod log;
 #[cfg(not(loom))]
 pub mod relay;
+#[cfg(not(loom))]
+pub mod resources;
 pub mod room;
 #[cfg(not(loom))]
 pub mod serve;

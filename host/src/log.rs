@@ -13,6 +13,7 @@ use std::io::{self, Write};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+use std::{panic, process};
 
 /// How long a server that ends waits for its last lines to be written.
 pub const SERVER_PATIENCE: Duration = Duration::from_secs(1);
@@ -65,6 +66,23 @@ pub fn print_error(lines: String) {
 /// Tells the operator something on standard error, in one line.
 pub fn say(level: Level, text: impl Display) {
     ERRORS.push(line(level, text));
+}
+
+/// From now on a panic is one line, and ends the program with exit code 1: a fault of the program, or a library that has not got what
+/// it needs of the system.
+pub fn report_panics() {
+    panic::set_hook(Box::new(|panic| {
+        let payload = panic.payload();
+        let text =
+            payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        let place = panic.location().map(|place| format!(" ({place})")).unwrap_or_default();
+        say(
+            Level::Failure,
+            format_args!("a fault that should not be, please report it: {}{place}", text.unwrap_or("unknown")),
+        );
+        finish(Some(SERVER_PATIENCE));
+        process::exit(1);
+    }));
 }
 
 /// Waits until everything is written, for so long at most; without a limit as long as that takes, which is right for a program that was

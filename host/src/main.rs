@@ -11,12 +11,15 @@ use chat_host::command::{self, Command};
 use chat_host::failure::Failure;
 #[cfg(not(loom))]
 use chat_host::log::{self, Level};
+#[cfg(all(not(loom), feature = "client"))]
+use chat_host::resources;
 #[cfg(not(loom))]
 use std::process::ExitCode;
 
 /// Runs the program; see docs/command-line.md for the exit codes.
 #[cfg(not(loom))]
 fn main() -> ExitCode {
+    log::report_panics();
     // What is said is written before the end; a server that is to end does not wait for that without a limit.
     let mut patience = None;
     let outcome = match command::parse(std::env::args_os()) {
@@ -50,6 +53,9 @@ fn run(command: &Command) -> Result<(), Failure> {
         Command::Serve(options) => chat_host::serve::run(options),
         Command::Check(options) => chat_host::serve::check::run(options),
         #[cfg(feature = "client")]
-        Command::Client(options) => chat_host::client::run(options),
+        Command::Client(options) => {
+            resources::check(resources::CLIENT_FILES, resources::THREADS)?;
+            chat_host::client::run(options)
+        }
     }
 }

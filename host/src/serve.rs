@@ -5,29 +5,31 @@ pub(crate) mod clock_state;
 pub(crate) mod dual_stack;
 pub(crate) mod fault;
 mod invitation;
+mod start;
 mod supervisor;
 
-use crate::command::{self, Serve};
+use crate::command::Serve;
 use crate::failure::{Failure, cause};
 use crate::log;
 use crate::relay;
-use crate::relay::server::Socket;
+use crate::resources;
 use crate::room;
-use crate::room::server::Listener;
 use crate::signals::{Request, Requests};
-use chat_core::bucket::Rate;
-use chat_core::datagram::Payload;
 use chat_core::limits::DATAGRAM_BYTES_MAX;
 use chat_core::relay::server::Slot;
-use chat_core::room::server::{AddressLimits, Config};
 use check::{Protocol, Target};
 use clock_state::{ClockState, Trust};
 use smol::future;
+use start::{raise_file_limit, start_relay, start_room};
 use std::fmt::Write as _;
-use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, IsTerminal as _};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use supervisor::Supervisor;
+
+/// Files that both servers have open before anybody comes, with some to spare.
+const SERVER_FILES: usize = 14;
+
+/// Files of each thread of the room.
+const WORKER_FILES: usize = 2;
 
 /// The servers that run.
 struct Servers<'r> {
@@ -44,8 +46,11 @@ struct Servers<'r> {
 /// # Errors
 /// An address cannot be bound, the clock's state not be watched, or a socket fails.
 pub fn run(options: &Serve) -> Result<(), Failure> {
+    raise_file_limit();
+    let thread_count = usize::from(options.thread_count().get());
+    resources::check(SERVER_FILES + WORKER_FILES * thread_count, resources::THREADS)?;
     smol::block_on(async {
-        let mut requests = Requests::new()?;
+        let mut requests = Requests::of_server()?;
         let mut payloads = vec![[0; DATAGRAM_BYTES_MAX]; relay::server::SLOT_COUNT];
         let mut slots = vec![Slot::EMPTY; relay::server::SLOT_COUNT];
         // Naming one runs that one alone.
@@ -72,64 +77,6 @@ pub fn run(options: &Serve) -> Result<(), Failure> {
         }
         outcome
     })
-}
-
-/// Binds the relay's socket and starts the relay.
-fn start_relay<'r>(
-    options: &Serve,
-    payloads: &'r mut [Payload],
-    slots: &'r mut [Slot],
-) -> Result<relay::server::Driver<'r>, Failure> {
-    let socket = bind("udp", options.udp, chat_core::relay::PORT, Socket::bind)?;
-    Ok(relay::server::Driver::new(socket, relay::server::GrowingRoster::new(options.max_clients), payloads, slots))
-}
-
-/// Binds the room's socket and starts its threads.
-fn start_room(options: &Serve) -> Result<room::server::Driver, Failure> {
-    let listener = bind("tcp", options.tcp, chat_core::room::PORT, Listener::bind)?;
-    let rate = match (options.rate, Config::DEFAULT.rate) {
-        (command::Rate::Limited(per_second), Some(rate)) => Some(Rate { per_second, ..rate }),
-        _ => None,
-    };
-    let room_options = room::server::Options {
-        config: Config { rate, ..Config::DEFAULT },
-        members_max: options.max_members,
-        thread_count: usize::from(options.threads.get()),
-        journal_bytes: options.journal,
-        address_limits: AddressLimits::DEFAULT,
-    };
-    let epoch = RandomState::new().hash_one(std::process::id());
-    room::server::Driver::new(listener, &room_options, epoch)
-        .map_err(|error| Failure::lost(format!("cannot start the room's threads: {error}")))
-}
-
-/// Binds a socket: where the operator says, else on every address, IPv6 and IPv4, or IPv4 alone where the system has no IPv6.
-fn bind<S>(
-    protocol: &str,
-    address: Option<SocketAddr>,
-    port: u16,
-    bind: impl Fn(SocketAddr) -> io::Result<S>,
-) -> Result<S, Failure> {
-    let preferred = address.unwrap_or_else(|| (Ipv6Addr::UNSPECIFIED, port).into());
-    let failure = |address: SocketAddr, error: io::Error| {
-        let advice = match error.kind() {
-            io::ErrorKind::AddrInUse => "another program has this port: end it, or choose another with",
-            io::ErrorKind::AddrNotAvailable => "this machine does not have that address: choose one that it has with",
-            io::ErrorKind::PermissionDenied => "ports below 1024 want a privilege: choose a higher one with",
-            _ => "choose another address with",
-        };
-        Failure::lost(format!(
-            "cannot listen on {protocol} {address}: {}; {advice} --{protocol} ADDR:PORT",
-            cause(&error)
-        ))
-    };
-    match bind(preferred) {
-        Err(error) if address.is_none() && error.raw_os_error() == Some(nix::libc::EAFNOSUPPORT) => {
-            let fallback = (Ipv4Addr::UNSPECIFIED, port).into();
-            bind(fallback).map_err(|error| failure(fallback, error))
-        }
-        outcome => outcome.map_err(|error| failure(preferred, error)),
-    }
 }
 
 impl Servers<'_> {
@@ -168,7 +115,8 @@ impl Servers<'_> {
                 Ok(Request::ShowCounters) => self.show_counters(),
                 Ok(Request::End) => return Ok(()),
                 Err(outcome) => {
-                    return outcome.map_err(|error| Failure::lost(format!("a socket of the server failed: {error}")));
+                    return outcome
+                        .map_err(|error| Failure::lost(format!("the server cannot go on: {}", cause(&error))));
                 }
             }
         }

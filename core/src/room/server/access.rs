@@ -41,7 +41,15 @@ pub trait Access {
     ) -> Result<(MemberId, Admission), RefusalReason>;
 
     /// As [`Room::observe`].
-    fn observe(&mut self, now: WallTime, seen: Option<Seen>, owed: &mut impl Buffer) -> Admission;
+    ///
+    /// # Errors
+    /// The reason when nobody is let in any more, for example because the server ends; nothing has changed then.
+    fn observe(
+        &mut self,
+        now: WallTime,
+        seen: Option<Seen>,
+        owed: &mut impl Buffer,
+    ) -> Result<Admission, RefusalReason>;
 
     /// As [`Room::say`]; also says how the publisher is to go on.
     ///
@@ -89,8 +97,13 @@ where
         Self::join(self, now, join, owed)
     }
 
-    fn observe(&mut self, now: WallTime, seen: Option<Seen>, owed: &mut impl Buffer) -> Admission {
-        Self::observe(self, now, seen, owed)
+    fn observe(
+        &mut self,
+        now: WallTime,
+        seen: Option<Seen>,
+        owed: &mut impl Buffer,
+    ) -> Result<Admission, RefusalReason> {
+        Ok(Self::observe(self, now, seen, owed))
     }
 
     fn say(&mut self, now: WallTime, id: MemberId, number: u32, kind: Kind, text: &str) -> Result<Pace, SayError> {

@@ -158,12 +158,17 @@ impl<B: Buffer> Connection<B> {
                     self.session.refuse(reason);
                 }
             },
-            Request::Observe { seen } => {
-                let admission = room.observe(wall_time, seen, &mut self.owed);
-                room.count(Counter::Joins);
-                self.session.handle_observing(now);
-                self.begin(&admission);
-            }
+            Request::Observe { seen } => match room.observe(wall_time, seen, &mut self.owed) {
+                Ok(admission) => {
+                    room.count(Counter::Joins);
+                    self.session.handle_observing(now);
+                    self.begin(&admission);
+                }
+                Err(reason) => {
+                    room.count(Counter::JoinsRefused);
+                    self.session.refuse(reason);
+                }
+            },
             Request::Say { id, number, kind, text } => match room.say(wall_time, id, number, kind, text) {
                 Ok(pace) => {
                     room.count(Counter::Messages);

@@ -33,6 +33,10 @@ counters! {
     ConnectionsShed = "connections_shed",
     /// Connections turned away: too many from one address.
     ConnectionsRefused = "connections_refused",
+    /// Connections closed because the system did not let them be served.
+    ConnectionsFailed = "connections_failed",
+    /// Failures to accept a connection, for another reason than want of a file descriptor.
+    AcceptsFailed = "accepts_failed",
     /// Members and observers let in.
     Joins = "joins",
     /// Members that went on from another connection.

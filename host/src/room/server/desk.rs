@@ -51,10 +51,13 @@ impl Access for Desk<'_> {
         self.registry.join(self.worker, now, join, owed).inspect(|(_, admission)| self.count_lost(admission.lagged))
     }
 
-    fn observe(&mut self, now: WallTime, seen: Option<Seen>, owed: &mut impl Buffer) -> Admission {
-        let admission = self.registry.observe(now, seen, owed);
-        self.count_lost(admission.lagged);
-        admission
+    fn observe(
+        &mut self,
+        now: WallTime,
+        seen: Option<Seen>,
+        owed: &mut impl Buffer,
+    ) -> Result<Admission, RefusalReason> {
+        self.registry.observe(now, seen, owed).inspect(|admission| self.count_lost(admission.lagged))
     }
 
     fn say(&mut self, now: WallTime, id: MemberId, number: u32, kind: Kind, text: &str) -> Result<Pace, SayError> {

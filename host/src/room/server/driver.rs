@@ -7,10 +7,11 @@ use super::poller::Poller;
 use super::registry::Registry;
 use super::roster::GrowingRoster;
 use super::worker::{self, Accepted, Setup};
+use crate::failure::cause;
 use crate::serve::clock_state::Trust;
 use chat_core::room::server::{AddressLimits, Config};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use smol::channel::{Sender, unbounded};
+use smol::channel::{Receiver, Sender, unbounded};
+use smol::future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -42,7 +43,9 @@ pub struct Driver {
     /// Whose turn it is.
     turn: usize,
     /// The workers' threads.
-    threads: Vec<JoinHandle<io::Result<()>>>,
+    threads: Vec<JoinHandle<()>>,
+    /// Tells of each worker that ends, and why.
+    ends: Receiver<io::Error>,
     /// The room.
     registry: Arc<Registry>,
     /// What is counted.
@@ -57,16 +60,17 @@ impl Driver {
     /// Starts the workers. `epoch` is a random number.
     ///
     /// # Errors
-    /// A thread cannot be started, or there is no file descriptor left for it to wait with.
+    /// A thread cannot be started, there is no file descriptor left for it to wait with, or no memory for its journal.
     pub fn new(listener: Listener, options: &Options, epoch: u64) -> io::Result<Self> {
-        raise_file_limit();
         let roster = GrowingRoster::new(options.members_max);
         let thread_count = options.thread_count.max(1);
+        check_memory(options.journal_bytes, thread_count)?;
         let registry = Registry::new(options.config, epoch, roster, options.journal_bytes, thread_count);
         let (registry, counters) = (Arc::new(registry), Arc::new(Counters::default()));
         let addresses = Arc::new(Addresses::new(options.address_limits));
         let trust = Trust::new();
         let (mut workers, mut threads) = (Vec::new(), Vec::new());
+        let (end_sender, ends) = unbounded();
         for index in 0..thread_count {
             let (sender, accepted) = unbounded();
             let (registry, counters) = (Arc::clone(&registry), Arc::clone(&counters));
@@ -74,18 +78,19 @@ impl Driver {
             let poller = Poller::new()?;
             let waker = Waker::from(Arc::clone(poller.alarm()));
             let setup = Setup { index, registry, config: options.config, counters, addresses, trust, accepted, poller };
-            threads.push(std::thread::Builder::new().name(format!("room-{index}")).spawn(|| worker::run(setup))?);
+            threads.push(spawn(setup, end_sender.clone())?);
             workers.push((sender, waker));
         }
-        Ok(Self { listener, workers, turn: 0, threads, registry, counters, addresses, trust })
+        Ok(Self { listener, workers, turn: 0, threads, ends, registry, counters, addresses, trust })
     }
 
     /// Serves until something on this machine fails.
     ///
     /// # Errors
-    /// The listening socket cannot be used any more.
+    /// The listening socket cannot be used any more, or a worker has failed: its members would hear nothing, and soon nobody could
+    /// say anything.
     pub async fn run(&mut self) -> io::Result<()> {
-        let Self { listener, workers, turn, counters, addresses, .. } = self;
+        let Self { listener, workers, turn, ends, counters, addresses, .. } = self;
         let serve = |stream, origin| {
             *turn = (*turn + 1) % workers.len();
             let (accepted, waker) = &workers[*turn];
@@ -93,12 +98,20 @@ impl Driver {
             let _ = accepted.try_send(Accepted { stream, origin });
             waker.wake_by_ref();
         };
-        listener.run(counters, addresses, serve).await
+        let failed = async {
+            match ends.recv().await {
+                Ok(error) => Err(error),
+                // All have ended: somebody has called `close`.
+                Err(_) => future::pending().await,
+            }
+        };
+        future::or(failed, listener.run(counters, addresses, serve)).await
     }
 
-    /// Puts everybody out with the reason, and ends the workers.
+    /// Puts everybody out with the reason, lets nobody in any more, and ends the workers.
     pub fn close(&mut self) {
         self.registry.close();
+        self.listener.turn_all_away();
         for thread in self.threads.drain(..) {
             // A worker that failed has nothing left to close.
             let _ = thread.join();
@@ -124,12 +137,95 @@ impl Driver {
     }
 }
 
-/// Raises the number of files that may be open to the most that is allowed: each connection is one.
-fn raise_file_limit() {
-    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
-        && soft < hard
-    {
-        // If that is refused, the server sheds connections sooner.
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+/// Tells why a worker has ended, also if that was a panic.
+struct EndNotice {
+    /// Who is told.
+    sender: Sender<io::Error>,
+    /// Which worker it is.
+    index: usize,
+    /// How it has ended; a panic leaves what is here at the beginning.
+    outcome: io::Result<()>,
+}
+
+impl Drop for EndNotice {
+    fn drop(&mut self) {
+        if let Err(error) = &self.outcome {
+            let text = format!("the thread room-{} has failed: {}", self.index, cause(error));
+            // Fails when nobody serves any more.
+            let _ = self.sender.try_send(io::Error::new(error.kind(), text));
+        }
+    }
+}
+
+/// Starts a worker's thread.
+fn spawn(setup: Setup, sender: Sender<io::Error>) -> io::Result<JoinHandle<()>> {
+    let index = setup.index;
+    let work = move || {
+        let mut notice = EndNotice { sender, index, outcome: Err(io::Error::other("it panicked")) };
+        notice.outcome = worker::run(setup);
+    };
+    std::thread::Builder::new().name(format!("room-{index}")).spawn(work)
+}
+
+/// Memory that a worker needs beside its journal, in bytes: its stack, and its first connections.
+const WORKER_BYTES: usize = 4 << 20;
+
+/// Whether there is memory for a journal and a copy of it for each worker. Linux gives more than it has, but no piece that is larger
+/// than all its memory, so all are asked for as one.
+fn check_memory(journal_bytes: usize, thread_count: usize) -> io::Result<()> {
+    let each = journal_bytes.checked_add(WORKER_BYTES);
+    let bytes = each.and_then(|each| each.checked_mul(thread_count.checked_add(1)?));
+    let reserved = bytes.map(|bytes| Vec::<u8>::new().try_reserve_exact(bytes));
+    if reserved.is_some_and(|outcome| outcome.is_ok()) { Ok(()) } else { Err(io::ErrorKind::OutOfMemory.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn journal_larger_than_all_memory_is_refused() {
+        assert!(check_memory(1 << 20, 1).is_ok());
+        for (journal_bytes, thread_count) in [(usize::MAX / 4, 1), (1 << 30, 1 << 20), (usize::MAX, 2)] {
+            assert_eq!(check_memory(journal_bytes, thread_count).unwrap_err().kind(), io::ErrorKind::OutOfMemory);
+        }
+    }
+
+    #[test]
+    fn worker_that_fails_ends_the_server_with_the_reason() {
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let options = Options {
+            config: Config::DEFAULT,
+            members_max: None,
+            thread_count: 2,
+            journal_bytes: 4_096,
+            address_limits: AddressLimits::DEFAULT,
+        };
+        let mut driver = Driver::new(listener, &options, 1).unwrap();
+        let (sender, accepted) = unbounded();
+        let setup = Setup {
+            index: 7,
+            registry: Arc::clone(&driver.registry),
+            config: Config::DEFAULT,
+            counters: Arc::default(),
+            addresses: Arc::clone(&driver.addresses),
+            trust: Trust::new(),
+            accepted,
+            poller: Poller::broken(),
+        };
+        let (end_sender, ends) = unbounded();
+        driver.ends = ends;
+        driver.threads.push(spawn(setup, end_sender).unwrap());
+        let error = smol::block_on(driver.run()).unwrap_err();
+        assert!(error.to_string().starts_with("the thread room-7 has failed: invalid argument"), "{error}");
+        drop(sender);
+        driver.close();
+    }
+
+    #[test]
+    fn panic_of_a_worker_is_told_too() {
+        let (sender, ends) = unbounded();
+        drop(EndNotice { sender, index: 0, outcome: Err(io::Error::other("it panicked")) });
+        assert_eq!(ends.try_recv().unwrap().to_string(), "the thread room-0 has failed: it panicked");
     }
 }

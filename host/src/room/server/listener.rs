@@ -27,8 +27,11 @@ const SEND_BUFFER_BYTES: usize = 64 << 10;
 /// Connections accepted before other tasks get their turn.
 const ACCEPT_ROUND: usize = 64;
 
-/// Pause when there is no file descriptor or memory for one more connection.
-const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
+/// Pause when there is no file descriptor or memory for one more connection, or something else fails that may fail again at once.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Most connections that are told that the server ends before they were served.
+const TURNED_AWAY_MAX: usize = 4_096;
 
 /// A bound and listening socket.
 #[derive(Debug)]
@@ -86,22 +89,33 @@ impl Listener {
                             turn_away(&stream, RefusalReason::AddressConnections);
                         }
                     }
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        self.inner.readable().await?;
-                        break;
-                    }
-                    Err(error) => match error.raw_os_error().map(Errno::from_raw) {
-                        Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM) => {
-                            self.shed(counters);
-                            Timer::after(SHORTAGE_PAUSE).await;
+                    Err(error) => match Trouble::of(&error) {
+                        Trouble::Nobody => {
+                            self.inner.readable().await?;
+                            break;
                         }
-                        Some(Errno::EBADF | Errno::EINVAL | Errno::ENOTSOCK | Errno::EFAULT) => return Err(error),
-                        // All others are about the one connection, which is gone already.
-                        _ => {}
+                        Trouble::Shortage => {
+                            self.shed(counters);
+                            Timer::after(PAUSE).await;
+                        }
+                        Trouble::Gone => counters.add(Counter::AcceptsFailed, 1),
+                        Trouble::Unknown => {
+                            counters.add(Counter::AcceptsFailed, 1);
+                            Timer::after(PAUSE).await;
+                        }
+                        Trouble::Broken => return Err(error),
                     },
                 }
             }
             future::yield_now().await;
+        }
+    }
+
+    /// Tells all that wait that the server ends.
+    pub(super) fn turn_all_away(&self) {
+        for _ in 0..TURNED_AWAY_MAX {
+            let Ok((stream, _)) = self.inner.get_ref().accept() else { break };
+            turn_away(&stream, RefusalReason::ShuttingDown);
         }
     }
 
@@ -117,11 +131,72 @@ impl Listener {
     }
 }
 
-/// Tells a newcomer why it is turned away.
-fn turn_away(stream: &TcpStream, reason: RefusalReason) {
+/// Why no connection was accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trouble {
+    /// Nobody waits.
+    Nobody,
+    /// There is no file descriptor or memory for one more.
+    Shortage,
+    /// The one that waited is gone.
+    Gone,
+    /// Something that accept(2) does not know.
+    Unknown,
+    /// The listening socket cannot be used any more.
+    Broken,
+}
+
+impl Trouble {
+    /// What an error of accept(2) means.
+    fn of(error: &io::Error) -> Self {
+        match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::EAGAIN) => Self::Nobody,
+            Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM) => Self::Shortage,
+            Some(Errno::EBADF | Errno::EINVAL | Errno::ENOTSOCK | Errno::EFAULT) => Self::Broken,
+            // Linux passes on errors of the network that the connection came from, and a firewall's refusal.
+            Some(
+                Errno::ECONNABORTED
+                | Errno::EHOSTDOWN
+                | Errno::EHOSTUNREACH
+                | Errno::EINTR
+                | Errno::ENETDOWN
+                | Errno::ENETUNREACH
+                | Errno::ENONET
+                | Errno::ENOPROTOOPT
+                | Errno::EOPNOTSUPP
+                | Errno::EPERM
+                | Errno::EPROTO,
+            ) => Self::Gone,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// Tells a newcomer why it is turned away. If it cannot be told at once, it is gone.
+pub(super) fn turn_away(stream: &TcpStream, reason: RefusalReason) {
     let mut stream = stream;
     let mut frame = Frame::EMPTY;
     let refusal = frame.encode(&Message::Refused { reason }).unwrap_or_default();
     // Its send buffer is empty, so this does not wait; if it fails, the newcomer is gone.
     let _ = stream.write_all(refusal);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_accept_are_told_apart() {
+        for (errno, trouble) in [
+            (Errno::EAGAIN, Trouble::Nobody),
+            (Errno::EMFILE, Trouble::Shortage),
+            (Errno::ECONNABORTED, Trouble::Gone),
+            (Errno::ENETDOWN, Trouble::Gone),
+            (Errno::EBADF, Trouble::Broken),
+            (Errno::ENOSYS, Trouble::Unknown),
+        ] {
+            assert_eq!(Trouble::of(&io::Error::from(errno)), trouble, "{errno}");
+        }
+        assert_eq!(Trouble::of(&io::Error::other("no number")), Trouble::Unknown);
+    }
 }

@@ -57,6 +57,13 @@ impl Poller {
         Ok(Self { epoll, alarm: Arc::new(Alarm::new(bell)), events: vec![EpollEvent::empty(); ROUND_EVENTS] })
     }
 
+    /// One whose system calls all fail, as if the system had no memory left for it.
+    #[cfg(test)]
+    pub(super) fn broken() -> Self {
+        let no_epoll = std::fs::File::open("/dev/null").unwrap();
+        Self { epoll: Epoll(no_epoll.into()), ..Self::new().unwrap() }
+    }
+
     /// What wakes from other threads.
     pub(super) const fn alarm(&self) -> &Arc<Alarm<EventFd>> {
         &self.alarm

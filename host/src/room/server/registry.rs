@@ -121,14 +121,25 @@ impl Registry {
         owed: &mut impl Buffer,
     ) -> Result<(MemberId, Admission), RefusalReason> {
         let mut shared = self.lock();
+        shared.check_open()?;
         let (id, admission) = shared.room.join(now, join, owed)?;
         shared.own(id, worker);
         Ok((id, admission))
     }
 
     /// Lets somebody listen ([`Room::observe`]).
-    pub fn observe(&self, now: WallTime, seen: Option<Seen>, owed: &mut impl Buffer) -> Admission {
-        self.lock().room.observe(now, seen, owed)
+    ///
+    /// # Errors
+    /// The reason when the server ends.
+    pub fn observe(
+        &self,
+        now: WallTime,
+        seen: Option<Seen>,
+        owed: &mut impl Buffer,
+    ) -> Result<Admission, RefusalReason> {
+        let mut shared = self.lock();
+        shared.check_open()?;
+        Ok(shared.room.observe(now, seen, owed))
     }
 
     /// A member says something by a connection of this worker.
@@ -211,7 +222,7 @@ impl Registry {
         Poll::Pending
     }
 
-    /// Tells all workers that the server ends.
+    /// Tells all workers that the server ends, and lets nobody in any more.
     pub fn close(&self) {
         let mut shared = self.lock();
         shared.closing = true;
@@ -227,6 +238,11 @@ fn wake(mut shared: MutexGuard<'_, Shared>) {
 }
 
 impl Shared {
+    /// Whether anybody may be let in; once the server ends, nobody is.
+    const fn check_open(&self) -> Result<(), RefusalReason> {
+        if self.closing { Err(RefusalReason::ShuttingDown) } else { Ok(()) }
+    }
+
     /// The member is a connection of this worker from now on; the worker that had it before is told.
     fn own(&mut self, id: MemberId, worker: usize) {
         let slot = id.slot as usize;
@@ -290,5 +306,24 @@ impl Shared {
             |worker: &Worker| closing || worker.position != head || worker.resumed || !worker.replaced.is_empty();
         let workers = self.workers.iter_mut().filter(|worker| has_news(worker));
         workers.filter_map(|worker| worker.waker.take()).collect()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::room::server::buffer::GrowingBuffer;
+
+    #[test]
+    fn nobody_is_let_in_once_the_end_has_begun() {
+        let registry = Registry::new(Config::DEFAULT, 1, GrowingRoster::new(None), 4_096, 1);
+        let now = WallTime { unix_ms: 0, trusted: true };
+        let join = Join { name: "ann", token: [1; 16], seen: None };
+        let mut owed = GrowingBuffer::default();
+        assert!(registry.join(0, now, &join, &mut owed).is_ok());
+        registry.close();
+        assert_eq!(registry.join(0, now, &join, &mut owed).map(|_| ()), Err(RefusalReason::ShuttingDown));
+        assert_eq!(registry.observe(now, None, &mut owed).map(|_| ()), Err(RefusalReason::ShuttingDown));
+        assert_eq!(registry.member_count(), 1);
     }
 }

@@ -7,6 +7,7 @@ use super::addresses::Addresses;
 use super::connection::{Connection, Engine};
 use super::counters::Counters;
 use super::desk::Desk;
+use super::listener::turn_away;
 use super::poller::{Interest, Poller, ROUND_EVENTS};
 use super::registry::{Registry, Ring};
 use super::schedule::Schedule;
@@ -95,19 +96,11 @@ enum Phase {
 }
 
 /// Serves until the registry closes. To be called on a thread of its own.
+///
+/// # Errors
+/// The worker cannot wait for its sockets any more; its connections are gone.
 pub(super) fn run(setup: Setup) -> io::Result<()> {
-    let mut worker = Worker {
-        waker: Waker::from(Arc::clone(setup.poller.alarm())),
-        ring: setup.registry.worker_ring(),
-        decoder: Decoder::new(),
-        buffer: vec![0; READ_BYTES],
-        connections: Slab::new(),
-        schedule: Schedule::default(),
-        pass: None,
-        pausing: false,
-        phase: Phase::Serving,
-        setup,
-    };
+    let mut worker = Worker::new(setup);
     while worker.phase != Phase::Closed || !worker.connections.is_empty() {
         worker.round()?;
     }
@@ -115,6 +108,22 @@ pub(super) fn run(setup: Setup) -> io::Result<()> {
 }
 
 impl Worker {
+    /// A worker without connections.
+    fn new(setup: Setup) -> Self {
+        Self {
+            waker: Waker::from(Arc::clone(setup.poller.alarm())),
+            ring: setup.registry.worker_ring(),
+            decoder: Decoder::new(),
+            buffer: vec![0; READ_BYTES],
+            connections: Slab::new(),
+            schedule: Schedule::default(),
+            pass: None,
+            pausing: false,
+            phase: Phase::Serving,
+            setup,
+        }
+    }
+
     /// Waits, reads what has come, and writes.
     fn round(&mut self) -> io::Result<()> {
         let mut ready = heapless::Vec::<_, ROUND_EVENTS>::new();
@@ -150,8 +159,14 @@ impl Worker {
     fn admit(&mut self) {
         while let Ok(Accepted { stream, origin }) = self.setup.accepted.try_recv() {
             self.setup.counters.add(Counter::Connections, 1);
+            if self.phase != Phase::Serving {
+                turn_away(&stream, RefusalReason::ShuttingDown);
+                self.setup.addresses.disconnect(origin, clock::now());
+                continue;
+            }
             if stream.set_nonblocking(true).is_err() {
                 // It cannot be served, so it is closed; the other side sees that.
+                self.setup.counters.add(Counter::ConnectionsFailed, 1);
                 self.setup.addresses.disconnect(origin, clock::now());
                 continue;
             }
@@ -214,6 +229,7 @@ impl Worker {
         let wanted = Interest { readable: engine.wants_bytes(config, now) > 0, writable: engine.is_blocked() };
         self.schedule.schedule_by(key, scheduled, engine.poll_timeout(config, now));
         if self.setup.poller.change(stream, key, *interest, wanted).is_err() {
+            self.setup.counters.add(Counter::ConnectionsFailed, 1);
             return self.end(key);
         }
         *interest = wanted;
@@ -228,7 +244,11 @@ impl Worker {
         let until = may_linger.then(|| connection.linger(clock::now() + linger_max)).flatten();
         let wanted = Interest { readable: true, writable: false };
         let Connection { stream, interest, scheduled, .. } = connection;
-        if until.is_none() || self.setup.poller.change(stream, key, *interest, wanted).is_err() {
+        if until.is_none() {
+            return self.remove(key);
+        }
+        if self.setup.poller.change(stream, key, *interest, wanted).is_err() {
+            self.setup.counters.add(Counter::ConnectionsFailed, 1);
             return self.remove(key);
         }
         *interest = wanted;
@@ -352,4 +372,74 @@ fn context(setup: &Setup) -> Context<'_> {
 fn desk<'w>(setup: &'w Setup, ring: &'w Ring) -> Desk<'w> {
     let Setup { index, registry, counters, addresses, .. } = setup;
     Desk { worker: *index, registry, ring, counters, addresses }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::room::server::roster::GrowingRoster;
+    use chat_core::room::Message;
+    use chat_core::room::server::AddressLimits;
+    use smol::channel::{Sender, unbounded};
+    use std::io::Read as _;
+    use std::net::TcpListener;
+
+    /// A worker, and what hands it connections.
+    fn worker(poller: Poller) -> (Worker, Sender<Accepted>) {
+        let (sender, accepted) = unbounded();
+        let registry = Registry::new(Config::DEFAULT, 1, GrowingRoster::new(None), 4_096, 1);
+        let setup = Setup {
+            index: 0,
+            registry: Arc::new(registry),
+            config: Config::DEFAULT,
+            counters: Arc::default(),
+            addresses: Arc::new(Addresses::new(AddressLimits::DEFAULT)),
+            trust: Trust::new(),
+            accepted,
+            poller,
+        };
+        (Worker::new(setup), sender)
+    }
+
+    /// Hands the worker a connection; the other end.
+    fn connect(sender: &Sender<Accepted>) -> TcpStream {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let other = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        sender.try_send(Accepted { stream: listener.accept().unwrap().0, origin: None }).unwrap();
+        other
+    }
+
+    fn counted(worker: &Worker, name: &str) -> u64 {
+        worker.setup.counters.iter().find(|counter| counter.0 == name).unwrap().1
+    }
+
+    #[test]
+    fn connection_that_comes_after_the_end_has_begun_is_told_and_not_served() {
+        let (mut worker, sender) = worker(Poller::new().unwrap());
+        for phase in [Phase::Closing, Phase::Closed] {
+            worker.phase = phase;
+            let mut other = connect(&sender);
+            worker.admit();
+            assert!(worker.connections.is_empty());
+            let mut told = Vec::new();
+            other.read_to_end(&mut told).unwrap();
+            let mut refused = chat_core::frame::Frame::EMPTY;
+            assert_eq!(told, refused.encode(&Message::Refused { reason: RefusalReason::ShuttingDown }).unwrap());
+        }
+    }
+
+    #[test]
+    fn connection_that_cannot_be_waited_for_is_closed_and_counted() {
+        let (mut worker, sender) = worker(Poller::broken());
+        let mut other = connect(&sender);
+        worker.admit();
+        assert!(worker.connections.is_empty());
+        assert_eq!((counted(&worker, "connections"), counted(&worker, "connections_failed")), (1, 1));
+        assert_eq!(other.read(&mut [0]).unwrap(), 0);
+    }
+
+    #[test]
+    fn worker_that_cannot_wait_any_more_ends_with_the_reason() {
+        assert_eq!(worker(Poller::broken()).0.round().unwrap_err().raw_os_error(), Some(nix::libc::EINVAL));
+    }
 }
