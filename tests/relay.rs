@@ -315,7 +315,7 @@ fn script_whose_relay_never_answers_ends_soon_and_says_from_where_on_nothing_was
     client.write("line\n".repeat(100).as_bytes());
     let finished = client.finish();
     assert_eq!(finished.code, Some(1));
-    assert!(finished.errors.last().unwrap().contains("line 17 and what follows was not sent"), "{finished:?}");
+    assert!(finished.errors.last().unwrap().contains("line 17 and what follows was not sent; "), "{finished:?}");
 }
 
 #[test]
@@ -331,7 +331,7 @@ fn script_whose_relay_is_gone_ends_soon_after_its_input() {
     client.end_input();
     let finished = client.finish();
     assert_eq!(finished.code, Some(1));
-    assert!(finished.errors.last().unwrap().contains("line 3 and what follows was not sent"), "{finished:?}");
+    assert!(finished.errors.last().unwrap().contains("line 3 and what follows was not sent; "), "{finished:?}");
 }
 
 #[test]
@@ -399,7 +399,7 @@ fn what_comes_from_the_network_is_never_shown_raw() {
     assert_eq!(
         shown,
         format!(
-            "<From {}>: \u{fffd}]0;title\u{fffd}\u{fffd}evil\u{fffd}\u{fffd}\u{fffd}<From 1.2.3.4:5>: forged",
+            "<From {}>: \u{fffd}]0;title\u{fffd}\u{fffd}evil\u{fffd}\u{fffd} ⏎ <From 1.2.3.4:5>: forged",
             attacker.address
         )
     );

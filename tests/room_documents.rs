@@ -219,6 +219,7 @@ fn limits_and_timers_are_those_of_the_code() {
         ("retry_pause_max", millis(client.retry_pause_max)),
         ("steady_after", millis(client.steady_after)),
         ("address_pause_min", millis(client.address_pause_min)),
+        ("answer_max", millis(client.answer_max)),
         ("malformed_max", usize::try_from(client.malformed_max).unwrap()),
         ("room_outbox_messages_max", limits::ROOM_OUTBOX_MESSAGES_MAX),
         ("room_outbox_bytes_max", limits::ROOM_OUTBOX_BYTES_MAX),

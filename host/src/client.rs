@@ -1,16 +1,13 @@
 //! `chat-host client`: picks the protocol that the command line names.
 
-pub mod display;
-pub mod input;
-pub mod json;
-pub mod screen;
-
+use crate::clock;
 use crate::command::Client;
 use crate::failure::Failure;
+use crate::script::{Setup, Talk};
+use crate::terminal::Options;
+use crate::terminal::display::Shown;
 use crate::{relay, room};
 use chat_core::username::Username;
-use display::Shown;
-use screen::Screen;
 use unicode_normalization::UnicodeNormalization as _;
 
 /// Runs a client until the end of input or a signal.
@@ -18,14 +15,25 @@ use unicode_normalization::UnicodeNormalization as _;
 /// # Errors
 /// Wrong usage, or the server refuses or is lost.
 pub fn run(options: &Client) -> Result<(), Failure> {
-    let mut screen = Screen::new(options.json);
+    let setup = Setup {
+        options: Options {
+            json: options.json,
+            plain: options.plain,
+            reads_input: true,
+            color: options.color,
+            bell: options.bell,
+        },
+        exec: options.exec.clone(),
+        headless: options.headless,
+    };
+    let open = |kind| Talk::open(&setup, kind, clock::now());
     match (&options.tcp, &options.udp) {
         (Some(endpoint), None) => {
-            let name = name(options.name.clone().or_else(|| std::env::var("USER").ok()))?;
-            smol::block_on(room::client::run(endpoint, name, &mut screen))
+            let name = name(options)?;
+            smol::block_on(room::client::run(endpoint, name, open("the room")?))
         }
         (None, Some(_)) if options.name.is_some() => Err(Failure::usage("--name is for --tcp: a relay knows no names")),
-        (None, Some(endpoint)) => smol::block_on(relay::client::run(endpoint, &mut screen)),
+        (None, Some(endpoint)) => smol::block_on(relay::client::run(endpoint, open("the relay")?)),
         (Some(_), Some(_)) => Err(Failure::usage("say --tcp HOST[:PORT] or --udp HOST[:PORT], not both")),
         (None, None) => Err(Failure::usage(
             "say where to: client --tcp HOST[:PORT] for a room, client --udp HOST[:PORT] for a relay",
@@ -33,14 +41,41 @@ pub fn run(options: &Client) -> Result<(), Failure> {
     }
 }
 
+/// The name in the room: the one that was given, or the user's; `None` for a display that was given none.
+fn name(options: &Client) -> Result<Option<Username>, Failure> {
+    let of_system = || std::env::var(if cfg!(windows) { "USERNAME" } else { "USER" }).ok();
+    match &options.name {
+        None if options.headless && options.exec.is_none() => Ok(None),
+        given => checked_name(given.clone().or_else(of_system)).map(Some),
+    }
+}
+
 /// The name as it is sent: composed, because few keyboards and file systems agree on that, and checked.
-fn name(wanted: Option<String>) -> Result<Username, Failure> {
+fn checked_name(wanted: Option<String>) -> Result<Username, Failure> {
     let wanted =
         wanted.filter(|name| !name.is_empty()).ok_or_else(|| Failure::usage("say who you are: --name NAME"))?;
     let composed: String = wanted.nfc().collect();
     Username::new(&composed).map_err(|error| {
-        Failure::usage(format!("\"{}\" is no name: {error}; choose another with --name", Shown(&wanted)))
+        let culprit = composed.chars().find(|&character| is_culprit(&composed, character));
+        let culprit = culprit.map(|character| format!(": {}", described(character))).unwrap_or_default();
+        Failure::usage(format!("\"{}\" is no name: {error}{culprit}; choose another with --name", Shown(&wanted)))
     })
+}
+
+/// Whether the name would be refused for this character alone.
+fn is_culprit(name: &str, character: char) -> bool {
+    let alone = Username::new(&format!("a{character}a")).is_err();
+    let without: String = name.chars().filter(|&other| other != character).collect();
+    alone || Username::new(&without).is_ok()
+}
+
+/// A character as people and programs name it.
+fn described(character: char) -> String {
+    let number = u32::from(character);
+    match character {
+        ' ' => "a space".to_owned(),
+        _ => format!("'{}' (U+{number:04X})", Shown(&character.to_string())),
+    }
 }
 
 #[cfg(test)]
@@ -49,7 +84,8 @@ mod tests {
 
     /// The name that is sent, or what the user is told.
     fn sent(wanted: &str) -> Result<String, String> {
-        name(Some(wanted.to_owned())).map(|name| name.as_str().to_owned()).map_err(|failure| failure.to_string())
+        let name = checked_name(Some(wanted.to_owned()));
+        name.map(|name| name.as_str().to_owned()).map_err(|failure| failure.to_string())
     }
 
     #[test]
@@ -61,7 +97,15 @@ mod tests {
     fn name_that_is_not_allowed_is_refused_with_the_reason_and_shown_safely() {
         let told = sent("a\x1b[2J b").unwrap_err();
         assert!(told.contains("a\u{fffd}[2J b") && told.contains("a character that names must not have"), "{told}");
-        assert!(name(None).unwrap_err().to_string().contains("--name"));
-        assert_eq!(name(Some(String::new())).unwrap_err(), name(None).unwrap_err());
+        assert!(checked_name(None).unwrap_err().to_string().contains("--name"));
+        assert_eq!(checked_name(Some(String::new())).unwrap_err(), checked_name(None).unwrap_err());
+    }
+
+    #[test]
+    fn character_that_is_not_allowed_is_named() {
+        for (name, character) in [("ann b", "a space"), ("ann!", "'!' (U+0021)"), ("an\u{440}", "'\u{440}' (U+0440)")] {
+            let told = sent(name).unwrap_err();
+            assert!(told.contains(character), "{told}");
+        }
     }
 }

@@ -3,6 +3,8 @@
 
 use crate::endpoint::{Endpoint, parse_bind_address};
 use crate::failure::Failure;
+#[cfg(feature = "client")]
+use crate::terminal::{Bell, Color};
 use argh::FromArgs;
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -182,8 +184,8 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
 #[cfg(feature = "client")]
 #[derive(Debug, FromArgs)]
 #[argh(subcommand, name = "client")]
-/// Talk in a room or through a relay, whichever is named. Each line of standard input is one message; in a room and at a
-/// terminal there are /me, /who and /quit too.
+/// Talk in a room or through a relay, whichever is named. Each line of standard input is one message; at a terminal /help lists the
+/// commands.
 pub struct Client {
     /// the room to talk in, HOST[:PORT] (default port 9191)
     #[argh(option)]
@@ -197,6 +199,43 @@ pub struct Client {
     /// print one JSON object for each event
     #[argh(switch)]
     pub json: bool,
+    /// move no cursor: for screen readers, serial consoles, logs (default if TERM is dumb)
+    #[argh(switch)]
+    pub plain: bool,
+    /// colours: always, auto or never (default auto)
+    #[argh(option, default = "Color::Auto", from_str_fn(parse_color))]
+    pub color: Color,
+    /// when the bell rings: off, mention (of your name) or all (default mention)
+    #[argh(option, default = "Bell::Mention", from_str_fn(parse_bell))]
+    pub bell: Bell,
+    /// a program that takes part: reads each message, and what it prints is said
+    #[argh(option)]
+    pub exec: Option<String>,
+    /// read no input, run until SIGTERM, and wait for the server; in a room without --name only listen
+    #[argh(switch)]
+    pub headless: bool,
+}
+
+/// Reads when there are colours.
+#[cfg(feature = "client")]
+fn parse_color(text: &str) -> Result<Color, String> {
+    match text {
+        "always" => Ok(Color::Always),
+        "auto" => Ok(Color::Auto),
+        "never" => Ok(Color::Never),
+        _ => Err(format!("{text:?} is none of always, auto and never")),
+    }
+}
+
+/// Reads when the bell rings.
+#[cfg(feature = "client")]
+fn parse_bell(text: &str) -> Result<Bell, String> {
+    match text {
+        "off" => Ok(Bell::Off),
+        "mention" => Ok(Bell::Mention),
+        "all" => Ok(Bell::All),
+        _ => Err(format!("{text:?} is none of off, mention and all")),
+    }
 }
 
 /// Reads the command line, the program's own name first.

@@ -21,7 +21,11 @@ pub mod relay;
 #[cfg(not(loom))]
 pub mod resources;
 pub mod room;
+#[cfg(all(not(loom), feature = "client"))]
+pub mod script;
 #[cfg(not(loom))]
 pub mod serve;
 #[cfg(not(loom))]
 mod signals;
+#[cfg(all(not(loom), feature = "client"))]
+pub mod terminal;

@@ -113,6 +113,7 @@ impl Servers<'_> {
             let failed = async { Err(future::or(clock_state, future::or(relay, room)).await) };
             match future::or(failed, async { Ok(requests.next().await) }).await {
                 Ok(Request::ShowCounters) => self.show_counters(),
+                Ok(Request::Continued) => {}
                 Ok(Request::End) => return Ok(()),
                 Err(outcome) => {
                     return outcome

@@ -4,8 +4,8 @@
 //! write, ends all the same.
 
 use crate::failure::{Failure, cause};
+use async_io::Timer;
 use async_signal::{Signal, Signals};
-use smol::Timer;
 use smol::channel::{Receiver, unbounded};
 use smol::future;
 use smol::stream::StreamExt as _;
@@ -17,11 +17,29 @@ const LEAVE_TIME: Duration = Duration::from_secs(3);
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Request {
-    /// SIGINT, SIGTERM, and a server's SIGHUP: leave properly.
+    /// SIGINT, SIGTERM, and SIGHUP of a server or at a person's terminal: leave properly.
     End,
     /// SIGUSR1: show the counters.
     ShowCounters,
+    /// SIGCONT at a person's terminal: the program was stopped, and others may have used the terminal.
+    Continued,
 }
+
+/// The signals that every program of ours takes.
+#[cfg(unix)]
+const SIGNALS: &[Signal] = &[Signal::Int, Signal::Term, Signal::Usr1];
+
+/// The signals that a program at a person's terminal takes. A client that is to survive its terminal (nohup) does not read keys.
+#[cfg(all(unix, feature = "client"))]
+const SIGNALS_AT_TERMINAL: &[Signal] = &[Signal::Int, Signal::Term, Signal::Usr1, Signal::Hup, Signal::Cont];
+
+/// Elsewhere there is only the interruption.
+#[cfg(not(unix))]
+const SIGNALS: &[Signal] = &[Signal::Int];
+
+/// As [`SIGNALS`].
+#[cfg(all(not(unix), feature = "client"))]
+const SIGNALS_AT_TERMINAL: &[Signal] = SIGNALS;
 
 /// Signals that have come and not been taken.
 #[derive(Debug)]
@@ -31,14 +49,20 @@ impl Requests {
     /// Takes over SIGINT, SIGTERM and SIGUSR1.
     #[cfg(feature = "client")]
     pub(crate) fn new() -> Result<Self, Failure> {
-        Self::of(&[Signal::Int, Signal::Term, Signal::Usr1])
+        Self::of(SIGNALS)
+    }
+
+    /// Takes over SIGHUP and SIGCONT too.
+    #[cfg(feature = "client")]
+    pub(crate) fn at_terminal() -> Result<Self, Failure> {
+        Self::of(SIGNALS_AT_TERMINAL)
     }
 
     /// Takes over SIGHUP too, unless whoever has started the server wants it ignored (nohup(1)).
+    #[cfg(target_os = "linux")]
     pub(crate) fn of_server() -> Result<Self, Failure> {
         let hangup = if is_hangup_ignored() { None } else { Some(Signal::Hup) };
-        let signals = [Signal::Int, Signal::Term, Signal::Usr1].into_iter().chain(hangup);
-        Self::of(&signals.collect::<Vec<_>>())
+        Self::of(&SIGNALS.iter().copied().chain(hangup).collect::<Vec<_>>())
     }
 
     /// Takes over these signals.
@@ -54,6 +78,8 @@ impl Requests {
                 if request == Request::End {
                     // Whoever is asked twice, or does not come to leave, is ended.
                     future::or(async { _ = Timer::after(LEAVE_TIME).await }, again(&mut signals)).await;
+                    #[cfg(feature = "client")]
+                    crate::terminal::restore();
                     std::process::exit(1);
                 }
             }
@@ -72,6 +98,7 @@ impl Requests {
 }
 
 /// Whether SIGHUP is ignored, as Linux tells it: a mask in hexadecimal, whose lowest bit is signal 1.
+#[cfg(target_os = "linux")]
 fn is_hangup_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -83,6 +110,7 @@ async fn next(signals: &mut Signals) -> Request {
     loop {
         match signals.next().await {
             Some(Ok(Signal::Usr1)) => return Request::ShowCounters,
+            Some(Ok(Signal::Cont)) => return Request::Continued,
             Some(Ok(_)) => return Request::End,
             Some(Err(_)) => {}
             None => future::pending().await,

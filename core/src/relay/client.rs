@@ -152,6 +152,12 @@ impl Client {
         self.greeter.handle_unreachable(now);
     }
 
+    /// What is sent goes to another address of the relay's from now on: the next GREETING is due now.
+    pub fn handle_moved(&mut self, now: Instant) {
+        self.incoming_heard = false;
+        self.greeter.handle_moved(now);
+    }
+
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.window.deadline(self.config.progress_max).is_some_and(|deadline| deadline <= now) {
@@ -416,6 +422,21 @@ mod tests {
         client.handle_datagram(START, &padded);
         assert_eq!(drain(&mut client).iter().filter(|words| words.starts_with("shown")).count(), 2);
         assert_eq!(client.ignored(), 0);
+    }
+
+    #[test]
+    fn relay_at_another_address_is_greeted_at_once_however_long_the_pause_was() {
+        let mut client = greeted();
+        let mut now = START;
+        for _ in 0..4 {
+            now = client.poll_timeout().unwrap();
+            client.handle_timeout(now);
+            drain(&mut client);
+        }
+        assert!(client.poll_timeout().unwrap() > now);
+        client.handle_moved(now);
+        client.handle_timeout(now);
+        assert_eq!(drain(&mut client), ["send greeting probe"]);
     }
 
     #[test]

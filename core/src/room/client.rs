@@ -89,6 +89,18 @@ enum State {
     Ended,
 }
 
+/// Whether a client leaves, and what it does before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Leave {
+    /// It stays.
+    #[default]
+    No,
+    /// It says what it has to say, and then leaves.
+    AfterSaying,
+    /// It leaves, whatever it has to say.
+    AtOnce,
+}
+
 /// What the server is to be sent, in the order in which it is.
 #[derive(Debug, Default)]
 struct Due {
@@ -99,13 +111,23 @@ struct Due {
     /// A page of the members.
     who: Option<u32>,
     /// That the client leaves.
-    leave: bool,
+    leave: Leave,
 }
 
 impl Client {
     /// A client whose first connection is due now. `token` is 128 bits of the operating system's randomness; the seed makes
     /// the client's pauses its own.
     pub fn new(config: Config, now: Instant, seed: u64, name: Username, token: Token) -> Self {
+        Self::with_name(config, now, seed, Some(name), token)
+    }
+
+    /// A client that only listens: it has no name, says nothing, and nobody is told of it.
+    pub fn observer(config: Config, now: Instant, seed: u64) -> Self {
+        Self::with_name(config, now, seed, None, [0; 16])
+    }
+
+    /// A client with a name or without.
+    fn with_name(config: Config, now: Instant, seed: u64, name: Option<Username>, token: Token) -> Self {
         Self {
             config,
             token,
@@ -124,17 +146,20 @@ impl Client {
         }
     }
 
-    /// Says something, now or once the client is in, and gives the number by which it comes back.
+    /// Says something, now or once the client is in, and gives the number by which it comes back. An observer never may.
     ///
     /// # Errors
     /// [`OutboxFull`] when it has to wait.
     pub fn say(&mut self, kind: Kind, text: Text<'_>) -> Result<u32, OutboxFull> {
+        if self.transcript.name().is_none() {
+            return Err(OutboxFull);
+        }
         self.transcript.outbox_mut().push(kind, text)
     }
 
     /// Whether [`Client::say`] would take a text, however long.
     pub fn may_say(&self) -> bool {
-        self.transcript.outbox().may_push()
+        self.transcript.name().is_some() && self.transcript.outbox().may_push()
     }
 
     /// How many own messages are not known to have been taken.
@@ -162,8 +187,18 @@ impl Client {
     /// after a return until it is known what was taken. If it is not in, it ends at once, and what was not sent is lost:
     /// [`Client::under_way`] tells how much.
     pub fn leave(&mut self) {
+        self.begin_leave(Leave::AfterSaying);
+    }
+
+    /// Leaves, and never sends what was said and is not sent yet: [`Client::under_way`] tells how much.
+    pub fn leave_at_once(&mut self) {
+        self.begin_leave(Leave::AtOnce);
+    }
+
+    /// Leaves in one way or the other.
+    fn begin_leave(&mut self, leave: Leave) {
         match self.state {
-            State::Member { .. } => self.due.leave = true,
+            State::Member { .. } => self.due.leave = leave,
             _ => self.state = State::Ended,
         }
     }
@@ -259,7 +294,7 @@ impl Client {
             State::Connecting | State::Joining(_) | State::Member { .. } => {}
         }
         self.counts.broken += 1;
-        if self.due.leave {
+        if self.due.leave != Leave::No {
             return self.end();
         }
         self.state = State::Waiting(now + self.retry.pause(&self.config).max(pause_min));
@@ -285,7 +320,7 @@ impl Client {
             }
             State::Joining(due) if *due <= now => self.break_off(now, Break::Silent, Duration::ZERO),
             State::Member { watch, .. } => {
-                if watch.handle_timeout(now) {
+                if watch.handle_timeout(now, self.transcript.outbox().has_sent()) {
                     self.break_off(now, Break::Silent, Duration::ZERO);
                 }
             }
@@ -297,7 +332,7 @@ impl Client {
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.state {
             State::Waiting(due) | State::Joining(due) => Some(*due),
-            State::Member { watch, .. } => Some(watch.deadline()),
+            State::Member { watch, .. } => Some(watch.deadline(self.transcript.outbox().has_sent())),
             State::Connecting | State::Ended => None,
         }
     }
@@ -312,8 +347,11 @@ impl Client {
         let Self { token, state, transcript, due, frame, .. } = self;
         let message = match state {
             State::Joining(_) if core::mem::take(&mut due.join) => {
-                let (seen, name) = (transcript.seen(), transcript.name().as_str());
-                Message::Join { version: VERSION, token: *token, seen, name }
+                let seen = transcript.seen();
+                match transcript.name() {
+                    Some(name) => Message::Join { version: VERSION, token: *token, seen, name: name.as_str() },
+                    None => Message::Observe { version: VERSION, seen },
+                }
             }
             State::Member { watch, .. } => {
                 if core::mem::take(&mut due.pong) {
@@ -322,9 +360,11 @@ impl Client {
                     Message::Ping
                 } else if let Some(page) = due.who.take() {
                     Message::Who { page }
-                } else if let Some(say) = transcript.send() {
+                } else if due.leave != Leave::AtOnce
+                    && let Some(say) = transcript.send()
+                {
                     say
-                } else if due.leave && !transcript.holds_unsent() {
+                } else if due.leave == Leave::AtOnce || due.leave == Leave::AfterSaying && !transcript.holds_unsent() {
                     *state = State::Ended;
                     Message::Leave
                 } else {
@@ -615,15 +655,53 @@ mod tests {
     }
 
     #[test]
-    fn client_that_leaves_says_first_what_it_has_to_say() {
-        let mut client = member();
-        client.say(Kind::Action, Text::new("goes").unwrap()).unwrap();
-        client.leave();
+    fn client_that_leaves_says_first_what_it_has_to_say_unless_it_leaves_at_once() {
         let say = Message::Say { number: 1, kind: Kind::Action, text: "goes" };
-        assert_eq!(written(&mut client), frames(&[say, Message::Leave]));
-        assert!(client.is_ended());
-        client.handle_disconnected(START);
-        assert_eq!((drain(&mut client), client.poll_timeout()), (List::new(), None));
+        for (leave, sent) in [
+            (Client::leave as fn(&mut Client), frames(&[say, Message::Leave])),
+            (Client::leave_at_once, frames(&[Message::Leave])),
+        ] {
+            let mut client = member();
+            client.say(Kind::Action, Text::new("goes").unwrap()).unwrap();
+            leave(&mut client);
+            assert_eq!(written(&mut client), sent);
+            assert!(client.is_ended());
+            client.handle_disconnected(START);
+            assert_eq!((drain(&mut client), client.poll_timeout()), (List::new(), None));
+        }
+    }
+
+    #[test]
+    fn observer_observes_and_says_nothing() {
+        let mut client = Client::observer(Config::DEFAULT, START, 5);
+        client.handle_timeout(START);
+        drain(&mut client);
+        client.handle_connected(START);
+        assert_eq!(written(&mut client), frames(&[Message::Observe { version: VERSION, seen: None }]));
+        assert_eq!(deliver(&mut client, START, &frames(&[Message::Welcome(WELCOME)])), ["Welcome", "HistoryEnd"]);
+        assert!(!client.may_say());
+        assert_eq!(client.say(Kind::Plain, Text::new("hi").unwrap()), Err(OutboxFull));
+        let outputs = deliver(&mut client, START, &frames(&[said(3, "ann")]));
+        assert_eq!(outputs, ["ann text"]);
+    }
+
+    #[test]
+    fn server_that_does_not_answer_what_was_said_is_asked_and_then_left() {
+        let mut client = member();
+        client.say(Kind::Plain, Text::new("hi").unwrap()).unwrap();
+        written(&mut client);
+        let mut asked_at = None;
+        let mut now = START;
+        while client.is_member() {
+            now = client.poll_timeout().unwrap().max(now);
+            client.handle_timeout(now);
+            if !written(&mut client).is_empty() {
+                asked_at.get_or_insert(now);
+            }
+        }
+        assert_eq!(asked_at, Some(START + Duration::from_secs(1)));
+        assert_eq!(now, START + Config::DEFAULT.answer_max);
+        assert_eq!(drain(&mut client), ["Disconnect", "Broken(Silent)"]);
     }
 
     #[test]

@@ -1,113 +1,82 @@
-//! The room client's driver: standard input, connection, timer and signals, whichever is ready first.
+//! The room client's driver: the engine, the user's side and the connection, whichever is ready first.
 
 mod connection;
 mod event;
-mod outcome;
-mod stamp;
-mod typed;
 mod view;
 
-use crate::client::input::{Line, standard_input};
-use crate::client::screen::Screen;
 use crate::clock;
 use crate::endpoint::Endpoint;
 use crate::failure::{Failure, cause};
-use crate::signals::{Request, Requests};
-use chat_core::limits::TEXT_BYTES_MAX;
+use crate::script::{Contact, Said, Step, Stop, Talk, Task};
+use async_io::Timer;
 use chat_core::room::client::{Client, Config, OutboxFull};
 use chat_core::room::{Kind, Token};
 use chat_core::text::Text;
-use chat_core::time::Instant;
 use chat_core::username::Username;
-use connection::Connection;
-use event::Event;
-use outcome::{Stop, Tally, conclude};
-use smol::{Timer, future};
+use connection::{Connection, Unreached};
+use smol::future;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::time::Duration;
-use typed::{HINT, Typed};
 use view::{Next, View};
 
 /// Bytes of the connection read at once.
 const READ_BYTES: usize = 4_096;
 
-/// How long a script waits without any progress for its messages to come back.
-const PROGRESS_MAX: Duration = Duration::from_secs(3);
-
 /// How long leaving may take.
 const LEAVE_MAX: Duration = Duration::from_secs(1);
 
 /// A connection that is being opened.
-type Opening<'e> = Pin<Box<dyn Future<Output = Result<Connection, Failure>> + 'e>>;
+type Opening<'e> = Pin<Box<dyn Future<Output = Result<Connection, Unreached>> + 'e>>;
 
 /// One client and its connection.
-struct Driver<'s> {
+struct Driver<'e, 't> {
     /// What to send and to tell.
     client: Client,
     /// Where the server is.
-    endpoint: &'s Endpoint,
+    endpoint: &'e Endpoint,
     /// The connection, while there is one.
     connection: Option<Connection>,
     /// The next connection, while it is being opened.
-    opening: Option<Opening<'s>>,
+    opening: Option<Opening<'e>>,
     /// Whether there was a connection.
     connected: bool,
+    /// The user's side.
+    talk: &'t mut Talk,
     /// What the user is shown.
-    view: View<'s>,
-    /// When there was last progress besides the client's own.
-    progress_at: Instant,
-    /// A line of input that waits until it may be said.
-    waiting: Option<Line>,
-    /// Whether the input has come to its end.
-    input_ended: bool,
-    /// What became of the lines of input.
-    tally: Tally,
+    view: View,
 }
 
-/// What happened next.
-enum Input {
-    /// The connection is open, or cannot be.
-    Opened(Result<Connection, Failure>),
-    /// The connection has brought so many bytes, or an error.
+/// What the connection has brought.
+enum Traffic {
+    /// It is open, or cannot be.
+    Opened(Result<Connection, Unreached>),
+    /// So many bytes, or an error.
     Read(io::Result<usize>),
-    /// The connection takes more, or has an error.
+    /// It takes more, or has an error.
     Writable(io::Result<()>),
-    /// A line of standard input, or its end.
-    Line(io::Result<Option<Line>>),
-    /// A timer is due.
-    Timeout,
-    /// A signal came.
-    Signal(Request),
 }
 
-/// Talks in the room until the end of input or a signal.
+/// Talks in the room until the end of input or a signal; without a name, observes it.
 ///
 /// # Errors
 /// The server is not found, refuses, or has not confirmed every message at the end of input.
-pub async fn run(endpoint: &Endpoint, name: Username, screen: &mut Screen) -> Result<(), Failure> {
-    let mut requests = Requests::new()?;
+pub async fn run(endpoint: &Endpoint, name: Option<Username>, mut talk: Talk) -> Result<(), Failure> {
     let token: Token = random()?;
     let seed = u64::from_le_bytes(random()?);
-    let mut driver = Driver {
-        client: Client::new(Config::DEFAULT, clock::now(), seed, name.clone(), token),
-        endpoint,
-        connection: None,
-        opening: None,
-        connected: false,
-        view: View::new(screen, name, endpoint.host.clone()),
-        progress_at: clock::now(),
-        waiting: None,
-        input_ended: false,
-        tally: Tally::default(),
+    let client = match &name {
+        Some(name) => Client::new(Config::DEFAULT, clock::now(), seed, name.clone(), token),
+        None => Client::observer(Config::DEFAULT, clock::now(), seed),
     };
-    let outcome = driver.run(&mut requests).await;
-    driver.leave().await;
-    driver.view.screen.close();
-    let under_way = u64::try_from(driver.client.under_way()).unwrap_or(u64::MAX);
-    let tally = Tally { under_way, waiting: driver.waiting.is_some(), ..driver.tally };
-    conclude(outcome, driver.view.screen, &driver.view.server, tally)
+    talk.screen.set_name(name.as_ref().map_or("", Username::as_str));
+    let view = View::new(name, endpoint.host.clone());
+    let mut driver =
+        Driver { client, endpoint, connection: None, opening: None, connected: false, talk: &mut talk, view };
+    let outcome = driver.run().await;
+    driver.leave(&outcome).await;
+    let server = driver.view.server.clone();
+    talk.finish(outcome, &server)
 }
 
 /// Bytes from the operating system's source of randomness.
@@ -119,94 +88,89 @@ fn random<const N: usize>() -> Result<[u8; N], Failure> {
     }
 }
 
-impl Driver<'_> {
-    /// Serves input and connection until the end of input, when nothing is under way any more, or a signal.
-    async fn run(&mut self, requests: &mut Requests) -> Result<(), Stop> {
-        let mut lines = standard_input();
+impl Driver<'_, '_> {
+    /// Serves user and connection until the end of input, when nothing is under way any more, or a signal.
+    async fn run(&mut self) -> Result<(), Stop> {
         let mut buffer = [0; READ_BYTES];
-        self.client.handle_timeout(clock::now());
-        self.view.screen.prompt()?;
+        self.talk.handle_progress(clock::now());
         loop {
+            self.client.handle_timeout(clock::now());
+            self.view.handle_timeout(self.talk, clock::now())?;
+            self.talk.handle_timeout(clock::now())?;
             self.drain()?;
-            if self.client.may_say()
-                && let Some(line) = self.waiting.take()
-            {
-                self.handle_line(&line)?;
-                continue;
+            while let Some(task) = self.talk.next_task(clock::now(), self.client.may_say())? {
+                self.handle_task(task)?;
+                self.drain()?;
             }
-            let idle = self.waiting.is_none() && self.client.under_way() == 0;
             // Own messages that were taken while the connection was broken have not been shown yet.
-            if self.input_ended && idle && self.view.has_history() && !self.client.is_behind() {
+            let is_caught_up = self.view.has_history() && !self.client.is_behind();
+            if self.talk.is_done() && is_caught_up {
                 return Ok(());
             }
-            let give_up_at = self.give_up_at(idle);
+            let give_up_at = self.talk.give_up_at(self.contact(), is_caught_up);
             if give_up_at.is_some_and(|due| due <= clock::now()) {
-                if idle && self.view.is_in() {
-                    // What was to come is lost, but no message of this client.
-                    return Ok(());
-                }
-                return Err(if self.view.is_in() { Stop::Unconfirmed } else { Stop::Unanswered });
+                return self.give_up();
             }
-            let wants_line = !self.input_ended && self.waiting.is_none();
-            let deadline = [self.client.poll_timeout(), give_up_at].into_iter().flatten().min();
-            let input = future::or(
-                async { Input::Signal(requests.next().await) },
-                future::or(
-                    timeout(deadline),
-                    future::or(traffic(&mut self.opening, self.connection.as_ref(), &mut buffer), async {
-                        if wants_line { Input::Line(lines.next().await) } else { future::pending().await }
-                    }),
-                ),
-            );
-            match input.await {
-                Input::Signal(Request::End) => return Ok(()),
-                Input::Signal(Request::ShowCounters) => self.show_counters(),
-                Input::Opened(outcome) => self.handle_opened(outcome)?,
-                Input::Read(Ok(0)) => self.handle_broken(None),
-                Input::Read(Ok(length)) => self.handle_bytes(&buffer[..length])?,
-                Input::Writable(Ok(())) => {}
-                Input::Read(Err(error)) | Input::Writable(Err(error)) => self.handle_broken(Some(&error)),
-                Input::Timeout => self.client.handle_timeout(clock::now()),
-                Input::Line(Ok(Some(line))) => self.waiting = Some(line),
-                Input::Line(Ok(None)) => self.handle_input_end(),
-                Input::Line(Err(error)) => {
-                    self.unsent(&format!("standard input cannot be read: {}", cause(&error)))?;
-                    self.handle_input_end();
-                }
+            let deadlines = [self.client.poll_timeout(), self.view.deadline(), give_up_at];
+            let deadline = deadlines.into_iter().flatten().min();
+            let (talk, opening, connection) = (&mut *self.talk, &mut self.opening, self.connection.as_ref());
+            let user = async { Ok(talk.next(clock::now(), deadline).await) };
+            match future::or(user, async { Err(traffic(opening, connection, &mut buffer).await) }).await {
+                Ok(Err(stop)) => return Err(stop),
+                Ok(Ok(Step::ShowCounters)) => self.show_counters(),
+                Ok(Ok(Step::Went)) | Err(Traffic::Writable(Ok(()))) => {}
+                Err(Traffic::Opened(outcome)) => self.handle_opened(outcome)?,
+                Err(Traffic::Read(Ok(0))) => self.handle_broken(None),
+                Err(Traffic::Read(Ok(length))) => self.handle_bytes(&buffer[..length])?,
+                Err(Traffic::Read(Err(error)) | Traffic::Writable(Err(error))) => self.handle_broken(Some(&error)),
             }
         }
     }
 
-    /// When the user is told that nothing gets through: at the end of input, or if a script was never let in. Else messages
-    /// wait until the server is back.
-    fn give_up_at(&self, idle: bool) -> Option<Instant> {
-        let hopeless = !self.view.is_in() && !self.view.screen.is_terminal() && !idle;
-        let progress_at = self.progress_at.max(self.client.progress_at());
-        // The first connection has a time limit of its own, and a better reason to tell.
-        ((self.input_ended || hopeless) && self.connected).then(|| progress_at + PROGRESS_MAX)
+    /// How the client stands to the room. Once it was in, messages wait until the server is back.
+    fn contact(&self) -> Contact {
+        match (self.connected, self.view.is_in(), self.client.is_member()) {
+            (false, ..) => Contact::Opening,
+            (true, false, _) => Contact::Never,
+            (true, true, false) => Contact::Lost(None),
+            (true, true, true) => Contact::There,
+        }
     }
 
-    /// There will be no more lines.
-    fn handle_input_end(&mut self) {
-        self.input_ended = true;
-        self.progress_at = clock::now();
+    /// There is no more point in waiting.
+    fn give_up(&mut self) -> Result<(), Stop> {
+        match (self.view.is_in(), self.view.refused) {
+            // What was to come is lost, but no message of this client.
+            (true, _) if self.talk.is_idle() => Ok(()),
+            (true, _) => Err(Stop::Unconfirmed),
+            (false, Some(reason)) => Err(self.view.stop_refused(self.talk, reason)),
+            (false, None) => Err(Stop::Silent(format!(
+                "the room at {} does not answer; is that the address of a room of chat-host?",
+                self.view.server
+            ))),
+        }
     }
 
-    /// The connection is open, or cannot be. The first has to come about.
-    fn handle_opened(&mut self, outcome: Result<Connection, Failure>) -> Result<(), Stop> {
+    /// The connection is open, or cannot be. The first has to come about, unless the client waits for its server.
+    fn handle_opened(&mut self, outcome: Result<Connection, Unreached>) -> Result<(), Stop> {
         self.opening = None;
         match outcome {
             Ok(connection) => {
                 self.view.server = connection.server().to_string();
                 if !std::mem::replace(&mut self.connected, true) {
-                    self.progress_at = clock::now();
+                    self.talk.handle_progress(clock::now());
                 }
                 self.connection = Some(connection);
                 self.client.handle_connected(clock::now());
             }
-            Err(failure) if !self.connected => return Err(Stop::Unreachable(failure)),
-            Err(failure) => {
-                self.view.cause = Some(failure.to_string());
+            Err(unreached) if !self.connected && !self.talk.is_patient() => {
+                return Err(Stop::Unreachable(unreached.into_failure(self.endpoint)));
+            }
+            Err(unreached) => {
+                if let Some(server) = unreached.server {
+                    self.view.server = server.to_string();
+                }
+                self.view.cause = Some(unreached.cause);
                 self.client.handle_disconnected(clock::now());
             }
         }
@@ -229,40 +193,27 @@ impl Driver<'_> {
         Ok(())
     }
 
-    /// Does one line of input, or says why not.
-    fn handle_line(&mut self, line: &Line) -> Result<(), Stop> {
-        self.tally.lines += 1;
-        match line {
-            Line::Empty => {}
-            Line::NotUtf8 => self.unsent("it is not UTF-8")?,
-            Line::Overlong(length) => {
-                self.unsent(&format!("it has {length} bytes; a message has at most {TEXT_BYTES_MAX}"))?;
+    /// Does something for the user.
+    fn handle_task(&mut self, task: Task) -> Result<(), Stop> {
+        match task {
+            Task::Say(said) => self.say(Kind::Plain, said),
+            Task::Act(said) => self.say(Kind::Action, said),
+            Task::Who if self.client.is_member() => {
+                self.client.who(0);
+                Ok(())
             }
-            Line::Text(text) if self.view.screen.is_terminal() => match Typed::new(text) {
-                Typed::Say(kind, text) => self.say(kind, text)?,
-                Typed::Who if self.client.is_member() => self.client.who(0),
-                Typed::Who => self.view.screen.show(&Event::Hint { hint: "not in the room at this moment" })?,
-                Typed::Quit => return Err(Stop::Quit),
-                Typed::Unknown => self.view.screen.show(&Event::Hint { hint: HINT })?,
-            },
-            Line::Text(text) => self.say(Kind::Plain, text)?,
+            Task::Who => Ok(self.talk.screen.aside("-- not in the room at this moment --")?),
         }
-        Ok(self.view.screen.prompt()?)
     }
 
     /// Says something, now or once the client is in.
-    fn say(&mut self, kind: Kind, text: &str) -> io::Result<()> {
-        match Text::new(text).map(|text| self.client.say(kind, text)) {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(OutboxFull)) => self.unsent("too many messages are under way"),
-            Err(error) => self.unsent(&error.to_string()),
+    fn say(&mut self, kind: Kind, said: Said) -> Result<(), Stop> {
+        match Text::new(&said.text).map(|text| self.client.say(kind, text)) {
+            Ok(Ok(number)) => self.talk.handle_said(clock::now(), said, number),
+            Ok(Err(OutboxFull)) => self.talk.handle_unsaid(&said, "too many messages are under way")?,
+            Err(error) => self.talk.handle_unsaid(&said, &error.to_string())?,
         }
-    }
-
-    /// Says that the line that came last is not sent.
-    fn unsent(&mut self, cause: &str) -> io::Result<()> {
-        self.tally.lost += 1;
-        self.view.screen.show(&Event::Unsent { line: self.tally.lines, cause })
+        Ok(())
     }
 
     /// Does all that the engine wants done.
@@ -298,20 +249,26 @@ impl Driver<'_> {
     /// Shows what there is to show, and opens and closes connections.
     fn drain_outputs(&mut self) -> Result<(), Stop> {
         while let Some(output) = self.client.poll_output() {
-            match self.view.show(output)? {
+            match self.view.show(self.talk, clock::now(), output)? {
                 Next::Go => {}
                 Next::Connect => self.opening = Some(Box::pin(Connection::open(self.endpoint))),
                 Next::Disconnect => self.connection = None,
                 Next::Who(page) => self.client.who(page),
-                Next::Lost => self.tally.lost += 1,
             }
         }
-        Ok(())
+        Ok(self.talk.settle(clock::now(), self.client.under_way())?)
     }
 
-    /// Leaves the room if the client is in, so that its name is free at once. What was said before is written first.
-    async fn leave(&mut self) {
-        self.client.leave();
+    /// Leaves the room if the client is in, so that its name is free at once. If the user leaves while own lines are on their way, a
+    /// server that reads them slowly would come to the leave too late: then they are thrown away.
+    async fn leave(&mut self, outcome: &Result<(), Stop>) {
+        if matches!(outcome, Err(Stop::Left)) && !self.talk.is_idle() {
+            if let Some(connection) = self.connection.take() {
+                connection.abort();
+            }
+            return;
+        }
+        self.client.leave_at_once();
         let leaving = async {
             while self.write().is_ok() && self.connection.as_ref().is_some_and(|open| !open.is_written()) {
                 if let Some(connection) = &self.connection
@@ -334,30 +291,24 @@ impl Driver<'_> {
     fn show_counters(&mut self) {
         let counts = self.client.counts();
         Failure::lost(format!(
-            "client: lines={} lost={} broken={} ignored={} malformed={}",
-            self.tally.lines, self.tally.lost, counts.broken, counts.ignored, counts.malformed
+            "client: {} broken={} ignored={} malformed={}",
+            self.talk.counters(),
+            counts.broken,
+            counts.ignored,
+            counts.malformed
         ))
         .report();
     }
 }
 
 /// Waits for the connection that is being opened, or for something to do on that which is open.
-async fn traffic(opening: &mut Option<Opening<'_>>, connection: Option<&Connection>, buffer: &mut [u8]) -> Input {
+async fn traffic(opening: &mut Option<Opening<'_>>, connection: Option<&Connection>, buffer: &mut [u8]) -> Traffic {
     match (opening, connection) {
-        (Some(opening), _) => Input::Opened(opening.await),
+        (Some(opening), _) => Traffic::Opened(opening.await),
         (None, Some(connection)) => {
-            let read = async { Input::Read(connection.read(buffer).await) };
-            future::or(read, async { Input::Writable(connection.writable().await) }).await
+            let read = async { Traffic::Read(connection.read(buffer).await) };
+            future::or(read, async { Traffic::Writable(connection.writable().await) }).await
         }
         (None, None) => future::pending().await,
     }
-}
-
-/// Waits for the deadline, or for ever if there is none.
-async fn timeout(deadline: Option<Instant>) -> Input {
-    match deadline {
-        Some(deadline) => Timer::at(clock::system_instant(deadline)).await,
-        None => future::pending().await,
-    };
-    Input::Timeout
 }

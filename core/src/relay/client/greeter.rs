@@ -92,6 +92,12 @@ impl Greeter {
         self.handle_loss(now);
     }
 
+    /// The relay is to be greeted at another address, with growing pauses from the first on.
+    pub(super) fn handle_moved(&mut self, now: Instant) {
+        self.due_at = now;
+        self.pause = self.config.greeting_pause_min;
+    }
+
     /// Whether the relay is known not to answer.
     pub(super) fn is_silent(&self) -> bool {
         self.presence == Some(Presence::Silent)

@@ -16,6 +16,8 @@ pub struct Config {
     pub steady_after: Duration,
     /// Shortest pause after the server has said that there were too many joins from this address.
     pub address_pause_min: Duration,
+    /// How long nothing may come although something was said that has not come back.
+    pub answer_max: Duration,
     /// So many connections in a row may bring something that cannot be understood; then the client gives up.
     pub malformed_max: u32,
 }
@@ -28,6 +30,7 @@ impl Config {
         retry_pause_max: Duration::from_secs(30),
         steady_after: Duration::from_secs(10),
         address_pause_min: Duration::from_secs(60),
+        answer_max: Duration::from_secs(10),
         malformed_max: 3,
     };
 }

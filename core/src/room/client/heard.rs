@@ -17,6 +17,10 @@ impl Client {
         let count = self.under_way();
         match (&mut self.state, message) {
             (State::Joining(_), Message::Welcome(welcome)) => self.handle_welcome(now, &welcome),
+            (State::Joining(_), Message::Unsupported { .. }) if self.transcript.name().is_none() => {
+                // A server that knows no observers.
+                self.handle_refused(now, RefusalReason::Unsupported);
+            }
             (_, Message::Refused { reason }) => self.handle_refused(now, reason),
             (State::Member { watch, .. }, message) => match message {
                 Message::Said { sequence, number, name, text, .. } => {
@@ -87,7 +91,7 @@ impl Client {
             None => Notice::RECEIVED,
         };
         self.notices.push(notice);
-        self.state = State::Member { since: now, watch: Watch::new(now, welcome) };
+        self.state = State::Member { since: now, watch: Watch::new(now, welcome, self.config.answer_max) };
         self.progress_at = now;
     }
 }

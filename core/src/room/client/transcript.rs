@@ -11,8 +11,8 @@ use crate::username::Username;
 /// What was seen, and what was said.
 #[derive(Debug)]
 pub(super) struct Transcript {
-    /// The client's name.
-    name: Username,
+    /// The client's name; `None` for an observer.
+    name: Option<Username>,
     /// How far it has got; `None` until it was let in.
     place: Option<Place>,
     /// Own messages.
@@ -25,13 +25,18 @@ pub(super) struct Transcript {
 
 impl Transcript {
     /// Nothing was seen or said.
-    pub(super) const fn new(name: Username) -> Self {
+    pub(super) const fn new(name: Option<Username>) -> Self {
         Self { name, place: None, outbox: Outbox::new(), head: Sequence(0), holding: false }
     }
 
-    /// The client's name.
-    pub(super) const fn name(&self) -> &Username {
-        &self.name
+    /// The client's name; `None` for an observer.
+    pub(super) const fn name(&self) -> Option<&Username> {
+        self.name.as_ref()
+    }
+
+    /// Whether this is the client's name.
+    fn is_own(&self, name: &str) -> bool {
+        self.name.as_ref().is_some_and(|own| own.as_str() == name)
     }
 
     /// Own messages.
@@ -78,7 +83,7 @@ impl Transcript {
     /// A message has come. Gives its age, and whether it is an own one.
     pub(super) fn handle_said(&mut self, sequence: Sequence, number: u32, name: &str, text: &str) -> (Age, bool) {
         let age = self.place.as_mut().map_or(Age::Seen, |place| place.handle_message(sequence));
-        let own = age != Age::Seen && name == self.name.as_str() && self.outbox.confirm(sequence, number, text);
+        let own = age != Age::Seen && self.is_own(name) && self.outbox.confirm(sequence, number, text);
         self.settle();
         (age, own)
     }
@@ -87,7 +92,7 @@ impl Transcript {
     pub(super) fn handle_announced(&mut self, sequence: Sequence, name: &str) -> bool {
         let age = self.place.as_mut().map_or(Age::Seen, |place| place.handle_frame(sequence));
         self.settle();
-        age == Age::Live && name != self.name.as_str()
+        age == Age::Live && !self.is_own(name)
     }
 
     /// The server says that its history has ended.

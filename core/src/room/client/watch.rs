@@ -7,6 +7,9 @@ use core::time::Duration;
 /// Least pause between two signs of life that are asked for, whatever the server wishes.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 
+/// After this long without a byte, although something was said, the server is asked for a sign of life.
+const ASK_AFTER: Duration = PAUSE_MIN;
+
 /// The watch over one connection.
 #[derive(Debug)]
 pub(super) struct Watch {
@@ -16,6 +19,10 @@ pub(super) struct Watch {
     ping_after: Duration,
     /// After this long without a byte it counts as gone.
     gone_after: Duration,
+    /// After this long without a byte it counts as gone although it owes an answer.
+    answer_max: Duration,
+    /// Since when it owes an answer to what was said, and no byte has come; `None` while nothing was said.
+    owes_since: Option<Instant>,
     /// Whether it has been asked.
     ping: Ping,
 }
@@ -38,15 +45,17 @@ enum Ping {
 
 impl Watch {
     /// The watch over a connection that was welcomed now.
-    pub(super) fn new(now: Instant, welcome: &Welcome) -> Self {
+    pub(super) fn new(now: Instant, welcome: &Welcome, answer_max: Duration) -> Self {
         let ping_after = Duration::from_millis(welcome.ping_ms.into()).max(PAUSE_MIN);
         let gone_after = Duration::from_millis(welcome.gone_ms.into()).max(ping_after + PAUSE_MIN);
-        Self { heard_at: now, ping_after, gone_after, ping: Ping::Quiet }
+        Self { heard_at: now, ping_after, gone_after, answer_max, owes_since: None, ping: Ping::Quiet }
     }
 
     /// Bytes have come.
     pub(super) fn handle_heard(&mut self, now: Instant) {
         self.heard_at = now;
+        // What is still owed is owed from now on.
+        self.owes_since = None;
     }
 
     /// The server is to be asked, whether it was heard or not.
@@ -57,17 +66,35 @@ impl Watch {
         };
     }
 
-    /// Does what is due, and says whether the server counts as gone.
-    pub(super) fn handle_timeout(&mut self, now: Instant) -> bool {
-        if self.ping == Ping::Quiet && self.heard_at + self.ping_after <= now {
+    /// Does what is due, and says whether the server counts as gone. `owes` says whether something was said that has not come back.
+    pub(super) fn handle_timeout(&mut self, now: Instant, owes: bool) -> bool {
+        self.owes_since = if owes { self.owes_since.or(Some(now)) } else { None };
+        if self.ping == Ping::Quiet && self.ping_at() <= now {
             self.ping = Ping::Due;
         }
-        self.heard_at + self.gone_after <= now
+        self.gone_at() <= now
     }
 
     /// When [`Watch::handle_timeout`] has something to do.
-    pub(super) fn deadline(&self) -> Instant {
-        self.heard_at + if self.ping == Ping::Quiet { self.ping_after } else { self.gone_after }
+    pub(super) fn deadline(&self, owes: bool) -> Instant {
+        match (owes, self.owes_since) {
+            // It is to be noted that something is owed.
+            (true, None) => self.heard_at,
+            _ if self.ping == Ping::Quiet => self.ping_at(),
+            _ => self.gone_at(),
+        }
+    }
+
+    /// When the server is asked for a sign of life.
+    fn ping_at(&self) -> Instant {
+        let usual = self.heard_at + self.ping_after;
+        self.owes_since.map_or(usual, |since| usual.min(since + ASK_AFTER))
+    }
+
+    /// When the server counts as gone.
+    fn gone_at(&self) -> Instant {
+        let usual = self.heard_at + self.gone_after;
+        self.owes_since.map_or(usual, |since| usual.min(since + self.answer_max))
     }
 
     /// Whether the server is asked now, once the message of this number was sent.
@@ -93,6 +120,7 @@ mod tests {
     use crate::room::Sequence;
 
     const START: Instant = Instant::from_millis(1_000);
+    const ANSWER_MAX: Duration = Duration::from_secs(10);
 
     /// A welcome with these spans.
     fn welcome(ping_ms: u32, gone_ms: u32) -> Welcome {
@@ -122,34 +150,60 @@ mod tests {
 
     #[test]
     fn silent_server_is_asked_once_and_then_gone() {
-        let mut watch = Watch::new(START, &welcome(30_000, 75_000));
-        assert_eq!(watch.deadline(), at(30_000));
-        assert!(!watch.handle_timeout(at(29_999)));
+        let mut watch = Watch::new(START, &welcome(30_000, 75_000), ANSWER_MAX);
+        assert_eq!(watch.deadline(false), at(30_000));
+        assert!(!watch.handle_timeout(at(29_999), false));
         assert!(!watch.take_ping(0));
-        assert!(!watch.handle_timeout(at(30_000)));
+        assert!(!watch.handle_timeout(at(30_000), false));
         assert!(watch.take_ping(0));
         assert!(!watch.take_ping(0));
-        assert_eq!(watch.deadline(), at(75_000));
-        assert!(!watch.handle_timeout(at(74_999)));
-        assert!(watch.handle_timeout(at(75_000)));
+        assert_eq!(watch.deadline(false), at(75_000));
+        assert!(!watch.handle_timeout(at(74_999), false));
+        assert!(watch.handle_timeout(at(75_000), false));
+    }
+
+    #[test]
+    fn server_that_owes_an_answer_is_asked_at_once_and_gone_after_ten_seconds() {
+        let mut watch = Watch::new(START, &welcome(30_000, 75_000), ANSWER_MAX);
+        assert!(watch.deadline(true) <= at(5_000));
+        assert!(!watch.handle_timeout(at(5_000), true));
+        assert_eq!(watch.deadline(true), at(6_000));
+        assert!(!watch.handle_timeout(at(6_000), true));
+        assert!(watch.take_ping(1));
+        assert_eq!(watch.deadline(true), at(15_000));
+        assert!(!watch.handle_timeout(at(14_999), true));
+        assert!(watch.handle_timeout(at(15_000), true));
+    }
+
+    #[test]
+    fn byte_from_a_server_that_owes_an_answer_begins_the_wait_anew() {
+        let mut watch = Watch::new(START, &welcome(30_000, 75_000), ANSWER_MAX);
+        watch.handle_timeout(at(0), true);
+        watch.handle_heard(at(9_000));
+        assert!(!watch.handle_timeout(at(9_000), true));
+        assert!(!watch.handle_timeout(at(18_999), true));
+        assert!(watch.handle_timeout(at(19_000), true));
+        // Nothing is owed any more: the usual spans hold.
+        watch.handle_heard(at(19_000));
+        assert!(!watch.handle_timeout(at(40_000), false));
     }
 
     #[test]
     fn any_byte_puts_everything_off() {
-        let mut watch = Watch::new(START, &welcome(30_000, 75_000));
+        let mut watch = Watch::new(START, &welcome(30_000, 75_000), ANSWER_MAX);
         watch.handle_heard(at(20_000));
-        assert_eq!(watch.deadline(), at(50_000));
-        watch.handle_timeout(at(50_000));
+        assert_eq!(watch.deadline(false), at(50_000));
+        watch.handle_timeout(at(50_000), false);
         assert!(watch.take_ping(0));
         watch.handle_heard(at(60_000));
-        assert_eq!(watch.deadline(), at(135_000));
+        assert_eq!(watch.deadline(false), at(135_000));
         assert_eq!(watch.handle_pong(), Some(0));
-        assert_eq!(watch.deadline(), at(90_000));
+        assert_eq!(watch.deadline(false), at(90_000));
     }
 
     #[test]
     fn answer_tells_what_was_read_before_the_question() {
-        let mut watch = Watch::new(START, &welcome(30_000, 75_000));
+        let mut watch = Watch::new(START, &welcome(30_000, 75_000), ANSWER_MAX);
         assert_eq!(watch.handle_pong(), None);
         watch.ask();
         assert!(watch.take_ping(3));
@@ -164,9 +218,9 @@ mod tests {
 
     #[test]
     fn server_that_wishes_for_no_pause_gets_one() {
-        let mut watch = Watch::new(START, &welcome(0, 0));
-        assert_eq!(watch.deadline(), at(1_000));
-        assert!(!watch.handle_timeout(at(1_000)));
-        assert_eq!(watch.deadline(), at(2_000));
+        let mut watch = Watch::new(START, &welcome(0, 0), ANSWER_MAX);
+        assert_eq!(watch.deadline(false), at(1_000));
+        assert!(!watch.handle_timeout(at(1_000), false));
+        assert_eq!(watch.deadline(false), at(2_000));
     }
 }

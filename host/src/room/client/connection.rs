@@ -2,7 +2,10 @@
 
 use crate::endpoint::Endpoint;
 use crate::failure::{Failure, cause};
-use smol::{Async, Timer, future};
+use async_io::{Async, Timer};
+use chat_core::room::PORT;
+use smol::future;
+use socket2::SockRef;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -12,6 +15,29 @@ const CONNECT_MAX: Duration = Duration::from_secs(10);
 
 /// So many bytes are written at once, and a frame.
 const WRITE_AHEAD_BYTES: usize = 4_096;
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub(super) struct Unreached {
+    /// The address that was tried last; `None` if there is none.
+    pub(super) server: Option<SocketAddr>,
+    /// Why.
+    pub(super) cause: String,
+}
+
+impl Unreached {
+    /// In one sentence.
+    pub(super) fn into_failure(self, endpoint: &Endpoint) -> Failure {
+        Failure::lost(match self.server {
+            Some(server) => format!(
+                "cannot reach the room at {server}: {}; check the address, and that the server runs",
+                self.cause
+            ),
+            None if self.cause.contains(&endpoint.host) => self.cause,
+            None => format!("cannot reach the room at {}: {}", endpoint.host, self.cause),
+        })
+    }
+}
 
 /// A connection to a room's server.
 #[derive(Debug)]
@@ -28,22 +54,20 @@ impl Connection {
     /// Connects to the first of the host's addresses that answers.
     ///
     /// # Errors
-    /// None does, or there is none.
-    pub(super) async fn open(endpoint: &Endpoint) -> Result<Self, Failure> {
-        let mut failure = None;
-        for server in endpoint.resolve(chat_core::room::PORT).await? {
+    /// None does, or there is none: the address that was tried last, and why.
+    pub(super) async fn open(endpoint: &Endpoint) -> Result<Self, Unreached> {
+        let addresses = match endpoint.resolve(PORT).await {
+            Ok(addresses) => addresses,
+            Err(failure) => return Err(Unreached { server: None, cause: failure.to_string() }),
+        };
+        let mut unreached = Unreached { server: None, cause: "it has no address".to_owned() };
+        for server in addresses {
             match connect(server).await {
                 Ok(stream) => return Ok(Self { stream, server, unwritten: Vec::new() }),
-                Err(error) => failure = Some((server, cause(&error))),
+                Err(error) => unreached = Unreached { server: Some(server), cause: cause(&error) },
             }
         }
-        let (server, reason) = failure.map_or_else(
-            || (endpoint.host.clone(), "it has no address".to_owned()),
-            |(server, reason)| (server.to_string(), reason),
-        );
-        Err(Failure::lost(format!(
-            "cannot reach the room at {server}: {reason}; check the address, and that the server runs"
-        )))
+        Err(unreached)
     }
 
     /// The server.
@@ -96,6 +120,12 @@ impl Connection {
             }
         }
         Ok(())
+    }
+
+    /// Closes at once: what is on its way is thrown away here and at the server (RFC 9293, RST), which frees the name.
+    pub(super) fn abort(self) {
+        // Should this fail, the connection is closed in the usual way.
+        let _ = SockRef::from(self.stream.get_ref()).set_linger(Some(Duration::ZERO));
     }
 
     /// Ends the sending side, and reads until the server closes its own: so nothing that was written is thrown away.

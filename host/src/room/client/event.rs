@@ -1,8 +1,8 @@
 //! What a room client shows.
 
-use super::stamp::Stamp;
-use crate::client::display::Shown;
-use crate::client::screen::{Line, Show, serialize_number};
+use crate::script::event::serialize_number;
+use crate::terminal::stamp::Stamp;
+use crate::terminal::{Appearance, Said, Show};
 use chat_core::refusal::RefusalReason;
 use serde::Serialize;
 
@@ -14,8 +14,9 @@ pub(super) enum Event<'a> {
     Welcome {
         /// The server.
         server: &'a str,
-        /// Its name.
-        name: &'a str,
+        /// Its name; none if it observes.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        name: Option<&'a str>,
         /// How many members there are.
         members: u32,
         /// How many messages of history follow.
@@ -50,9 +51,6 @@ pub(super) enum Event<'a> {
         messages: u64,
         /// How many members there were when the client came.
         members: u32,
-        /// Who some of them are, if they were asked for.
-        #[serde(skip)]
-        names: Option<&'a str>,
     },
     /// Somebody has joined.
     Joined {
@@ -63,11 +61,6 @@ pub(super) enum Event<'a> {
     Left {
         /// Who.
         name: &'a str,
-    },
-    /// Who is here.
-    Members {
-        /// Names of one page.
-        names: &'a str,
     },
     /// Messages are lost.
     Lagged {
@@ -92,14 +85,6 @@ pub(super) enum Event<'a> {
         /// Whether the server was restarted.
         restarted: bool,
     },
-    /// The server refuses this client, or puts it out.
-    Refused {
-        /// The server.
-        server: &'a str,
-        /// The number of the reason (docs/refusals.md).
-        #[serde(serialize_with = "serialize_number")]
-        reason: RefusalReason,
-    },
     /// An own message was not taken.
     Unsaid {
         /// Its number.
@@ -108,59 +93,39 @@ pub(super) enum Event<'a> {
         #[serde(serialize_with = "serialize_number")]
         reason: RefusalReason,
     },
-    /// A line of input was not sent.
-    Unsent {
-        /// Which line of the input, from 1.
-        line: u64,
-        /// Why.
-        cause: &'a str,
-    },
-    /// Own messages have not come back and are no longer waited for.
-    Unconfirmed {
-        /// How many.
-        count: u64,
-        /// The server.
-        server: &'a str,
-    },
-    /// What can be typed.
-    Hint {
-        /// The hint.
-        hint: &'a str,
-    },
 }
 
 impl Show for Event<'_> {
-    fn line(&self) -> Line {
+    fn appearance(&self) -> Appearance<'_> {
         match *self {
-            Self::Welcome { time_trusted: true, .. } => Line::Hidden,
-            Self::Welcome { server, .. } => {
-                Line::Aside(format!("-- the clock of the room at {server} may be wrong, and so may the times shown --"))
-            }
-            Self::Message { sent_ms, name, text, action, .. } => {
-                let (stamp, name, text) = (Stamp::new(sent_ms), Shown(name), Shown(text));
-                Line::Said(if action { format!("{stamp} * {name} {text}") } else { format!("{stamp} {name}: {text}") })
-            }
-            Self::HistoryEnd { messages, members, names } => {
-                let names = names.map(|names| format!(": {}", Shown(names))).unwrap_or_default();
-                let (messages, members) = (count(messages, "message"), count(members.into(), "member"));
-                Line::Aside(format!("-- {messages} before you came; {members}{names} --"))
-            }
-            Self::Joined { name } => Line::Aside(format!("-> {}", Shown(name))),
-            Self::Left { name } => Line::Aside(format!("<- {}", Shown(name))),
-            Self::Members { names } => Line::Aside(format!("-- here: {} --", Shown(names))),
-            Self::Lagged { messages } => Line::Fault(format!("{} lost: not read in time", count(messages, "message"))),
-            Self::Broken { server, cause } => {
-                Line::Fault(format!("no connection to the room at {server}: {cause}; going on trying"))
-            }
-            Self::Back { after_ms, missed, restarted, .. } => Line::Aside(back(after_ms, missed, restarted)),
-            Self::Refused { server, reason } => Line::Fault(refusal(server, reason)),
-            Self::Unsaid { number, reason } => Line::Fault(format!("message {number} was not taken: {reason}")),
-            Self::Unsent { line, cause } => Line::Fault(format!("line {line} was not sent: {cause}")),
-            Self::Unconfirmed { count: number, server } => Line::Fault(format!(
-                "{} not confirmed by the room at {server} and may be lost",
-                count(number, "message")
+            Self::Welcome { time_trusted: true, .. } => Appearance::Hidden,
+            Self::Welcome { server, .. } => Appearance::Aside(format!(
+                "-- the clock of the room at {server} may be wrong, and so may the times shown --"
             )),
-            Self::Hint { hint } => Line::Aside(format!("-- {hint} --")),
+            Self::Message { sent_ms, name, text, action, own, history, .. } => Appearance::Said(Said {
+                stamp: format!("{} ", Stamp::new(sent_ms)),
+                sent_ms: Some(sent_ms),
+                before: if action { "* " } else { "" },
+                name,
+                after: if action { " " } else { ": " },
+                text,
+                own,
+                history,
+            }),
+            Self::HistoryEnd { messages, members } => {
+                let (messages, members) = (count(messages, "message"), count(members.into(), "member"));
+                Appearance::Aside(format!("-- {messages} before you came; {members} --"))
+            }
+            Self::Joined { name } => Appearance::Aside(format!("-> {name}")),
+            Self::Left { name } => Appearance::Aside(format!("<- {name}")),
+            Self::Lagged { messages } => {
+                Appearance::Fault(format!("{} lost: not read in time", count(messages, "message")))
+            }
+            Self::Broken { server, cause } => {
+                Appearance::Fault(format!("no connection to the room at {server}: {cause}; going on trying"))
+            }
+            Self::Back { after_ms, missed, restarted, .. } => Appearance::Aside(back(after_ms, missed, restarted)),
+            Self::Unsaid { number, reason } => Appearance::Fault(format!("message {number} was not taken: {reason}")),
         }
     }
 }
@@ -197,7 +162,7 @@ pub(super) fn refusal(server: &str, reason: RefusalReason) -> String {
 }
 
 /// So many things of this kind.
-fn count(number: u64, thing: &str) -> String {
+pub(super) fn count(number: u64, thing: &str) -> String {
     match number {
         0 => format!("no {thing}s"),
         1 => format!("1 {thing}"),
@@ -220,29 +185,5 @@ mod tests {
         ] {
             assert_eq!(back(after_ms, missed, restarted), line);
         }
-    }
-
-    #[test]
-    fn names_and_texts_go_through_the_display_filter() {
-        let (name, text) = ("a\x1b", "\u{202e}x\n");
-        let message = Event::Message {
-            sequence: 0,
-            sent_ms: i64::MAX,
-            number: 1,
-            name,
-            text,
-            action: false,
-            own: false,
-            history: false,
-        };
-        assert_eq!(message.line(), Line::Said("[--:--:--] a\u{fffd}: \u{fffd}x\u{fffd}".to_owned()));
-        assert_eq!(Event::Joined { name }.line(), Line::Aside("-> a\u{fffd}".to_owned()));
-        assert_eq!(Event::Left { name }.line(), Line::Aside("<- a\u{fffd}".to_owned()));
-        assert_eq!(Event::Members { names: name }.line(), Line::Aside("-- here: a\u{fffd} --".to_owned()));
-        let names = Some(name);
-        assert_eq!(
-            Event::HistoryEnd { messages: 0, members: 1, names }.line(),
-            Line::Aside("-- no messages before you came; 1 member: a\u{fffd} --".to_owned())
-        );
     }
 }

@@ -1,46 +1,82 @@
-//! What the user of a room client sees of it.
+//! What the user of a room client sees of it: a first line that says who and where, the history, then what happens.
 
-use super::event::Event;
-use super::outcome::Stop;
-use crate::client::screen::Screen;
+use super::event::{Event, count, refusal};
+use crate::script::event::Refused;
+use crate::script::{Stop, Talk};
+use chat_core::refusal::RefusalReason;
 use chat_core::room::client::{Break, Output, Return, Said};
 use chat_core::room::{Kind, Names};
+use chat_core::time::Instant;
 use chat_core::username::Username;
-use std::io;
+use std::time::Duration;
 
 /// Names of members that a newcomer is told.
 const NAMES_TOLD_MAX: usize = 10;
 
+/// How long the first line waits for the names.
+const NAMES_MAX: Duration = Duration::from_secs(1);
+
+/// Messages that wait behind the first line. The history has fewer.
+const HELD_MAX: usize = 50;
+
 /// The user's view.
 #[derive(Debug)]
-pub(super) struct View<'s> {
-    /// Where things are shown.
-    pub(super) screen: &'s mut Screen,
-    /// The client's name.
-    name: Username,
-    /// The server: as the user calls it, and once there was a connection its address.
+pub(super) struct View {
+    /// The client's name; `None` for an observer.
+    name: Option<Username>,
+    /// The server: as the user calls it, and once there was a connection the address that was used last.
     pub(super) server: String,
     /// Why there is no connection, if the system has said so.
     pub(super) cause: Option<String>,
     /// How far the client has come in entering the room.
     entry: Entry,
+    /// Whether the history is over.
+    has_history: bool,
     /// How many members there were when it came.
     members: u32,
     /// How many messages of history were shown.
     messages: u64,
+    /// What the server has said last, if it has refused the client and never let it in.
+    pub(super) refused: Option<RefusalReason>,
+    /// What waits behind the first line.
+    held: Vec<Held>,
 }
 
 /// How far a client has come in entering the room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Entry {
     /// It was never in.
     Outside,
-    /// It is in, and history comes.
-    History,
-    /// The history is over, and it is asked who is here.
-    Asking,
-    /// The user was told of all this.
+    /// It is in, and the first line waits for the names until then.
+    Asking(Instant),
+    /// The user was told where he is.
     Told,
+}
+
+/// What waits behind the first line.
+#[derive(Debug)]
+enum Held {
+    /// A message.
+    Message {
+        /// The number of its frame.
+        sequence: u64,
+        /// When it was said.
+        sent_ms: i64,
+        /// The number that its member gave it.
+        number: u32,
+        /// Who has said it.
+        name: String,
+        /// What was said.
+        text: String,
+        /// Whether it is what the member does.
+        action: bool,
+        /// Whether this client has said it.
+        own: bool,
+        /// Whether it is of the history.
+        history: bool,
+    },
+    /// The end of the history.
+    HistoryEnd,
 }
 
 /// What else an output asks for.
@@ -54,101 +90,202 @@ pub(super) enum Next {
     Disconnect,
     /// To ask for this page of the members.
     Who(u32),
-    /// To count a message that was not taken.
-    Lost,
 }
 
-impl<'s> View<'s> {
+impl View {
     /// Nothing was shown yet.
-    pub(super) fn new(screen: &'s mut Screen, name: Username, server: String) -> Self {
-        Self { screen, name, server, cause: None, entry: Entry::Outside, members: 0, messages: 0 }
+    pub(super) const fn new(name: Option<Username>, server: String) -> Self {
+        Self {
+            name,
+            server,
+            cause: None,
+            entry: Entry::Outside,
+            has_history: false,
+            members: 0,
+            messages: 0,
+            refused: None,
+            held: Vec::new(),
+        }
     }
 
     /// Whether the client was ever in.
     pub(super) fn is_in(&self) -> bool {
-        self.entry > Entry::Outside
+        self.entry != Entry::Outside
     }
 
     /// Whether the history is over.
-    pub(super) fn has_history(&self) -> bool {
-        self.entry > Entry::History
+    pub(super) const fn has_history(&self) -> bool {
+        self.has_history
+    }
+
+    /// When the first line waits no longer for the names.
+    pub(super) const fn deadline(&self) -> Option<Instant> {
+        match self.entry {
+            Entry::Asking(until) => Some(until),
+            Entry::Outside | Entry::Told => None,
+        }
+    }
+
+    /// Does what is due.
+    pub(super) fn handle_timeout(&mut self, talk: &mut Talk, now: Instant) -> Result<(), Stop> {
+        if self.deadline().is_some_and(|until| until <= now) { self.show_entry(talk, None) } else { Ok(()) }
     }
 
     /// Shows what there is to show of an output, and gives what else it asks for.
-    pub(super) fn show(&mut self, output: Output<'_>) -> Result<Next, Stop> {
+    pub(super) fn show(&mut self, talk: &mut Talk, now: Instant, output: Output<'_>) -> Result<Next, Stop> {
         let server = self.server.as_str();
-        let event = match output {
+        match output {
             Output::Connect => return Ok(Next::Connect),
             Output::Disconnect => return Ok(Next::Disconnect),
-            Output::Refused(reason) => return Err(Stop::Refused(reason)),
-            Output::GivenUp => return Err(Stop::GivenUp),
-            Output::HistoryEnd => return Ok(self.show_history_end()?),
-            Output::Members { page, more, names } => return Ok(self.show_members(page, more, names)?),
+            Output::Refused(reason) => return Err(self.stop_refused(talk, reason)),
+            Output::GivenUp => {
+                return Err(Stop::Refused(format!(
+                    "what {server} says cannot be understood; is that the address of a room of chat-host?"
+                )));
+            }
+            Output::HistoryEnd => {
+                self.has_history = true;
+                self.show_history_end(talk)?;
+            }
+            Output::Members { page, more, names } => return self.show_members(talk, page, more, names),
             Output::Broken(cause) => {
+                self.show_entry_if_asking(talk)?;
+                if let Break::Refused(reason) = cause {
+                    self.refused = Some(reason);
+                }
                 let cause = describe(cause, self.cause.take());
-                self.screen.show(&Event::Broken { server, cause: &cause })?;
-                return Ok(Next::Go);
+                talk.show(&Event::Broken { server: &self.server, cause: &cause })?;
             }
             Output::Unsaid { number, reason } => {
-                self.screen.show(&Event::Unsaid { number, reason })?;
-                return Ok(Next::Lost);
+                talk.handle_lost(number);
+                talk.show(&Event::Unsaid { number, reason })?;
             }
             Output::Welcome(welcome) => {
-                (self.entry, self.members) = (Entry::History, welcome.members);
-                Event::Welcome {
-                    server,
-                    name: self.name.as_str(),
-                    members: welcome.members,
-                    history: welcome.history,
-                    time_ms: welcome.time_ms,
-                    time_trusted: welcome.time_trusted,
+                let name = self.name.as_ref().map(Username::as_str);
+                let (members, history) = (welcome.members, welcome.history);
+                let (time_ms, time_trusted) = (welcome.time_ms, welcome.time_trusted);
+                (self.members, self.refused) = (members, None);
+                talk.show(&Event::Welcome { server, name, members, history, time_ms, time_trusted })?;
+                if talk.screen.is_person() {
+                    self.entry = Entry::Asking(now + NAMES_MAX);
+                    return Ok(Next::Who(0));
                 }
+                self.entry = Entry::Told;
             }
-            Output::Message(Said { sequence, sent_ms, number, kind, name, text, own, history }) => {
-                self.messages += u64::from(history);
-                let action = kind == Kind::Action;
-                Event::Message { sequence: sequence.0, sent_ms, number, name, text, action, own, history }
-            }
-            Output::Joined(name) => Event::Joined { name },
-            Output::Left(name) => Event::Left { name },
-            Output::Lagged(messages) => Event::Lagged { messages },
+            Output::Message(said) => self.show_message(talk, now, said)?,
+            Output::Joined(name) => talk.handle_arrival(now, &Event::Joined { name }, name, true)?,
+            Output::Left(name) => talk.handle_arrival(now, &Event::Left { name }, name, false)?,
+            Output::Lagged(messages) => talk.show(&Event::Lagged { messages })?,
             Output::Back(Return { after, missed, restarted }) => {
+                self.refused = None;
                 let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
-                Event::Back { server, after_ms, missed, restarted }
+                talk.show(&Event::Back { server, after_ms, missed, restarted })?;
             }
-        };
-        self.screen.show(&event)?;
-        // The answer may have been lost with the connection.
-        let asks_again = self.entry == Entry::Asking && matches!(event, Event::Back { .. });
-        Ok(if asks_again { Next::Who(0) } else { Next::Go })
-    }
-
-    /// The history is over. A person is told who is here too, once that is known.
-    fn show_history_end(&mut self) -> io::Result<Next> {
-        if self.screen.is_terminal() {
-            self.entry = Entry::Asking;
-            return Ok(Next::Who(0));
         }
-        self.show_entry(None)
+        Ok(Next::Go)
     }
 
-    /// Shows who is here: to somebody who has just come a few, else all, page by page.
-    fn show_members(&mut self, page: u32, more: bool, names: Names<'_>) -> io::Result<Next> {
-        if self.entry == Entry::Asking {
-            return self.show_entry(Some(&few(names, more)));
+    /// The server lets the client in no more, or has never done so.
+    pub(super) fn stop_refused(&self, talk: &mut Talk, reason: RefusalReason) -> Stop {
+        let server = self.server.as_str();
+        // If nobody reads the event, the line on standard error still tells.
+        let _ = talk.show(&Refused { server, reason });
+        Stop::Refused(match (reason, &self.name) {
+            (RefusalReason::NameTaken, Some(name)) if self.is_in() => format!(
+                "somebody else has taken the name {} in the room at {server} while this client was away",
+                name.as_str()
+            ),
+            _ => refusal(server, reason),
+        })
+    }
+
+    /// Shows a message, behind the first line.
+    fn show_message(&mut self, talk: &mut Talk, now: Instant, said: Said<'_>) -> Result<(), Stop> {
+        let Said { sequence, sent_ms, number, kind, name, text, own, history } = said;
+        let action = kind == Kind::Action;
+        self.messages += u64::from(history);
+        talk.screen.add_name(name);
+        if own {
+            talk.confirm(now, number)?;
+        }
+        if self.deadline().is_some() {
+            let (sequence, name, text) = (sequence.0, name.to_owned(), text.to_owned());
+            self.held.push(Held::Message { sequence, sent_ms, number, name, text, action, own, history });
+            if self.held.len() > HELD_MAX { self.show_entry(talk, None) } else { Ok(()) }
+        } else {
+            Ok(talk.show(&Event::Message {
+                sequence: sequence.0,
+                sent_ms,
+                number,
+                name,
+                text,
+                action,
+                own,
+                history,
+            })?)
+        }
+    }
+
+    /// The history is over.
+    fn show_history_end(&mut self, talk: &mut Talk) -> Result<(), Stop> {
+        if self.deadline().is_some() {
+            self.held.push(Held::HistoryEnd);
+            return Ok(());
+        }
+        let (messages, members) = (self.messages, self.members);
+        if !talk.screen.is_person() {
+            talk.show(&Event::HistoryEnd { messages, members })?;
+        } else if messages > 0 {
+            talk.screen.aside(&format!("-- {} before you came --", count(messages, "message")))?;
+        }
+        Ok(())
+    }
+
+    /// Shows who is here: to somebody who has just come a few in the first line, else all, page by page.
+    fn show_members(&mut self, talk: &mut Talk, page: u32, more: bool, names: Names<'_>) -> Result<Next, Stop> {
+        names.iter().for_each(|name| talk.screen.add_name(name));
+        if self.deadline().is_some() {
+            self.show_entry(talk, Some((names, more)))?;
+            return Ok(Next::Go);
         }
         let names = names.iter().collect::<Vec<_>>().join(", ");
         if !names.is_empty() {
-            self.screen.show(&Event::Members { names: &names })?;
+            talk.screen.aside(&format!("-- here: {names} --"))?;
         }
         Ok(page.checked_add(1).filter(|_| more).map_or(Next::Go, Next::Who))
     }
 
-    /// Shows that all that follows is live.
-    fn show_entry(&mut self, names: Option<&str>) -> io::Result<Next> {
+    /// Shows the first line without names, if it waits for them.
+    fn show_entry_if_asking(&mut self, talk: &mut Talk) -> Result<(), Stop> {
+        if self.deadline().is_some() { self.show_entry(talk, None) } else { Ok(()) }
+    }
+
+    /// Shows the first line, and what waits behind it. The names are those who were here a moment later than the welcome; if they
+    /// are all, their number is right.
+    fn show_entry(&mut self, talk: &mut Talk, names: Option<(Names<'_>, bool)>) -> Result<(), Stop> {
         self.entry = Entry::Told;
-        self.screen.show(&Event::HistoryEnd { messages: self.messages, members: self.members, names })?;
-        Ok(Next::Go)
+        let members = match names {
+            Some((names, false)) => names.iter().count().try_into().unwrap_or(u32::MAX),
+            _ => self.members,
+        };
+        self.members = members;
+        let names = names.map(|(names, more)| format!(": {}", few(names, more))).unwrap_or_default();
+        let who = self.name.as_ref().map_or("you observe".to_owned(), |name| format!("you are {} in", name.as_str()));
+        talk.screen.aside(&format!(
+            "-- {who} the room at {}; {}{names}; /help lists the commands --",
+            self.server,
+            count(members.into(), "member")
+        ))?;
+        for held in std::mem::take(&mut self.held) {
+            match held {
+                Held::HistoryEnd => self.show_history_end(talk)?,
+                Held::Message { sequence, sent_ms, number, name, text, action, own, history } => {
+                    let (name, text) = (name.as_str(), text.as_str());
+                    talk.show(&Event::Message { sequence, sent_ms, number, name, text, action, own, history })?;
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -162,8 +299,8 @@ fn few(names: Names<'_>, more: bool) -> String {
 }
 
 /// Why there is no connection, in words, of which the system may have some.
-fn describe(broken: Break, system: Option<String>) -> String {
-    match broken {
+fn describe(cause: Break, system: Option<String>) -> String {
+    match cause {
         Break::Closed => system.unwrap_or_else(|| "it was closed".to_owned()),
         Break::Silent => "nothing has come for too long".to_owned(),
         Break::Malformed => "what it says cannot be understood".to_owned(),

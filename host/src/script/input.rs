@@ -1,9 +1,14 @@
-//! Lines of standard input, read with bounded memory however long a line is.
+//! Where a client's lines come from: keys that are read elsewhere, standard input, a program, or nowhere. Lines are read with bounded
+//! memory however long they are.
 
+use crate::terminal::{Entry, Line};
 use chat_core::limits::TEXT_BYTES_MAX;
 use smol::Unblock;
+use smol::channel::Receiver;
+use smol::future;
 use smol::io::{AsyncRead, AsyncReadExt as _};
 use std::io::{self, Read};
+use std::pin::Pin;
 
 /// Bytes read at once.
 const CHUNK_BYTES: usize = 4_096;
@@ -11,14 +16,65 @@ const CHUNK_BYTES: usize = 4_096;
 /// Bytes of standard input that are read ahead.
 const READ_AHEAD_BYTES: usize = 4_096;
 
-/// The lines of standard input.
-pub fn standard_input() -> Lines<Unblock<StandardInput>> {
-    Lines::new(Unblock::with_capacity(READ_AHEAD_BYTES, StandardInput { ended: false }))
+/// What the user does.
+pub struct Input {
+    /// What is told by other threads: keys, and that nothing can be shown any more.
+    entries: Receiver<Entry>,
+    /// Lines that are read here; `None` if there are none, or their end has come.
+    lines: Option<Lines<Pin<Box<dyn AsyncRead>>>>,
+}
+
+impl Input {
+    /// Only what other threads tell.
+    pub const fn new(entries: Receiver<Entry>) -> Self {
+        Self { entries, lines: None }
+    }
+
+    /// The lines of standard input too.
+    pub fn with_standard_input(entries: Receiver<Entry>) -> Self {
+        Self::with_reader(entries, StandardInput { ended: false })
+    }
+
+    /// The lines of a reader too, which may block.
+    pub fn with_reader(entries: Receiver<Entry>, reader: impl Read + Send + 'static) -> Self {
+        let reader: Pin<Box<dyn AsyncRead>> = Box::pin(Unblock::with_capacity(READ_AHEAD_BYTES, reader));
+        Self { entries, lines: Some(Lines::new(reader)) }
+    }
+
+    /// What comes next. Lines are read here only if one is wanted, and after their end nothing comes any more. Cancelling loses
+    /// nothing.
+    pub async fn next(&mut self, wants_line: bool) -> Entry {
+        let Self { entries, lines } = self;
+        let told = async {
+            match entries.recv().await {
+                Ok(entry) => entry,
+                Err(_) => future::pending().await,
+            }
+        };
+        let read = async {
+            match lines {
+                Some(lines) if wants_line => lines.next().await,
+                _ => future::pending().await,
+            }
+        };
+        let entry = future::or(told, async {
+            match read.await {
+                Ok(Some(line)) => Entry::Line(line),
+                Ok(None) => Entry::End,
+                Err(error) => Entry::Unreadable(error),
+            }
+        });
+        let entry = entry.await;
+        if matches!(entry, Entry::End | Entry::Unreadable(_)) {
+            self.lines = None;
+        }
+        entry
+    }
 }
 
 /// Standard input that stays at its end. At a terminal that is Ctrl-D, behind which more could be read.
 #[derive(Debug)]
-pub struct StandardInput {
+struct StandardInput {
     /// Whether the end has come.
     ended: bool,
 }
@@ -33,19 +89,6 @@ impl Read for StandardInput {
         self.ended = length == 0 && !buffer.is_empty();
         Ok(length)
     }
-}
-
-/// One line of input, without its line feed and a carriage return before that.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Line {
-    /// A line that may be sent.
-    Text(String),
-    /// A line of nothing.
-    Empty,
-    /// A line longer than [`TEXT_BYTES_MAX`]; it had this many bytes.
-    Overlong(usize),
-    /// A line that is not UTF-8.
-    NotUtf8,
 }
 
 /// Splits what a reader gives into lines.

@@ -3,9 +3,31 @@
 use std::fmt;
 use time::{Date, OffsetDateTime, UtcOffset};
 
+/// Tells when the day changes between two messages.
+#[derive(Debug, Default)]
+pub(crate) struct DateLine {
+    /// The local date of the message that was shown last, or of the present before the first.
+    shown: Option<Date>,
+}
+
+impl DateLine {
+    /// The line to show before a message, if it was said on another day than the one before. A message of the day on which the client
+    /// was started needs none, and neither does one whose time is not known.
+    pub(crate) fn changed(&mut self, sent_ms: Option<i64>) -> Option<String> {
+        let date = local(sent_ms?)?.date();
+        let before = self.shown.replace(date).unwrap_or_else(|| local_now().date());
+        (date != before).then(|| date_line(date))
+    }
+}
+
+/// A date as a line of its own.
+fn date_line(date: Date) -> String {
+    format!("-- {}, {} {} {:04} --", date.weekday(), date.day(), date.month(), date.year())
+}
+
 /// The time that stands before a message: `[HH:MM:SS]`, with the date if that is not today's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(crate) struct Stamp {
     /// The local time; `None` if it lies outside the years that have a date.
     said_at: Option<OffsetDateTime>,
     /// The local date.
@@ -14,7 +36,7 @@ pub(super) struct Stamp {
 
 impl Stamp {
     /// The stamp of what was said so many milliseconds after 1970-01-01 00:00 UTC.
-    pub(super) fn new(unix_ms: i64) -> Self {
+    pub(crate) fn new(unix_ms: i64) -> Self {
         Self { said_at: local(unix_ms), today: local_now().date() }
     }
 }
@@ -66,6 +88,21 @@ mod tests {
         assert_eq!(stamp(1_750_000_006_250, today.next_day().unwrap()), "[2025-06-15 15:06:46]");
         assert_eq!(stamp(0, today), "[1970-01-01 00:00:00]");
         assert_eq!(stamp(-1, today), "[1969-12-31 23:59:59]");
+    }
+
+    #[test]
+    fn date_is_told_when_it_changes_and_not_for_today() {
+        let now_ms = i64::try_from(local_now().unix_timestamp_nanos() / 1_000_000).unwrap();
+        let week_ms = 7 * 86_400_000;
+        let mut line = DateLine::default();
+        assert_eq!(line.changed(None), None);
+        assert_eq!(line.changed(Some(now_ms)), None);
+        assert!(line.changed(Some(now_ms - week_ms)).is_some());
+        assert_eq!(line.changed(Some(now_ms - week_ms)), None);
+        assert!(line.changed(Some(now_ms)).is_some());
+        assert_eq!(line.changed(Some(i64::MAX)), None);
+        let date = Date::from_calendar_date(2026, Month::November, 5).unwrap();
+        assert_eq!(date_line(date), "-- Thursday, 5 November 2026 --");
     }
 
     #[test]

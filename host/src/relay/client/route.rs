@@ -1,0 +1,116 @@
+//! The way to a relay: which of its host's addresses is used, and the socket that hears that one alone.
+//!
+//! While the relay does not answer, its name is looked up again and again, because it may have moved; if it has not, its other
+//! addresses are tried in turn.
+
+use crate::endpoint::Endpoint;
+use crate::failure::{Failure, cause};
+use crate::relay::connect_to;
+use async_io::{Async, Timer};
+use chat_core::relay::PORT;
+use smol::future;
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::pin::Pin;
+use std::time::Duration;
+
+/// Pause between two times that the name is looked up while nobody answers.
+const LOOK_UP_PAUSE: Duration = Duration::from_secs(5);
+
+/// The addresses of a host, while they are looked up.
+type LookUp<'e> = Pin<Box<dyn Future<Output = Result<Vec<SocketAddr>, Failure>> + 'e>>;
+
+/// The way to a relay.
+pub(super) struct Route<'e> {
+    /// What the user calls the relay.
+    endpoint: &'e Endpoint,
+    /// Connected to the relay, so that nothing else is heard.
+    pub(super) socket: Async<UdpSocket>,
+    /// The relay.
+    pub(super) server: SocketAddr,
+    /// The name is being looked up, now or after a pause.
+    look_up: Option<LookUp<'e>>,
+}
+
+impl<'e> Route<'e> {
+    /// Takes the first of the host's addresses that there is a way to.
+    ///
+    /// # Errors
+    /// The name is not found, or there is no way.
+    pub(super) async fn find(endpoint: &'e Endpoint) -> Result<Self, Failure> {
+        let mut failure = None;
+        for server in endpoint.resolve(PORT).await? {
+            match open(server) {
+                Ok(socket) => return Ok(Self { endpoint, socket, server, look_up: None }),
+                Err(error) => failure = Some((server.to_string(), cause(&error))),
+            }
+        }
+        let (server, reason) = failure.unwrap_or_else(|| (endpoint.host.clone(), "it has no address".to_owned()));
+        Err(Failure::lost(format!("cannot reach the relay at {server}: {reason}; check the address and the network")))
+    }
+
+    /// The relay does not answer: its name is looked up at once, then after pauses until [`Route::handle_answer`].
+    pub(super) fn handle_silence(&mut self) {
+        if self.look_up.is_none() {
+            self.look_up = Some(Box::pin(self.endpoint.resolve(PORT)));
+        }
+    }
+
+    /// The relay answers.
+    pub(super) fn handle_answer(&mut self) {
+        self.look_up = None;
+    }
+
+    /// The own address may be gone: takes a new socket, or keeps the old one if there is no way at this moment.
+    pub(super) fn open_again(&mut self) {
+        if let Ok(socket) = open(self.server) {
+            self.socket = socket;
+        }
+    }
+
+    /// Waits until the socket has a datagram, or the relay is to be tried at another address: then gives nothing. Cancelling loses
+    /// nothing.
+    ///
+    /// # Errors
+    /// What the socket says.
+    pub(super) async fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        let Self { socket, look_up, .. } = self;
+        let found = async {
+            match look_up {
+                Some(look_up) => Err(look_up.await),
+                None => future::pending().await,
+            }
+        };
+        match future::race(async { Ok(socket.recv(buffer).await) }, found).await {
+            Ok(received) => received.map(Some),
+            Err(found) => {
+                // A name that is not found at this moment may be found later.
+                self.try_next(&found.unwrap_or_default());
+                let endpoint = self.endpoint;
+                self.look_up = Some(Box::pin(async move {
+                    Timer::after(LOOK_UP_PAUSE).await;
+                    endpoint.resolve(PORT).await
+                }));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Takes the address behind the present one, or the first if that is gone.
+    fn try_next(&mut self, addresses: &[SocketAddr]) {
+        let next = addresses.iter().position(|&address| address == self.server).map_or(0, |index| index + 1);
+        let in_turn = addresses[next.min(addresses.len())..].iter().chain(addresses);
+        for &server in in_turn.take(addresses.len()) {
+            if let Ok(socket) = open(server) {
+                (self.socket, self.server) = (socket, server);
+                return;
+            }
+        }
+    }
+}
+
+/// A socket that hears this relay alone.
+fn open(server: SocketAddr) -> io::Result<Async<UdpSocket>> {
+    connect_to(server).and_then(Async::new)
+}

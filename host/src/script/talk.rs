@@ -1,0 +1,364 @@
+//! The user's side of a client: lines in, what became of each, what is shown, and when to give up.
+//!
+//! A driver asks [`Talk::next_task`] for what to do, tells what became of it, and waits by [`Talk::next`] beside its own sockets.
+
+mod lines;
+
+use super::arrivals::Arrivals;
+use super::conclusion::{Stop, Tally, conclude};
+use super::event::Unconfirmed;
+use super::input::Input;
+use super::program::Program;
+use super::typed::COMMANDS;
+use crate::failure::Failure;
+use crate::signals::{Request, Requests};
+use crate::terminal::{Appearance, Entry, Line, Options, OutputError, Screen, Show, feed_line};
+use async_io::Timer;
+use chat_core::time::Instant;
+use smol::future;
+use std::collections::VecDeque;
+use std::io::{self, IsTerminal as _};
+use std::time::Duration;
+
+/// After so long without any progress an own line that has not come back is marked, and at the end of input it is given up.
+const PROGRESS_MAX: Duration = Duration::from_secs(3);
+
+/// How long the reader of standard output may take nothing once the user has left.
+const LEAVE_UNREAD_MAX: Duration = Duration::from_millis(500);
+
+/// Lines of a script that wait to be said: one, and one more to see whether the input has ended behind it.
+const QUEUE_MAX: usize = 2;
+
+/// The user's side of a client.
+pub struct Talk {
+    /// What people call the other side: the room, for example.
+    kind: &'static str,
+    /// Where things are shown.
+    pub screen: Screen,
+    /// Where lines come from.
+    input: Input,
+    /// Signals of the system.
+    requests: Requests,
+    /// The program whose lines are said, if there is one.
+    program: Option<Program>,
+    /// Whether the client waits for its server however long that takes.
+    patient: bool,
+    /// Lines that wait to be said, oldest first.
+    queue: VecDeque<Queued>,
+    /// Lines that were said and have not come back, oldest first.
+    under_way: VecDeque<UnderWay>,
+    /// Lines that were given up and may still come, oldest first.
+    late: VecDeque<UnderWay>,
+    /// Who has come and gone.
+    arrivals: Arrivals,
+    /// Whether there will be no more lines.
+    input_ended: bool,
+    /// When there was last progress.
+    progress_at: Instant,
+    /// The number of the next line, by which the screen knows it.
+    id_next: u64,
+    /// Lines that were taken off the queue.
+    lines: u64,
+    /// How many of them were not sent, or not taken.
+    lost: u64,
+}
+
+/// A line that waits to be said.
+#[derive(Debug)]
+struct Queued {
+    /// By which the screen knows it.
+    id: u64,
+    /// The line.
+    line: Line,
+}
+
+/// A line that was said.
+#[derive(Debug)]
+struct UnderWay {
+    /// By which the screen knows it.
+    id: u64,
+    /// By which it comes back.
+    number: u32,
+    /// What was said.
+    text: String,
+    /// When it was said.
+    said_at: Instant,
+    /// Whether the user was told that it has not come back in time.
+    marked: bool,
+}
+
+/// What a driver has to do for the user.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Task {
+    /// To say this.
+    Say(Said),
+    /// To say that this is what the user does.
+    Act(Said),
+    /// To show who is here.
+    Who,
+}
+
+/// A text that is to be said.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Said {
+    /// By which the screen knows it.
+    id: u64,
+    /// The text.
+    pub text: String,
+}
+
+/// What [`Talk::next`] has waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Something came, or is due.
+    Went,
+    /// The counters are to be shown.
+    ShowCounters,
+}
+
+/// What came first.
+enum Came {
+    /// Something that the user does.
+    Entry(Entry),
+    /// A signal.
+    Request(Request),
+    /// The deadline.
+    Due,
+}
+
+/// How a client stands to its server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contact {
+    /// The first connection is being opened, which has its own time limit.
+    Opening,
+    /// The server has never answered.
+    Never,
+    /// It has answered before, and does not at this moment. A script's lines wait so long; `None` for ever.
+    Lost(Option<Duration>),
+    /// It answers.
+    There,
+}
+
+/// What a client is to do, as the command line says.
+#[derive(Debug, Clone, Default)]
+pub struct Setup {
+    /// How things are shown.
+    pub options: Options,
+    /// The program whose lines are said.
+    pub exec: Option<String>,
+    /// Whether there is no standard input, and the client runs until a signal.
+    pub headless: bool,
+}
+
+impl Talk {
+    /// Takes the terminal, standard input or a program, and the signals. `kind` is what people call the other side.
+    ///
+    /// # Errors
+    /// The system does not give them.
+    pub fn open(setup: &Setup, kind: &'static str, now: Instant) -> Result<Self, Failure> {
+        let reads_input = setup.exec.is_none() && !setup.headless;
+        let at_terminal = reads_input && io::stdin().is_terminal();
+        let requests = if at_terminal { Requests::at_terminal()? } else { Requests::new()? };
+        let (screen, entries) = Screen::open(&Options { reads_input, ..setup.options }, COMMANDS)?;
+        let mut program = None;
+        let input = match &setup.exec {
+            Some(command_line) => {
+                let (started, output) = Program::start(command_line)?;
+                program = Some(started);
+                Input::with_reader(entries, output)
+            }
+            None if screen.reads_keys() || setup.headless => Input::new(entries),
+            None => Input::with_standard_input(entries),
+        };
+        Ok(Self {
+            kind,
+            screen,
+            input,
+            requests,
+            program,
+            patient: setup.headless,
+            queue: VecDeque::new(),
+            under_way: VecDeque::new(),
+            late: VecDeque::new(),
+            arrivals: Arrivals::default(),
+            input_ended: false,
+            progress_at: now,
+            id_next: 0,
+            lines: 0,
+            lost: 0,
+        })
+    }
+
+    /// Whether the client waits for its server however long that takes.
+    pub const fn is_patient(&self) -> bool {
+        self.patient
+    }
+
+    /// Waits for a line, a signal, or the deadline. Lines come before deadlines, so that no flood keeps the user from his turn.
+    /// Cancelling loses nothing.
+    ///
+    /// # Errors
+    /// The user leaves, or nothing can be shown or read any more.
+    pub async fn next(&mut self, now: Instant, deadline: Option<Instant>) -> Result<Step, Stop> {
+        let deadline = deadline.into_iter().chain(self.deadline(now)).min();
+        let timeout = async {
+            match deadline {
+                Some(deadline) => Timer::after(deadline - now).await,
+                None => future::pending().await,
+            };
+            Came::Due
+        };
+        let wants_line = !self.input_ended && self.queue.len() < QUEUE_MAX;
+        let (input, requests) = (&mut self.input, &mut self.requests);
+        let user = future::or(async { Came::Request(requests.next().await) }, async {
+            Came::Entry(input.next(wants_line).await)
+        });
+        match future::or(user, timeout).await {
+            Came::Request(Request::End) => Err(Stop::Left),
+            Came::Request(Request::ShowCounters) => Ok(Step::ShowCounters),
+            Came::Request(Request::Continued) => {
+                self.screen.handle_continued();
+                Ok(Step::Went)
+            }
+            Came::Entry(entry) => self.handle_entry(now, entry).map(|()| Step::Went),
+            Came::Due => Ok(Step::Went),
+        }
+    }
+
+    /// Takes what the user does.
+    fn handle_entry(&mut self, now: Instant, entry: Entry) -> Result<(), Stop> {
+        match entry {
+            Entry::Line(line) => self.queue_line(line),
+            Entry::End => {
+                self.input_ended = true;
+                self.progress_at = now;
+            }
+            Entry::Interrupt => return Err(Stop::Left),
+            Entry::Unreadable(error) => return Err(Stop::Unreadable(error)),
+            Entry::Unwritable(error) => return Err(Stop::Unwritable(error)),
+        }
+        Ok(())
+    }
+
+    /// Something has come from the server, so that it is worth waiting.
+    pub fn handle_progress(&mut self, now: Instant) {
+        self.progress_at = now;
+    }
+
+    /// Shows an event; what somebody else has said goes to the program too.
+    ///
+    /// # Errors
+    /// Nothing can be shown any more.
+    pub fn show(&mut self, event: &impl Show) -> Result<(), OutputError> {
+        if let (Some(program), Appearance::Said(said)) = (&mut self.program, event.appearance())
+            && !said.own
+            && !said.history
+        {
+            program.feed(&feed_line(&said, self.screen.is_json().then_some(event)));
+        }
+        self.screen.show(event)
+    }
+
+    /// Somebody has come or gone. Programs are told at once, people only if it lasts.
+    ///
+    /// # Errors
+    /// Nothing can be shown any more.
+    pub fn handle_arrival(
+        &mut self,
+        now: Instant,
+        event: &impl Show,
+        name: &str,
+        here: bool,
+    ) -> Result<(), OutputError> {
+        if here {
+            self.screen.add_name(name);
+        } else {
+            self.screen.remove_name(name);
+        }
+        if self.screen.is_json() {
+            return self.screen.show(event);
+        }
+        self.arrivals.push(now, name, here);
+        self.tell_arrivals(now)
+    }
+
+    /// Tells who has come or gone for good.
+    fn tell_arrivals(&mut self, now: Instant) -> Result<(), OutputError> {
+        while let Some(change) = self.arrivals.pop_due(now) {
+            let arrow = if change.here { "->" } else { "<-" };
+            self.screen.aside(&format!("{arrow} {}", change.name))?;
+        }
+        Ok(())
+    }
+
+    /// Does what is due.
+    ///
+    /// # Errors
+    /// Nothing can be shown any more.
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), OutputError> {
+        self.tell_arrivals(now)?;
+        let progress_at = self.progress_at;
+        for line in self.under_way.iter_mut().filter(|line| !line.marked) {
+            if line.said_at.max(progress_at) + PROGRESS_MAX <= now {
+                line.marked = true;
+                self.screen.mark(line.id)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// When something is due.
+    fn deadline(&self, now: Instant) -> Option<Instant> {
+        let unmarked = self.under_way.iter().find(|line| !line.marked);
+        let mark_at = unmarked.map(|line| line.said_at.max(self.progress_at) + PROGRESS_MAX);
+        let program = self.program.as_ref().filter(|_| !self.queue.is_empty());
+        let turn_at = program.and_then(|program| program.has_turn(now).err());
+        self.arrivals.deadline().into_iter().chain(mark_at).chain(turn_at).min()
+    }
+
+    /// Shows what is still to be shown, gives the terminal back, and says how the program ends. `server` is the address that the lines were for.
+    ///
+    /// # Errors
+    /// All but an end that was wished for, with every line confirmed.
+    pub fn finish(mut self, outcome: Result<(), Stop>, server: &str) -> Result<(), Failure> {
+        let texts = self.queue.iter().filter(|queued| queued.line != Line::Empty).count();
+        let unconfirmed = u64::try_from(self.under_way.len() + texts).unwrap_or(u64::MAX);
+        if unconfirmed > 0 {
+            // If nobody reads the event, the line on standard error still tells.
+            let _ = self.screen.show_json(&Unconfirmed { count: unconfirmed, server, kind: self.kind });
+        }
+        let lines = self.lines + u64::try_from(texts).unwrap_or(u64::MAX);
+        let tally = Tally { lines, lost: self.lost, unconfirmed };
+        let outcome = match outcome {
+            Err(Stop::Silent(sentence)) if texts > 0 => {
+                Err(Stop::Silent(format!("{sentence}; line {} and what follows was not sent", self.lines + 1)))
+            }
+            outcome => outcome,
+        };
+        if matches!(outcome, Err(Stop::Refused(_))) {
+            self.show_unsaid();
+        }
+        let outcome = match self.program.as_mut().and_then(|program| program.finish(self.input_ended)) {
+            Some(sentence) if outcome.is_ok() => Err(Stop::Program(sentence)),
+            _ => outcome,
+        };
+        // A signal has said how long an end may take.
+        let unread_max = if matches!(outcome, Err(Stop::Left)) { LEAVE_UNREAD_MAX } else { PROGRESS_MAX };
+        conclude(outcome, self.screen.close(unread_max), tally, &format!("{} at {server}", self.kind))
+    }
+    /// Shows the lines that were not said, so that they are not lost with the program. At a person's terminal they stand there.
+    fn show_unsaid(&mut self) {
+        if self.screen.reads_keys() {
+            return;
+        }
+        let queued = self.queue.iter().filter_map(|queued| match &queued.line {
+            Line::Text(text) => Some(text),
+            _ => None,
+        });
+        let texts: Vec<_> = self.under_way.iter().map(|line| &line.text).chain(queued).cloned().collect();
+        for text in texts {
+            // The line that says why the program ends still tells how many there are.
+            let _ = self.screen.aside(&format!("-- not confirmed: {text} --"));
+        }
+    }
+}

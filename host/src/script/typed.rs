@@ -1,0 +1,85 @@
+//! What a person types: most lines are said, those that begin with `/` are commands.
+//!
+//! Lines of a script are never commands: what a file holds is sent as it is.
+
+/// The commands, for completion.
+pub const COMMANDS: &[&str] = &["/help", "/me", "/quit", "/who"];
+
+/// What `/help` shows.
+pub(super) const HELP: &[&str] = &[
+    "/me TEXT   say what you do",
+    "/who       show who is here",
+    "/quit      leave (so do Ctrl-D and Ctrl-C)",
+    "//TEXT     say /TEXT",
+    "Up, Down: lines typed before.  Tab: complete a name.  Ctrl-A, -E, -W, -U, -K, -Y: as in a shell.",
+];
+
+/// What a line asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Typed<'a> {
+    /// Say this.
+    Say(&'a str),
+    /// Say that this is what one does.
+    Act(&'a str),
+    /// Show the commands.
+    Help,
+    /// Show who is here.
+    Who,
+    /// Leave.
+    Quit,
+    /// Nothing that is known; the word is not sent.
+    Unknown(&'a str),
+}
+
+impl<'a> Typed<'a> {
+    /// Reads a line.
+    pub fn new(line: &'a str) -> Self {
+        let Some(rest) = line.strip_prefix('/') else { return Self::Say(line) };
+        let (word, argument) = rest.split_once(' ').unwrap_or((rest, ""));
+        match (word, argument.trim()) {
+            _ if rest.starts_with('/') => Self::Say(rest),
+            ("me", text) if !text.is_empty() => Self::Act(text),
+            ("help", _) => Self::Help,
+            ("who", "") => Self::Who,
+            ("quit", "") => Self::Quit,
+            _ => Self::Unknown(word),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_known_and_everything_else_with_a_slash_is_not_said() {
+        for (line, typed) in [
+            ("hi", Typed::Say("hi")),
+            (" /me", Typed::Say(" /me")),
+            ("//etc/passwd", Typed::Say("/etc/passwd")),
+            ("//", Typed::Say("/")),
+            ("/me waves", Typed::Act("waves")),
+            ("/me  waves ", Typed::Act("waves")),
+            ("/me", Typed::Unknown("me")),
+            ("/me ", Typed::Unknown("me")),
+            ("/who", Typed::Who),
+            ("/who ", Typed::Who),
+            ("/who is this", Typed::Unknown("who")),
+            ("/help", Typed::Help),
+            ("/help me", Typed::Help),
+            ("/quit", Typed::Quit),
+            ("/Quit", Typed::Unknown("Quit")),
+            ("/", Typed::Unknown("")),
+            ("/ me", Typed::Unknown("")),
+        ] {
+            assert_eq!(Typed::new(line), typed, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn every_command_is_completed_and_explained() {
+        for command in COMMANDS.iter().filter(|command| **command != "/help") {
+            assert!(HELP.iter().any(|line| line.starts_with(command)), "{command}");
+        }
+    }
+}
