@@ -53,7 +53,7 @@ fn occurrences(bytes: &[u8], text: &str) -> usize {
 fn read(reader: &mut Reader, ring: &Ring) -> Result<Vec<u8>, u64> {
     let (first, second) = reader.read(ring)?;
     let bytes = [first, second].concat();
-    reader.advance(ring, bytes.len());
+    reader.finish(ring);
     Ok(bytes)
 }
 

@@ -71,8 +71,7 @@ fn serve(line: &mut Line, context: Context<'_>, room: &mut SmallRoom, decoder: &
             Err(error) if error.kind() == WouldBlock => 0,
             outcome => outcome?,
         };
-        connection.handle_sent(context.now, room, written);
-        if written == 0 {
+        if !connection.handle_sent(context.now, room, written) {
             return Ok(());
         }
     }

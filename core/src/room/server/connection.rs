@@ -34,6 +34,8 @@ pub struct Connection<B> {
     discarding: bool,
     /// Whole frames, or the rest of one, that are written before anything of the journal.
     owed: B,
+    /// How many bytes [`Connection::poll_output`] gave last.
+    offered: usize,
     /// Whether its socket took less than it was given, the last time.
     blocked: bool,
     /// Whether publishing pauses until the server's other threads have caught up.
@@ -62,6 +64,7 @@ impl<B: Buffer> Connection<B> {
             unread: false,
             discarding: false,
             owed: B::default(),
+            offered: 0,
             blocked: false,
             paused: false,
         }
@@ -205,34 +208,39 @@ impl<B: Buffer> Connection<B> {
             }
         }
         if !self.owed.as_bytes().is_empty() {
+            self.offered = self.owed.as_bytes().len();
             return Ok((self.owed.as_bytes(), &[]));
         }
+        self.offered = 0;
         if !self.session.is_listening() {
             return Ok(Default::default());
         }
-        self.reader.read(room.journal()).inspect_err(|&lost| self.session.handle_lagged(lost))
+        let lacking = self.reader.read(room.journal()).inspect_err(|&lost| self.session.handle_lagged(lost))?;
+        self.offered = lacking.0.len() + lacking.1.len();
+        Ok(lacking)
     }
 
-    /// This many bytes of what [`Connection::poll_output`] gave last were written; nothing was called in between.
-    pub fn handle_sent(&mut self, now: Instant, room: &impl Access, count: usize) {
-        let offered = if self.owed.as_bytes().is_empty() {
-            let (first, second) = self.reader.read(room.journal()).unwrap_or_default();
-            let offered = first.len() + second.len();
-            let (first, second) = self.reader.advance(room.journal(), count);
-            // Less than a frame, into an empty buffer.
-            let _ = self.owed.extend(first).and_then(|()| self.owed.extend(second));
-            offered
-        } else {
-            let offered = self.owed.as_bytes().len();
-            self.owed.consume(count);
-            offered
-        };
-        self.blocked = count < offered;
+    /// This many bytes of what [`Connection::poll_output`] gave last were written; nothing was called in between. Says whether there
+    /// may be more to write at once: not if less was written than was given.
+    pub fn handle_sent(&mut self, now: Instant, room: &impl Access, count: usize) -> bool {
+        self.blocked = count < self.offered;
         if self.blocked {
             self.session.handle_blocked(now, count > 0);
         } else {
             self.session.handle_drained();
         }
+        if !self.owed.as_bytes().is_empty() {
+            self.owed.consume(count);
+            return !self.blocked;
+        }
+        if !self.blocked {
+            self.reader.finish(room.journal());
+            return self.session.owes();
+        }
+        let (first, second) = self.reader.advance(room.journal(), count);
+        // Less than a frame, into an empty buffer.
+        let _ = self.owed.extend(first).and_then(|()| self.owed.extend(second));
+        false
     }
 
     /// Puts the connection out: it is told why, and closed then.

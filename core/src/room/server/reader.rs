@@ -31,18 +31,22 @@ impl Reader {
         })
     }
 
+    /// It has been sent all that it lacked.
+    pub fn finish<B, M>(&mut self, journal: &Journal<B, M>)
+    where
+        B: AsRef<[u8]> + AsMut<[u8]>,
+        M: AsRef<[Mark]> + AsMut<[Mark]>,
+    {
+        self.cursor = journal.head();
+    }
+
     /// It has been sent `count` bytes of what it lacked. If they end within a frame, the rest of that frame is given, to be sent
-    /// before anything else, and counts as read. Work: one step for each of the bytes, none if they are all that it lacked.
+    /// before anything else, and counts as read. Work: one step for each of the bytes.
     pub fn advance<'j, B, M>(&mut self, journal: &'j Journal<B, M>, count: usize) -> Slices<'j>
     where
         B: AsRef<[u8]> + AsMut<[u8]>,
         M: AsRef<[Mark]> + AsMut<[Mark]>,
     {
-        let (first, second) = journal.read(self.cursor).unwrap_or_default();
-        if count == first.len() + second.len() {
-            self.cursor = journal.head();
-            return Default::default();
-        }
         let (reached, beyond) = journal.advance(self.cursor, count);
         self.cursor = reached;
         if beyond == 0 {

@@ -75,9 +75,7 @@ impl Connection {
                 Ok((&[], &[])) => return Ok(()),
                 Ok((first, second)) => {
                     let length = write(&self.stream, first, second)?;
-                    let is_all = length == first.len() + second.len();
-                    self.engine.handle_sent(now, desk, length);
-                    if !is_all {
+                    if !self.engine.handle_sent(now, desk, length) {
                         return Ok(());
                     }
                 }

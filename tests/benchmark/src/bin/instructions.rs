@@ -23,12 +23,13 @@ const RECORD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/instructions.txt");
 type Operation = fn(u32);
 
 /// What can be counted.
-const ALL: [(&str, Operation); 5] = [
+const ALL: [(&str, Operation); 6] = [
     ("encode", operation::encode),
     ("decode", operation::decode),
     ("journal-append", operation::journal_append),
     ("cursor-read", operation::cursor_read),
     ("relay-fan-out", operation::relay_fan_out),
+    ("room-fan-out", operation::room_fan_out),
 ];
 
 fn main() -> ExitCode {
@@ -129,9 +130,13 @@ mod operation {
     use chat_core::limits::DATAGRAM_BYTES_MAX;
     use chat_core::relay::server::{FixedRoster, Local, Server, Slot};
     use chat_core::relay::{Message as RelayMessage, PROTOCOL};
-    use chat_core::room::server::{Journal, Mark};
+    use chat_core::room::message::VERSION;
+    use chat_core::room::server::{
+        Config, Connection, Context, FixedBuffer, FixedRoster as RoomRoster, History, Journal, Mark, Room, WallTime,
+    };
     use chat_core::room::{Kind, Message, Sequence};
     use chat_core::text::Text;
+    use chat_core::time::Instant;
     use std::hint::black_box;
     use std::net::SocketAddr;
 
@@ -198,6 +203,37 @@ mod operation {
         journal.append(frame.encode(&said(1)).unwrap_or_default());
         for _ in 0..count {
             let _ = black_box(black_box(&journal).read(black_box(cursor)));
+        }
+    }
+
+    /// One message of a room is given to one more member: a sixty-fourth of what a message to 64 costs, taking it included.
+    pub(super) fn room_fan_out(count: u32) {
+        let (journal, history) = (vec![0; JOURNAL_BYTES], vec![Frame::EMPTY; 10]);
+        let journal = Journal::new(journal, vec![Mark::default(); 64]);
+        let mut room = Room::new(Config::DEFAULT, 1, RoomRoster::<64>::new(), journal, History::new(history));
+        let (mut decoder, config) = (Decoder::new(), Config { rate: None, ..Config::DEFAULT });
+        let now = Instant::from_millis(0);
+        let context = Context { config: &config, now, wall_time: WallTime { unix_ms: 0, trusted: true } };
+        let mut frame = Frame::EMPTY;
+        let mut members: Vec<Connection<FixedBuffer<2_048>>> = (0..64).map(|_| Connection::new(now, None)).collect();
+        for (index, member) in members.iter_mut().enumerate() {
+            let join = Message::Join { version: VERSION, token: [0; 16], seen: None, name: &format!("m{index}") };
+            member.handle_bytes(context, &mut room, &mut decoder, frame.encode(&join).unwrap_or_default());
+        }
+        let (mut number, mut given) = (0, 0);
+        while given < count {
+            number += 1;
+            let say = Message::Say { number, kind: Kind::Plain, text: TEXT };
+            members[0].handle_bytes(context, &mut room, &mut decoder, frame.encode(&say).unwrap_or_default());
+            for member in &mut members {
+                while let Ok((first, second)) = member.poll_output(&room) {
+                    let length = black_box(first).len() + black_box(second).len();
+                    if length == 0 || !member.handle_sent(now, &room, length) {
+                        break;
+                    }
+                }
+            }
+            given += 64;
         }
     }
 
