@@ -105,7 +105,7 @@ is_rust_complete() {
     is_at_least "$rust" "$rust_min" && runs cargo --version && runs rustdoc --version || return 1
     # A rustfmt that does not know the edition writes everything anew, and clippy has to be of the compiler's own version. Programs are
     # run, not just looked up: rustup leaves some that only say that their component is missing.
-    runs rustfmt --edition "$edition" --check || return 1
+    runs rustfmt --edition "$edition" --style-edition "$edition" --check || return 1
     [ "$(version_of cargo clippy --version)" = "0.${rust%.*}" ]
 }
 
@@ -312,9 +312,12 @@ print_missing() {
 }
 
 install_missing() {
-    local apt="${become}env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120" packages commands command
+    # Nothing that is installed is removed for it: whether that may be is for the user to say.
+    local install="${become}env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 install -y --no-remove \
+--no-install-recommends" packages commands command
+    if [ ${#needed_packages[@]} != 0 ]; then $install "${needed_packages[@]}" || true; fi
+    if [ ${#wished_packages[@]} != 0 ]; then $install "${wished_packages[@]}" || true; fi
     list_missing
-    if [ ${#packages[@]} != 0 ]; then $apt install -y --no-install-recommends "${packages[@]}" || true; fi
     wishes_tried=yes
     hash -r
     if [ ${#commands[@]} != 0 ] && runs rustup --version; then

@@ -290,3 +290,21 @@ fn server_listens_on_an_address_of_one_link_with_its_interface() {
         assert!(finished.errors.concat().contains("add the interface"), "{finished:?}");
     });
 }
+
+#[test]
+fn panic_is_one_line_and_exit_code_1() {
+    const VARIABLE: &str = "CHAT_HOST_TEST_PANIC";
+    if std::env::var_os(VARIABLE).is_some() {
+        chat_host::log::report_panics();
+        panic!("on purpose");
+    }
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "panic_is_one_line_and_exit_code_1", "--nocapture"]).env(VARIABLE, "1");
+    let finished = Process::start_command(&mut command).finish();
+    assert_eq!((finished.code, finished.errors.len()), (Some(1), 1), "{finished:?}");
+    let line = &finished.errors[0];
+    assert!(
+        line.starts_with("chat-host: a fault that should not be") && line.contains("on purpose (tests/serve.rs:"),
+        "{line}"
+    );
+}
