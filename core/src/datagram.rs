@@ -80,13 +80,22 @@ pub(crate) fn push(bytes: &mut Payload, len: usize, item: &impl Serialize) -> Re
     let body = room.get_mut(1..).ok_or(Full)?;
     let length = postcard::to_slice(item, body).map_err(|_| Full)?.len();
     let length_wire = u16::try_from(length).map_err(|_| Full)?;
-    let prefix_length = if length < 0x80 { 1 } else { 2 };
+    let prefix_length = length_bytes(length);
     if prefix_length + length > room.len() {
         return Err(Full);
     }
     room.copy_within(1..1 + length, prefix_length);
     postcard::to_slice(&length_wire, &mut room[..prefix_length]).map_err(|_| Full)?;
     Ok(len + prefix_length + length)
+}
+
+/// Bytes of the varint that tells the length of an item.
+const fn length_bytes(length: usize) -> usize {
+    match length {
+        0..0x80 => 1,
+        0x80..0x4000 => 2,
+        _ => 3,
+    }
 }
 
 /// Why a datagram is ignored as a whole.
@@ -139,7 +148,7 @@ impl<'a> Items<'a> {
     }
 }
 
-/// The length passes the datagram's end, or is no length: what follows cannot be read.
+/// The length passes the datagram's end, or is no length in its shortest form: what follows cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Truncated;
 
@@ -154,9 +163,9 @@ impl<'a> Iterator for Items<'a> {
         if self.rest.is_empty() {
             return None;
         }
-        let item = postcard::take_from_bytes::<u16>(self.rest)
-            .ok()
-            .and_then(|(length, rest)| rest.split_at_checked(usize::from(length)));
+        let length = postcard::take_from_bytes::<u16>(self.rest).ok();
+        let length = length.filter(|&(length, rest)| self.rest.len() - rest.len() == length_bytes(length.into()));
+        let item = length.and_then(|(length, rest)| rest.split_at_checked(usize::from(length)));
         self.rest = item.map_or(&[], |(_, rest)| rest);
         Some(item.map(|(item, _)| item).ok_or(Truncated))
     }
@@ -171,16 +180,20 @@ pub enum ItemError {
     Malformed,
 }
 
-/// Decodes one item of an enum with `tag_count` variants. Bytes after its known fields are ignored.
+/// Decodes one item of an enum with `tag_count` variants. Bytes after its known fields are ignored. A varint that is longer than it
+/// need be is malformed: how long a one postcard takes depends on the machine's word size.
 ///
 /// # Errors
 /// [`ItemError`] when the item is to be skipped.
-pub fn decode_item<'a, M: Deserialize<'a>>(item: &'a [u8], tag_count: u32) -> Result<M, ItemError> {
+pub fn decode_item<'a, M: Deserialize<'a> + Serialize>(item: &'a [u8], tag_count: u32) -> Result<M, ItemError> {
     let (tag, _) = postcard::take_from_bytes::<u32>(item).map_err(|_| ItemError::Malformed)?;
     if tag >= tag_count {
         return Err(ItemError::Unknown);
     }
-    postcard::take_from_bytes(item).map(|(message, _)| message).map_err(|_| ItemError::Malformed)
+    let (message, rest) = postcard::take_from_bytes::<M>(item).map_err(|_| ItemError::Malformed)?;
+    // What was read is as long as what would be written, or some varint is too long.
+    let length = postcard::experimental::serialized_size(&message).map_err(|_| ItemError::Malformed)?;
+    if length == item.len() - rest.len() { Ok(message) } else { Err(ItemError::Malformed) }
 }
 
 impl core::fmt::Display for Rejected {
@@ -309,7 +322,7 @@ mod tests {
 
     #[test]
     fn length_past_the_end_ends_the_datagram() {
-        for items in [&b"\x01a\x02b"[..], b"\x01a\xff\xff\xff\x7f", b"\x01a\x80"] {
+        for items in [&b"\x01a\x02b"[..], b"\x01a\xff\xff\xff\x7f", b"\x01a\x80", b"\x01a\x81\x00b", b"\x01a\x80\x00"] {
             let mut bytes = b"TST\x03".to_vec();
             bytes.extend_from_slice(items);
             let items: Vec<_> = open(PROTOCOL, &bytes).unwrap().collect();
@@ -319,7 +332,7 @@ mod tests {
 
     #[test]
     fn unknown_tag_and_malformed_item_are_told_apart() {
-        #[derive(Debug, PartialEq, Deserialize)]
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
         enum Two<'a> {
             Zero,
             One(&'a str),
@@ -329,5 +342,23 @@ mod tests {
         assert_eq!(decode_item::<Two<'_>>(&[1, 2, b'x'], 2), Err(ItemError::Malformed));
         assert_eq!(decode_item::<Two<'_>>(&[], 2), Err(ItemError::Malformed));
         assert_eq!(decode_item::<Two<'_>>(&[2], 2), Err(ItemError::Unknown));
+    }
+
+    #[test]
+    fn varint_that_is_longer_than_it_need_be_is_malformed_on_every_machine() {
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        enum One<'a> {
+            Zero(u32, &'a str),
+        }
+        assert_eq!(decode_item(&[0, 0x80, 1, 1, b'x'], 1), Ok(One::Zero(128, "x")));
+        for malformed in [
+            &[0x80, 0, 1, 1, b'x'][..],
+            &[0, 0x81, 0, 1, b'x'],
+            &[0, 1, 0x81, 0, b'x'],
+            // Six bytes for a length: a machine of 64 bits could read them, one of 32 could not.
+            &[0, 1, 0x81, 0x80, 0x80, 0x80, 0x80, 0, b'x'],
+        ] {
+            assert_eq!(decode_item::<One<'_>>(malformed, 1), Err(ItemError::Malformed), "{malformed:?}");
+        }
     }
 }

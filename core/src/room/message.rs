@@ -188,7 +188,7 @@ pub struct Welcome {
     pub gone_ms: u32,
 }
 
-/// How something is said. One byte; what a later version adds is taken as plain by this one.
+/// How something is said, in one byte. A kind that this version does not know goes through a server unchanged, and is shown as plain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "u8", into = "u8")]
 pub enum Kind {
@@ -196,11 +196,17 @@ pub enum Kind {
     Plain,
     /// `* name text`: what the member does.
     Action,
+    /// A kind of a later version.
+    Other(u8),
 }
 
 impl From<u8> for Kind {
     fn from(byte: u8) -> Self {
-        if byte == 1 { Self::Action } else { Self::Plain }
+        match byte {
+            0 => Self::Plain,
+            1 => Self::Action,
+            other => Self::Other(other),
+        }
     }
 }
 
@@ -209,6 +215,7 @@ impl From<Kind> for u8 {
         match kind {
             Kind::Plain => 0,
             Kind::Action => 1,
+            Kind::Other(other) => other,
         }
     }
 }

@@ -117,12 +117,15 @@ impl Outbox {
     }
 
     /// A message under the own name has come in this frame. Says whether it is one of these; then it and those before it go,
-    /// for the server takes them in their order. The number alone would not do: while the client was away, somebody else may
-    /// have had its name.
-    pub(super) fn confirm(&mut self, sequence: Sequence, number: u32, text: &str) -> bool {
+    /// for the server takes them in their order.
+    ///
+    /// Texts are not compared as a rule: a server may change them. `text` is given only where the number alone would not do: the
+    /// server has forgotten this member, and somebody else may have had its name while it was away.
+    pub(super) fn confirm(&mut self, sequence: Sequence, number: u32, text: Option<&str>) -> bool {
         let found = self.entries.iter().position(|entry| entry.number == number && entry.stage != Stage::Unsent);
         let found = found.filter(|&index| {
-            self.entries[index].since <= sequence && &self.texts[self.text_range(index)] == text.as_bytes()
+            let is_same = |text: &str| &self.texts[self.text_range(index)] == text.as_bytes();
+            self.entries[index].since <= sequence && text.is_none_or(is_same)
         });
         if let Some(index) = found {
             self.remove(0..index + 1);
@@ -232,9 +235,9 @@ mod tests {
     #[test]
     fn message_that_comes_back_confirms_those_before_it() {
         let mut outbox = sent();
-        assert!(outbox.confirm(HEAD, 2, "bb"));
-        assert!(!outbox.confirm(HEAD, 2, "bb"));
-        assert!(!outbox.confirm(HEAD, 1, "a"));
+        assert!(outbox.confirm(HEAD, 2, None));
+        assert!(!outbox.confirm(HEAD, 2, None));
+        assert!(!outbox.confirm(HEAD, 1, None));
         assert_eq!((outbox.waiting_count(), outbox.taken(), outbox.sent_last()), (1, 2, 3));
         outbox.repeat();
         assert_eq!(send(&mut outbox), ["3 ccc"]);
@@ -245,18 +248,26 @@ mod tests {
         let mut outbox = sent();
         outbox.handle_taken(3);
         assert_eq!((outbox.waiting_count(), outbox.has_sent()), (0, false));
-        assert!(outbox.confirm(HEAD, 3, "ccc"));
+        assert!(outbox.confirm(HEAD, 3, None));
     }
 
     #[test]
     fn what_cannot_be_an_own_message_confirms_nothing() {
         let mut outbox = sent();
-        assert!(!outbox.confirm(Sequence(4), 1, "a"));
-        assert!(!outbox.confirm(HEAD, 1, "aa"));
-        assert!(!outbox.confirm(HEAD, 4, "a"));
+        assert!(!outbox.confirm(Sequence(4), 1, None));
+        // Where the server has forgotten the member, the text has to be the same too.
+        assert!(!outbox.confirm(HEAD, 1, Some("aa")));
+        assert!(!outbox.confirm(HEAD, 4, None));
         push(&mut outbox, "d").unwrap();
-        assert!(!outbox.confirm(HEAD, 4, "d"));
+        assert!(!outbox.confirm(HEAD, 4, None));
         assert_eq!(outbox.waiting_count(), 4);
+    }
+
+    #[test]
+    fn number_alone_confirms_a_message_whose_text_the_server_has_changed() {
+        let mut outbox = sent();
+        assert!(outbox.confirm(HEAD, 1, None));
+        assert_eq!(outbox.waiting_count(), 2);
     }
 
     #[test]
@@ -266,7 +277,7 @@ mod tests {
         assert!(!outbox.handle_unsaid(2));
         outbox.repeat();
         assert_eq!(send(&mut outbox), ["1 a", "3 ccc"]);
-        assert!(outbox.confirm(HEAD, 3, "ccc"));
+        assert!(outbox.confirm(HEAD, 3, None));
     }
 
     #[test]
@@ -298,7 +309,7 @@ mod tests {
             if number % 2 == 0 {
                 outbox.handle_taken(number);
             } else {
-                assert!(outbox.confirm(HEAD, number, &longest));
+                assert!(outbox.confirm(HEAD, number, None));
             }
             assert_eq!(outbox.waiting_count(), count - 1);
         }

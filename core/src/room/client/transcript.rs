@@ -83,7 +83,8 @@ impl Transcript {
     /// A message has come. Gives its age, and whether it is an own one.
     pub(super) fn handle_said(&mut self, sequence: Sequence, number: u32, name: &str, text: &str) -> (Age, bool) {
         let age = self.place.as_mut().map_or(Age::Seen, |place| place.handle_message(sequence));
-        let own = age != Age::Seen && self.is_own(name) && self.outbox.confirm(sequence, number, text);
+        let doubtful = self.holding.then_some(text);
+        let own = age != Age::Seen && self.is_own(name) && self.outbox.confirm(sequence, number, doubtful);
         self.settle();
         (age, own)
     }
