@@ -7,9 +7,9 @@ use chat_core::refusal::RefusalReason;
 use chat_core::relay::client::Config;
 use chat_core::relay::{Echo, Message, PROTOCOL};
 use chat_core::text::Text;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
-use tests::document::{dumps, requirements, rows};
+use tests::document::{dumps, requirements, rows, section};
 use tests::workspace::{read, root};
 
 #[test]
@@ -100,6 +100,19 @@ fn counters_are_all_explained_in_their_order() {
 fn requirement_numbers_are_unique_and_every_must_has_one() {
     for name in ["relay-protocol.md", "refusals.md", "names.md"] {
         assert!(!requirements(&read(&format!("docs/{name}"))).is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn every_requirement_stands_in_one_row_of_the_roles() {
+    for name in ["relay-protocol.md", "room-protocol.md"] {
+        let document = read(&format!("docs/{name}"));
+        let roles = section(&document, "### Who must heed what");
+        let mut told = HashSet::new();
+        for number in rows(roles).skip(2).flat_map(|row| row[1].split(", ").collect::<Vec<_>>()) {
+            assert!(told.insert(number), "{name}: {number} twice");
+        }
+        assert_eq!(told, requirements(&document), "{name}");
     }
 }
 

@@ -222,6 +222,9 @@ find_needs() {
     if ! runs unshare --version || ! runs nsenter --version; then need "unshare and nsenter" util-linux; fi
     # It puts faults into a copy of the sources (tests/fault).
     if ! runs patch --version; then need "patch" patch; fi
+    # The documents' smallest clients: what can be typed, and the examples.
+    if ! runs sh -c 'nc -h 2>&1 | grep -q OpenBSD'; then need "nc" netcat-openbsd; fi
+    if ! runs python3 --version; then need "python3" python3; fi
     # It counts instructions.
     if ! runs valgrind --version; then need "valgrind" valgrind; fi
     find_namespaces

@@ -321,6 +321,35 @@ fn script_says_its_lines_as_they_are_and_waits_for_the_last_to_come_back() {
 }
 
 #[test]
+fn text_that_is_too_long_for_this_room_is_told_and_not_sent() {
+    let script = Script::new();
+    let mut client = script.client(&[]);
+    let (mut peer, ..) = script.welcome(Welcome { text_bytes_max: 4, ..WELCOME });
+    client.write(b"hello\nhi\n");
+    client.end_input();
+    let (number, _, text) = peer.hear_say();
+    assert_eq!(text, "hi");
+    peer.said(2, number, "ann", &text);
+    peer.check_leave();
+    let finished = client.finish();
+    assert!(finished.errors.iter().any(|line| line.contains("5 bytes") && line.contains("at most 4")), "{finished:?}");
+    assert_eq!(finished.code, Some(1));
+}
+
+#[test]
+fn message_whose_text_the_server_changes_is_known_all_the_same() {
+    let script = Script::new();
+    let mut client = script.client(&[]);
+    client.write(b"damn\n");
+    client.end_input();
+    let (mut peer, ..) = script.welcome(WELCOME);
+    assert_eq!(peer.hear_say().2, "damn");
+    peer.said(2, 1, "ann", "****");
+    peer.check_leave();
+    assert_eq!(client.finish().code, Some(0));
+}
+
+#[test]
 fn message_that_does_not_come_back_is_told_and_ends_with_code_1() {
     let script = Script::new();
     let mut client = script.client(&[]);

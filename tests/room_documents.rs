@@ -261,6 +261,7 @@ fn sections_are_where_the_code_refers_to() {
     let headings: Vec<_> = document.lines().filter_map(|line| line.strip_prefix("## ")).collect();
     let expected = [
         "1. What it is",
+        "The smallest client",
         "2. Encoding",
         "3. Framing",
         "4. The messages",

@@ -21,6 +21,14 @@ pub fn dumps(document: &str) -> HashMap<String, Vec<u8>> {
     dumps
 }
 
+/// The one line in the block ```` ```sh NAME ```` of a document.
+pub fn session<'d>(document: &'d str, name: &str) -> &'d str {
+    let (_, behind) = document.split_once(&format!("\n```sh {name}\n")).unwrap_or_else(|| panic!("no session {name}"));
+    let line = behind.split_once("\n```").expect("the block ends").0;
+    assert!(!line.contains('\n'), "{line:?} is more than a line");
+    line
+}
+
 /// Bytes in hexadecimal with spaces between them; `01…fe` stands for those from the first to the last.
 pub fn bytes(written: &str) -> Vec<u8> {
     let byte = |digits: &str| {

@@ -24,7 +24,7 @@ pub use output::{Break, Counts, Output, Return, Said};
 use super::message::{DecodeError, VERSION};
 use super::{Kind, Message, Token};
 use crate::frame::{Decoder, Frame};
-use crate::limits::FRAME_BYTES_MAX;
+use crate::limits::{FRAME_BYTES_MAX, TEXT_BYTES_MAX};
 use crate::refusal::RefusalReason;
 use crate::text::Text;
 use crate::time::Instant;
@@ -55,6 +55,8 @@ pub struct Client {
     malformed_in_a_row: u32,
     /// When an own message was last taken, or the client let in.
     progress_at: Instant,
+    /// Longest text that the server takes, as its last WELCOME says.
+    text_bytes_max: u16,
     /// What the server is to be sent, besides messages.
     due: Due,
     /// What the caller is to be told, oldest first.
@@ -137,6 +139,8 @@ impl Client {
             broken_at: None,
             malformed_in_a_row: 0,
             progress_at: now,
+            // No longer one is allowed in any room.
+            text_bytes_max: u16::MAX,
             due: Due::default(),
             notices: Notices::new(),
             decoder: Decoder::new(),
@@ -160,6 +164,11 @@ impl Client {
     /// Whether [`Client::say`] would take a text, however long.
     pub fn may_say(&self) -> bool {
         self.transcript.name().is_some() && self.transcript.outbox().may_push()
+    }
+
+    /// Longest text that the server takes, in bytes: it refuses a longer one. [`TEXT_BYTES_MAX`] until the client is in.
+    pub fn text_bytes_max(&self) -> usize {
+        TEXT_BYTES_MAX.min(self.text_bytes_max.into())
     }
 
     /// How many own messages are not known to have been taken.

@@ -208,6 +208,11 @@ impl Driver<'_, '_> {
 
     /// Says something, now or once the client is in.
     fn say(&mut self, kind: Kind, said: Said) -> Result<(), Stop> {
+        let (length, length_max) = (said.text.len(), self.client.text_bytes_max());
+        if length > length_max {
+            let reason = format!("it has {length} bytes; this room takes at most {length_max}");
+            return Ok(self.talk.handle_unsaid(&said, &reason)?);
+        }
         match Text::new(&said.text).map(|text| self.client.say(kind, text)) {
             Ok(Ok(number)) => self.talk.handle_said(clock::now(), said, number),
             Ok(Err(OutboxFull)) => self.talk.handle_unsaid(&said, "too many messages are under way")?,

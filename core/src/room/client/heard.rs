@@ -91,6 +91,7 @@ impl Client {
             None => Notice::RECEIVED,
         };
         self.notices.push(notice);
+        self.text_bytes_max = welcome.text_bytes_max;
         self.state = State::Member { since: now, watch: Watch::new(now, welcome, self.config.answer_max) };
         self.progress_at = now;
     }

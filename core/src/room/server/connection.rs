@@ -408,6 +408,18 @@ mod tests {
     }
 
     #[test]
+    fn kind_of_a_later_version_goes_through_unchanged() {
+        let mut room = room(CONFIG);
+        let mut ann = member(&mut room, "ann");
+        let kind = Kind::Other(200);
+        hear(&mut ann, &mut room, &CONFIG, &stream(&[Message::Say { number: 1, kind, text: "x" }]));
+        let bytes = drain(&mut ann, &room, usize::MAX);
+        let mut decoder = Decoder::new();
+        let frame = decoder.next_frame(&mut bytes.as_slice()).unwrap().unwrap();
+        assert!(matches!(Message::decode(frame), Ok(Message::Said { kind: Kind::Other(200), .. })));
+    }
+
+    #[test]
     fn frames_are_whole_wherever_writing_stops() {
         for step in 1..40 {
             let mut room = room(CONFIG);
