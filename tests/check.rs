@@ -116,13 +116,22 @@ fn absent_server_is_told_at_once_and_the_other_is_told_too() {
         format!("udp {udp} does not answer: connection refused"),
         format!("tcp {tcp} does not answer: connection refused"),
     );
-    // Far less than the deadline of this test.
-    check_failed(&check(&["--udp", &udp, "--tcp", &tcp, "--seconds", "3600"]), &format!("{no_udp}; {no_tcp}"));
+    check_failed(&check(&["--udp", &udp, "--tcp", &tcp]), &format!("{no_udp}; {no_tcp}"));
+    // For so long as it is told it waits for them.
+    check_failed(&check(&["--udp", &udp, "--tcp", &tcp, "--seconds", "1"]), &format!("{no_udp}; {no_tcp}"));
     let room = RoomServer::start("127.0.0.1:0", &[]);
     let finished = check(&["--udp", &udp, "--tcp", &room.tcp.to_string()]);
     assert_eq!(finished.code, Some(1));
     assert!(finished.output[0].starts_with(&format!("tcp {} answered in ", room.tcp)), "{finished:?}");
     assert_eq!(finished.errors, [format!("chat-host: {no_udp}")]);
+}
+
+#[test]
+fn server_that_comes_late_is_waited_for() {
+    let place = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let mut waiting = Process::start(&["check", "--tcp", &place, "--seconds", "25"]);
+    let _room = RoomServer::start(&place, &[]);
+    assert_eq!(waiting.finish().code, Some(0));
 }
 
 #[test]

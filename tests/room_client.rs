@@ -574,6 +574,36 @@ fn signal_ends_a_client_that_is_not_in_yet() {
     assert_eq!(client.finish().code, Some(0));
 }
 
+#[test]
+fn name_that_was_taken_meanwhile_is_told_with_the_lines_that_were_not_said() {
+    let script = Script::new();
+    let mut client = script.client(&[]);
+    let (peer, ..) = script.welcome(WELCOME);
+    client.errors.find("2 members");
+    drop(peer);
+    client.errors.find("no connection");
+    let mut peer = script.accept();
+    client.write(b"important\n");
+    peer.hear_join();
+    peer.send(&Message::Refused { reason: RefusalReason::Busy });
+    let mut peer = script.accept();
+    peer.hear_join();
+    peer.send(&Message::Refused { reason: RefusalReason::NameTaken });
+    let finished = client.finish();
+    assert_eq!(finished.code, Some(1));
+    assert_eq!(
+        finished.errors,
+        [
+            "-- not confirmed: important --".to_owned(),
+            format!(
+                "chat-host: somebody else has taken the name ann in the room at {0} while this client was away; \
+                 1 line was not sent, or not confirmed by the room at {0}",
+                script.address
+            )
+        ]
+    );
+}
+
 // --- usage ---
 
 #[test]

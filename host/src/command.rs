@@ -1,11 +1,13 @@
 //! The command line (docs/command-line.md): what can be asked for, and what is wrong with what was asked.
 #![allow(rustdoc::broken_intra_doc_links, reason = "argh shows these comments as help, where brackets are no links")]
 
+pub mod help;
+
 use crate::endpoint::{Endpoint, parse_bind_address};
 use crate::failure::Failure;
 #[cfg(feature = "client")]
 use crate::terminal::{Bell, Color};
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
@@ -22,18 +24,21 @@ pub enum Action {
     Run(Command),
 }
 
-#[derive(Debug, FromArgs)]
-/// Chat on small machines and isolated networks.
+#[derive(Debug, ArgsInfo, FromArgs)]
+#[cfg_attr(
+    feature = "client",
+    argh(example = "chat-host client --tcp pi --name ann   talk in the room of the machine pi")
+)]
+#[cfg_attr(feature = "client", argh(example = "chat-host client --udp pi              talk through its relay"))]
+#[argh(example = "chat-host serve                        run both servers on this machine")]
+/// Chat for small machines and isolated networks.
 struct Arguments {
-    /// print the version and end
-    #[argh(switch)]
-    version: bool,
     /// what to run
     #[argh(subcommand)]
     command: Option<Command>,
 }
 
-#[derive(Debug, FromArgs)]
+#[derive(Debug, ArgsInfo, FromArgs)]
 #[argh(subcommand)]
 /// What to run.
 pub enum Command {
@@ -46,33 +51,34 @@ pub enum Command {
     Client(Client),
 }
 
-#[derive(Debug, FromArgs)]
+#[derive(Debug, ArgsInfo, FromArgs)]
 #[argh(subcommand, name = "serve")]
-/// Run relay and room until SIGINT, SIGTERM or SIGHUP; naming the address of one runs that one alone. SIGUSR1 shows the counters.
+#[argh(example = "chat-host serve [OPTIONS]")]
+/// Run relay and room until Ctrl-C or SIGTERM. Naming the address of one runs that one alone. SIGUSR1 shows the counters.
 pub struct Serve {
-    /// where the relay listens, ADDR:PORT (default [::]:9090, which serves IPv4 too)
-    #[argh(option, from_str_fn(parse_bind_address))]
+    /// where the relay listens (default [::]:9090, IPv4 too)
+    #[argh(option, arg_name = "ADDR:PORT", from_str_fn(parse_bind_address))]
     pub udp: Option<SocketAddr>,
     /// most clients of the relay (default: no limit but memory)
-    #[argh(option, from_str_fn(parse_count))]
+    #[argh(option, arg_name = "N", from_str_fn(parse_count))]
     pub max_clients: Option<u32>,
-    /// where the room listens, ADDR:PORT (default [::]:9191, which serves IPv4 too)
-    #[argh(option, from_str_fn(parse_bind_address))]
+    /// where the room listens (default [::]:9191, IPv4 too)
+    #[argh(option, arg_name = "ADDR:PORT", from_str_fn(parse_bind_address))]
     pub tcp: Option<SocketAddr>,
-    /// most members of the room (default: no limit but memory and open files)
-    #[argh(option, from_str_fn(parse_count))]
+    /// most members of the room (default: no limit but memory and files)
+    #[argh(option, arg_name = "N", from_str_fn(parse_count))]
     pub max_members: Option<u32>,
-    /// messages a second that are read from a member above a burst of 10, 1 to 1000, or off (default 5)
-    #[argh(option)]
+    /// messages a second that are read from a member above a burst of 10, 1 to 1000 (default 5)
+    #[argh(option, arg_name = "N|off")]
     rate: Option<Rate>,
     /// threads that serve the room (default 1)
-    #[argh(option, from_str_fn(parse_thread_count))]
+    #[argh(option, arg_name = "N", from_str_fn(parse_thread_count))]
     threads: Option<NonZeroU16>,
-    /// bytes of what was said that the room keeps for slow and returning members, 4096 or more (default 1048576)
-    #[argh(option, from_str_fn(parse_journal))]
+    /// what the room keeps for slow and returning members, 4096 or more (default 1048576)
+    #[argh(option, arg_name = "BYTES", from_str_fn(parse_journal))]
     journal: Option<usize>,
     /// a file that says whether this machine's clock is right, trusted or untrusted (default: it is)
-    #[argh(option)]
+    #[argh(option, arg_name = "FILE")]
     pub clock_state: Option<PathBuf>,
 }
 
@@ -158,19 +164,20 @@ fn parse_journal(text: &str) -> Result<usize, String> {
     }
 }
 
-#[derive(Debug, FromArgs)]
+#[derive(Debug, ArgsInfo, FromArgs)]
 #[argh(subcommand, name = "check")]
-/// Ask whether the servers answer, those of this machine on their usual ports if none is named. Ends with 0 if all do, else with 1.
+#[argh(example = "chat-host check [--udp HOST[:PORT]] [--tcp HOST[:PORT]] [--seconds N]")]
+/// Ask whether the servers answer. If none is named, those of this machine on their usual ports. Ends with 0 if all do, else with 1.
 pub struct Check {
-    /// the relay to ask, HOST[:PORT] (default port 9090)
-    #[argh(option)]
+    /// the relay to ask (default port 9090)
+    #[argh(option, arg_name = "HOST[:PORT]")]
     pub udp: Option<Endpoint>,
-    /// the room to ask, HOST[:PORT] (default port 9191)
-    #[argh(option)]
+    /// the room to ask (default port 9191)
+    #[argh(option, arg_name = "HOST[:PORT]")]
     pub tcp: Option<Endpoint>,
-    /// how long they may take in all, in seconds, 1 to 3600 (default 5)
-    #[argh(option, default = "Duration::from_secs(5)", from_str_fn(parse_seconds))]
-    pub seconds: Duration,
+    /// wait so long for them, in seconds, 1 to 3600, also for one that refuses still (default: 5 for one that is there)
+    #[argh(option, arg_name = "N", from_str_fn(parse_seconds))]
+    pub seconds: Option<Duration>,
 }
 
 /// Reads a time limit.
@@ -182,36 +189,38 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
 }
 
 #[cfg(feature = "client")]
-#[derive(Debug, FromArgs)]
+#[derive(Debug, ArgsInfo, FromArgs)]
 #[argh(subcommand, name = "client")]
-/// Talk in a room or through a relay, whichever is named. Each line of standard input is one message; at a terminal /help lists the
-/// commands.
+#[argh(example = "chat-host client --tcp HOST[:PORT] [--name NAME] [OPTIONS]")]
+#[argh(example = "chat-host client --udp HOST[:PORT] [OPTIONS]")]
+/// Talk in a room (--tcp) or through a relay (--udp). Each line of standard input is one message. At a terminal, /help lists the
+/// commands; Ctrl-D leaves.
 pub struct Client {
-    /// the room to talk in, HOST[:PORT] (default port 9191)
-    #[argh(option)]
+    /// the room to talk in (default port 9191)
+    #[argh(option, arg_name = "HOST[:PORT]")]
     pub tcp: Option<Endpoint>,
-    /// your name in the room (default: that of $USER)
-    #[argh(option)]
+    /// your name in the room (default: $USER)
+    #[argh(option, arg_name = "NAME")]
     pub name: Option<String>,
-    /// the relay to talk through, HOST[:PORT] (default port 9090)
-    #[argh(option)]
+    /// the relay to talk through (default port 9090)
+    #[argh(option, arg_name = "HOST[:PORT]")]
     pub udp: Option<Endpoint>,
     /// print one JSON object for each event
     #[argh(switch)]
     pub json: bool,
-    /// move no cursor: for screen readers, serial consoles, logs (default if TERM is dumb)
+    /// no cursor movement: for screen readers and logs (default if TERM is dumb)
     #[argh(switch)]
     pub plain: bool,
     /// colours: always, auto or never (default auto)
-    #[argh(option, default = "Color::Auto", from_str_fn(parse_color))]
+    #[argh(option, arg_name = "WHEN", default = "Color::Auto", from_str_fn(parse_color))]
     pub color: Color,
-    /// when the bell rings: off, mention (of your name) or all (default mention)
-    #[argh(option, default = "Bell::Mention", from_str_fn(parse_bell))]
+    /// bell: off, mention (of your name) or all (default mention)
+    #[argh(option, arg_name = "WHEN", default = "Bell::Mention", from_str_fn(parse_bell))]
     pub bell: Bell,
-    /// a program that takes part: reads each message, and what it prints is said
-    #[argh(option)]
+    /// a program that takes part: it reads messages, and what it prints is said
+    #[argh(option, arg_name = "PROGRAM")]
     pub exec: Option<String>,
-    /// read no input, run until SIGTERM, and wait for the server; in a room without --name only listen
+    /// no input: runs until SIGTERM, waits for the server; without --name listens
     #[argh(switch)]
     pub headless: bool,
 }
@@ -245,6 +254,10 @@ fn parse_bell(text: &str) -> Result<Bell, String> {
 pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action, Failure> {
     let texts = arguments.skip(1).map(OsString::into_string).collect::<Result<Vec<_>, _>>();
     let arguments = texts.map_err(|argument| Failure::usage(format!("the argument {argument:?} is not UTF-8")))?;
+    if let Some(text) = help::asked(&arguments) {
+        return Ok(Action::Print(text));
+    }
+    let arguments = separated(arguments);
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let parsed = match Arguments::from_args(&["chat-host"], &words) {
         Ok(parsed) => parsed,
@@ -252,7 +265,6 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action, Failur
         Err(early) => return Err(Failure::usage(early.output)),
     };
     match parsed.command {
-        _ if parsed.version => Ok(Action::Print(format!("chat-host {}\n", env!("CARGO_PKG_VERSION")))),
         Some(command) => {
             if let Command::Serve(options) = &command {
                 options.check()?;
@@ -261,6 +273,27 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action, Failur
         }
         None => Err(Failure::usage("say what to run (chat-host --help lists it)")),
     }
+}
+
+/// The words with `--option=VALUE` as two, which argh does not know.
+fn separated(words: Vec<String>) -> Vec<String> {
+    let info = help::info();
+    let command = words.first().and_then(|word| info.commands.iter().find(|command| command.name == *word));
+    let mut separated = Vec::new();
+    let mut is_value = false;
+    for word in words {
+        let takes_value = |word: &str| command.is_some_and(|command| help::takes_value(&command.command, word));
+        match word.split_once('=') {
+            Some((option, value)) if !is_value && option.starts_with("--") && takes_value(option) => {
+                separated.extend([option.to_owned(), value.to_owned()]);
+            }
+            _ => {
+                is_value = !is_value && takes_value(&word);
+                separated.push(word);
+            }
+        }
+    }
+    separated
 }
 
 #[cfg(test)]
@@ -284,6 +317,16 @@ mod tests {
         for (line, part) in [("--help", "serve"), ("serve --help", "--max-clients"), ("--version", "chat-host 0.")] {
             assert!(matches!(action(line), Ok(Action::Print(text)) if text.contains(part)), "{line}");
         }
+    }
+
+    #[test]
+    fn value_may_stand_behind_an_equals_sign() {
+        let Ok(Action::Run(Command::Serve(options))) = action("serve --tcp=127.0.0.1:0 --clock-state /a=b --rate=off")
+        else {
+            panic!()
+        };
+        assert_eq!(options.tcp, Some("127.0.0.1:0".parse().unwrap()));
+        assert_eq!((options.clock_state.unwrap().to_str(), options.rate), (Some("/a=b"), Some(Rate::Off)));
     }
 
     #[test]

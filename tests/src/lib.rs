@@ -5,6 +5,7 @@
 #![allow(clippy::missing_panics_doc, reason = "panicking is how a test fails")]
 
 pub mod document;
+pub mod manual;
 pub mod namespace;
 pub mod process;
 pub mod proxy;

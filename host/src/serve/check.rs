@@ -17,6 +17,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// How long they may take if nobody says.
+const TIME: Duration = Duration::from_secs(5);
+
+/// Pause before a server that refuses is asked again.
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
+
 /// How much longer than the deadline a thread is waited for, whose own word says more than that nothing came.
 const GRACE: Duration = Duration::from_millis(200);
 
@@ -27,6 +33,17 @@ pub(crate) struct Target {
     protocol: Protocol,
     /// Where it is.
     place: Place,
+    /// Whether one that refuses, or is not there, is waited for.
+    patience: Patience,
+}
+
+/// Whether a server that refuses, or is not there, is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    /// No: the answer is known at once.
+    None,
+    /// Yes, until the deadline: it may be starting.
+    Deadline,
 }
 
 /// What the servers speak.
@@ -66,16 +83,18 @@ type Answer = Arc<Mutex<Option<Verdict>>>;
 /// # Errors
 /// One of them does not answer.
 pub fn run(options: &Check) -> Result<(), Failure> {
+    let patience = if options.seconds.is_some() { Patience::Deadline } else { Patience::None };
     let named = |protocol, endpoint: &Option<Endpoint>| {
-        endpoint.as_ref().map(|endpoint| Target { protocol, place: Place::Endpoint(endpoint.clone()) })
+        endpoint.as_ref().map(|endpoint| Target { protocol, place: Place::Endpoint(endpoint.clone()), patience })
     };
     let mut targets = vec![named(Protocol::Relay, &options.udp), named(Protocol::Room, &options.tcp)];
     if targets.iter().all(Option::is_none) {
         let usual = |protocol: Protocol| Target::bound(protocol, (Ipv6Addr::UNSPECIFIED, protocol.port()).into());
         targets = vec![Some(usual(Protocol::Relay)), Some(usual(Protocol::Room))];
     }
+    let targets = targets.into_iter().flatten().map(|target| Target { patience, ..target });
     let mut faults = Vec::new();
-    for verdict in ask_all(targets.into_iter().flatten(), options.seconds) {
+    for verdict in ask_all(targets, options.seconds.unwrap_or(TIME)) {
         if verdict.outcome.is_ok() {
             // Should nobody read it, the exit code tells.
             log::print(format!("{verdict}\n"));
@@ -120,10 +139,10 @@ impl Target {
             SocketAddr::V6(v6) if v6.ip().is_unspecified() => {
                 vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()]
             }
-            _ => return Self { protocol, place: Place::Addresses(vec![address]) },
+            _ => vec![address.ip()],
         };
         let addresses = hosts.into_iter().map(|host| SocketAddr::new(host, address.port())).collect();
-        Self { protocol, place: Place::Addresses(addresses) }
+        Self { protocol, place: Place::Addresses(addresses), patience: Patience::None }
     }
 
     /// Asks in a thread of its own.
@@ -138,8 +157,20 @@ impl Target {
         thread::Builder::new().name("check".to_owned()).spawn(ask).map(|_| answer)
     }
 
-    /// Asks at one address after the other, each for its share of the time, until one answers.
+    /// Asks, and asks a server again that refuses or is not there if it is waited for.
     fn ask(&self, deadline: Instant) -> Verdict {
+        loop {
+            let verdict = self.ask_once(deadline);
+            let is_over = Instant::now() + RETRY_PAUSE >= deadline;
+            if self.patience == Patience::None || is_over || verdict.is_final() {
+                return verdict;
+            }
+            thread::sleep(RETRY_PAUSE);
+        }
+    }
+
+    /// Asks at one address after the other, each for its share of the time, until one answers.
+    fn ask_once(&self, deadline: Instant) -> Verdict {
         let found = match &self.place {
             Place::Endpoint(endpoint) => endpoint.look_up(self.protocol.port()),
             Place::Addresses(addresses) => Ok(addresses.clone()),
@@ -182,6 +213,14 @@ impl Protocol {
 }
 
 impl Verdict {
+    /// Whether asking again would change nothing: a server that has answered, or something else in its place.
+    fn is_final(&self) -> bool {
+        match &self.outcome {
+            Ok(_) | Err(Fault::NotFound(_) | Fault::Silent | Fault::Rubbish) => true,
+            Err(Fault::Unreachable(_) | Fault::Closed | Fault::Refused(_)) => false,
+        }
+    }
+
     /// Whether the server is to be left alone: it has answered, even if only to refuse, or it cannot be asked because this machine
     /// is short of files or memory. One that is merely full must not be ended for that, and everybody in it be put out.
     pub(crate) fn is_alive(&self) -> bool {

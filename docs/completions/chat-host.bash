@@ -1,0 +1,35 @@
+# Made by tests/manual from the options of the program; do not edit.
+_chat_host() {
+    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} options=""
+    COMPREPLY=()
+    if ((COMP_CWORD == 1)); then
+        COMPREPLY=($(compgen -W "serve check client --help --version" -- "$word"))
+        return
+    fi
+    case ${COMP_WORDS[1]}$before in
+        serve--udp) :; return ;;
+        serve--max-clients) :; return ;;
+        serve--tcp) :; return ;;
+        serve--max-members) :; return ;;
+        serve--rate) :; return ;;
+        serve--threads) :; return ;;
+        serve--journal) :; return ;;
+        serve--clock-state) COMPREPLY=($(compgen -f -- "$word")); return ;;
+        check--udp) :; return ;;
+        check--tcp) :; return ;;
+        check--seconds) :; return ;;
+        client--tcp) :; return ;;
+        client--name) :; return ;;
+        client--udp) :; return ;;
+        client--color) COMPREPLY=($(compgen -W "always auto never" -- "$word")); return ;;
+        client--bell) COMPREPLY=($(compgen -W "off mention all" -- "$word")); return ;;
+        client--exec) :; return ;;
+    esac
+    case ${COMP_WORDS[1]} in
+        serve) options="--udp --max-clients --tcp --max-members --rate --threads --journal --clock-state --help --version" ;;
+        check) options="--udp --tcp --seconds --help --version" ;;
+        client) options="--tcp --name --udp --json --plain --color --bell --exec --headless --help --version" ;;
+    esac
+    COMPREPLY=($(compgen -W "$options" -- "$word"))
+}
+complete -F _chat_host chat-host

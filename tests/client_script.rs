@@ -1,0 +1,227 @@
+//! Clients in scripts: events of JSON, programs that take part, displays that only listen, and output that nobody takes.
+#![cfg(not(loom))]
+
+use boon::{Compiler, Schemas};
+use chat_core::room::{Kind, Message};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use std::net::{TcpListener, UdpSocket};
+use tests::process::{Process, RoomServer, Server};
+use tests::tcp::Connection;
+use tests::udp::{Client, message};
+use tests::workspace::{read, root};
+
+/// A room where everybody may speak as fast as he likes.
+fn room() -> RoomServer {
+    RoomServer::start("127.0.0.1:0", &["--rate", "off"])
+}
+
+/// Says something under the connection's name.
+fn say(connection: &mut Connection, number: u32, text: &str) {
+    connection.send(&Message::Say { number, kind: Kind::Plain, text });
+}
+
+/// A client of this room.
+fn client(room: &RoomServer, arguments: &[&str]) -> Process {
+    Process::start(&[&["client", "--tcp", &room.tcp.to_string()], arguments].concat())
+}
+
+// --- JSON ---
+
+/// Checks that every line is what the schema allows, and has no field that it does not name. Gives the kinds of events.
+fn check_events(lines: &[String]) -> Vec<String> {
+    let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
+    let path = root().join("docs/client-events.schema.json");
+    let index = compiler.compile(path.to_str().unwrap(), &mut schemas).unwrap();
+    let document: Value = serde_json::from_str(&read("docs/client-events.schema.json")).unwrap();
+    let kinds = lines.iter().map(|line| {
+        let event: Value = serde_json::from_str(line).unwrap();
+        schemas.validate(&event, index).unwrap_or_else(|error| panic!("{line}: {error}"));
+        let kind = event["event"].as_str().unwrap().to_owned();
+        let described = document["oneOf"].as_array().unwrap().iter().find(|described| described["title"] == *kind);
+        let named = described.unwrap_or_else(|| panic!("{kind}"))["properties"].as_object().unwrap();
+        assert!(event.as_object().unwrap().keys().all(|key| named.contains_key(key)), "{line}");
+        kind
+    });
+    kinds.collect()
+}
+
+#[test]
+fn events_of_a_room_are_what_the_schema_says() {
+    let room = room();
+    let mut ann = client(&room, &["--name", "ann", "--json"]);
+    let mut bob = Connection::joined(room.tcp, "bob", 2);
+    say(&mut bob, 1, "\x1b[2J\u{202e}❤");
+    ann.write(format!("hi\n{}\n", "x".repeat(1_025)).as_bytes());
+    while bob.hear_journal() != "ann: hi" {}
+    drop(bob);
+    let mut lines = vec![ann.output.find("unsent")];
+    lines.push(ann.output.find("left"));
+    room.stop(Signal::SIGTERM);
+    lines.push(ann.output.find("broken"));
+    ann.write(b"lost\n");
+    ann.end_input();
+    let finished = ann.finish();
+    assert_eq!(finished.code, Some(1));
+    lines.extend(finished.output);
+    assert_eq!(check_events(&lines), ["unsent", "left", "broken", "unconfirmed"]);
+}
+
+#[test]
+fn every_event_of_a_room_before_is_in_the_schema_too() {
+    let room = room();
+    let mut bob = Connection::joined(room.tcp, "bob", 2);
+    say(&mut bob, 1, "before");
+    assert_eq!(bob.hear_journal(), "bob: before");
+    let mut ann = client(&room, &["--name", "ann", "--json"]);
+    ann.write(b"hi\n");
+    ann.end_input();
+    let finished = ann.finish();
+    assert_eq!((finished.code, finished.errors.as_slice()), (Some(0), &[][..]));
+    assert_eq!(check_events(&finished.output), ["welcome", "message", "history_end", "message"]);
+    // A name that is taken.
+    let refused = client(&room, &["--name", "bob", "--json"]).finish();
+    assert_eq!((refused.code, check_events(&refused.output)), (Some(1), vec!["refused".to_owned()]));
+}
+
+#[test]
+fn events_of_a_relay_are_what_the_schema_says() {
+    let relay = Server::start("127.0.0.1:0", &[]);
+    let mut ann = Process::start(&["client", "--udp", &relay.udp.to_string(), "--json"]);
+    ann.write(b"hi\n");
+    ann.end_input();
+    let finished = ann.finish();
+    assert_eq!((finished.code, check_events(&finished.output)), (Some(0), vec!["incoming".to_owned()]));
+    let deaf = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut ann = Process::start(&["client", "--udp", &deaf.local_addr().unwrap().to_string(), "--json"]);
+    ann.write(b"hi\n");
+    ann.end_input();
+    let finished = ann.finish();
+    let mut kinds = check_events(&finished.output);
+    kinds.sort();
+    assert_eq!((finished.code, kinds), (Some(1), vec!["presence".to_owned(), "unconfirmed".to_owned()]));
+}
+
+// --- programs and displays ---
+
+#[test]
+fn program_hears_others_and_what_it_prints_is_said() {
+    let room = room();
+    let mut bob = Connection::joined(room.tcp, "bob", 2);
+    say(&mut bob, 1, "of the history");
+    assert_eq!(bob.hear_journal(), "bob: of the history");
+    let program = "while read -r line; do echo \"/heard $line\"; done";
+    let mut bot = client(&room, &["--name", "bot", "--exec", program]);
+    assert_eq!(bob.hear_journal(), "+bot");
+    say(&mut bob, 2, "a\x1bb");
+    assert_eq!(bob.hear_journal(), "bob: a\x1bb");
+    // Lines are never commands, and the program hears neither the history nor itself.
+    assert_eq!(bob.hear_journal(), "bot: /heard bob: a\u{fffd}b");
+    say(&mut bob, 3, "again");
+    assert_eq!(bob.hear_journal(), "bob: again");
+    assert_eq!(bob.hear_journal(), "bot: /heard bob: again");
+    bot.signal(Signal::SIGTERM);
+    assert_eq!(bot.finish().code, Some(0));
+    assert_eq!(bob.hear_journal(), "-bot");
+}
+
+#[test]
+fn program_that_says_much_is_slowed_and_its_failure_is_told() {
+    let room = room();
+    let mut bob = Connection::joined(room.tcp, "bob", 2);
+    let start = std::time::Instant::now();
+    let mut bot = client(&room, &["--name", "bot", "--exec", "seq 7; exit 3"]);
+    assert_eq!(bob.hear_journal(), "+bot");
+    for number in 1..=7 {
+        assert_eq!(bob.hear_journal(), format!("bot: {number}"));
+    }
+    // Five at once, then one a second.
+    assert!(start.elapsed().as_secs_f64() > 1.9, "{:?}", start.elapsed());
+    let finished = bot.finish();
+    assert_eq!(finished.code, Some(1));
+    assert!(finished.errors.last().unwrap().contains("--exec has failed: exit status: 3"), "{finished:?}");
+}
+
+#[test]
+fn display_waits_for_its_server_and_observes() {
+    let place = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let mut display = Process::start(&["client", "--tcp", &place, "--headless"]);
+    display.errors.find("going on trying");
+    let room = RoomServer::start(&place, &[]);
+    display.errors.find("before you came");
+    let mut bob = Connection::joined(room.tcp, "bob", 2);
+    say(&mut bob, 1, "hi");
+    // Nobody was told of the display.
+    assert_eq!(bob.hear_journal(), "bob: hi");
+    assert!(display.output.next().unwrap().ends_with("] bob: hi"));
+    display.signal(Signal::SIGTERM);
+    assert_eq!(display.finish().code, Some(0));
+}
+
+#[test]
+fn display_of_a_relay_waits_too() {
+    let place = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let mut display = Process::start(&["client", "--udp", &place, "--headless"]);
+    display.errors.find("going on trying");
+    let relay = Server::start(&place, &[]);
+    display.errors.find("answers");
+    Client::greeted("127.0.0.1:0", relay.udp).send(&[message(1, "hi")]);
+    assert!(display.output.next().unwrap().ends_with(">: hi"));
+    display.signal(Signal::SIGTERM);
+    assert_eq!(display.finish().code, Some(0));
+}
+
+// --- what is not confirmed or not written ---
+
+#[test]
+fn output_that_nobody_reads_is_told_and_is_no_success() {
+    let room = room();
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut command = std::process::Command::new(tests::workspace::program());
+    command.args(["client", "--tcp", &room.tcp.to_string(), "--name", "ann"]);
+    command.stdin(std::process::Stdio::piped()).stdout(writer).stderr(std::process::Stdio::piped());
+    let mut ann = {
+        let _spawning = tests::process::spawning();
+        command.spawn().unwrap()
+    };
+    drop(command);
+    let mut bob = Connection::joined(room.tcp, "bob", 2);
+    // More than a pipe holds.
+    for number in 1..=200 {
+        say(&mut bob, number, &"x".repeat(1_000));
+    }
+    for _ in 0..200 {
+        while !bob.hear_journal().starts_with("bob: ") {}
+    }
+    drop(ann.stdin.take());
+    let output = ann.wait_with_output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("standard output is not read"), "{told}");
+    drop(reader);
+}
+
+#[test]
+fn flood_keeps_nobody_from_speaking() {
+    let relay = Server::start("127.0.0.1:0", &[]);
+    let mut ann = Process::start(&["client", "--udp", &relay.udp.to_string()]);
+    let flooder = Client::greeted("127.0.0.1:0", relay.udp);
+    let listener = Client::greeted("127.0.0.1:0", relay.udp);
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let flood = std::thread::spawn({
+        let stop = stop.clone();
+        move || {
+            let mut number = 0;
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                number += 1;
+                flooder.send(&[message(number, "flood")]);
+            }
+        }
+    });
+    ann.output.find("flood");
+    ann.write(b"in the flood\n");
+    // The relay may drop it: then it is told, and said again.
+    while !listener.receive().iter().any(|incoming| incoming.text == "in the flood") {}
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    flood.join().unwrap();
+}
