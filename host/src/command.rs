@@ -1,19 +1,20 @@
 //! The command line (docs/command-line.md): what can be asked for, and what is wrong with what was asked.
 #![allow(rustdoc::broken_intra_doc_links, reason = "argh shows these comments as help, where brackets are no links")]
 
-pub mod help;
-
-use crate::endpoint::{Endpoint, parse_bind_address};
-use crate::failure::Failure;
 #[cfg(feature = "client")]
-use crate::terminal::{Bell, Color};
+mod client;
+pub mod help;
+#[cfg(target_os = "linux")]
+mod serve;
+
+#[cfg(feature = "client")]
+pub use client::Client;
+#[cfg(target_os = "linux")]
+pub use serve::{Check, Rate, Serve};
+
+use crate::failure::Failure;
 use argh::{ArgsInfo, FromArgs};
 use std::ffi::OsString;
-use std::net::SocketAddr;
-use std::num::NonZeroU16;
-use std::path::PathBuf;
-use std::str::FromStr;
-use std::time::Duration;
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -30,7 +31,10 @@ pub enum Action {
     argh(example = "chat-host client --tcp pi --name ann   talk in the room of the machine pi")
 )]
 #[cfg_attr(feature = "client", argh(example = "chat-host client --udp pi              talk through its relay"))]
-#[argh(example = "chat-host serve                        run both servers on this machine")]
+#[cfg_attr(
+    target_os = "linux",
+    argh(example = "chat-host serve                        run both servers on this machine")
+)]
 /// Chat for small machines and isolated networks.
 struct Arguments {
     /// what to run
@@ -43,207 +47,39 @@ struct Arguments {
 /// What to run.
 pub enum Command {
     /// The servers.
+    #[cfg(target_os = "linux")]
     Serve(Serve),
     /// The health check.
+    #[cfg(target_os = "linux")]
     Check(Check),
     /// A client.
     #[cfg(feature = "client")]
     Client(Client),
 }
 
-#[derive(Debug, ArgsInfo, FromArgs)]
-#[argh(subcommand, name = "serve")]
-#[argh(example = "chat-host serve [OPTIONS]")]
-/// Run relay and room until Ctrl-C or SIGTERM. Naming the address of one runs that one alone. SIGUSR1 shows the counters.
-pub struct Serve {
-    /// where the relay listens (default [::]:9090, IPv4 too)
-    #[argh(option, arg_name = "ADDR:PORT", from_str_fn(parse_bind_address))]
-    pub udp: Option<SocketAddr>,
-    /// most clients of the relay (default: no limit but memory)
-    #[argh(option, arg_name = "N", from_str_fn(parse_count))]
-    pub max_clients: Option<u32>,
-    /// where the room listens (default [::]:9191, IPv4 too)
-    #[argh(option, arg_name = "ADDR:PORT", from_str_fn(parse_bind_address))]
-    pub tcp: Option<SocketAddr>,
-    /// most members of the room (default: no limit but memory and files)
-    #[argh(option, arg_name = "N", from_str_fn(parse_count))]
-    pub max_members: Option<u32>,
-    /// messages a second that are read from a member above a burst of 10, 1 to 1000 (default 5)
-    #[argh(option, arg_name = "N|off")]
-    rate: Option<Rate>,
-    /// threads that serve the room (default 1)
-    #[argh(option, arg_name = "N", from_str_fn(parse_thread_count))]
-    threads: Option<NonZeroU16>,
-    /// what the room keeps for slow and returning members, 4096 or more (default 1048576)
-    #[argh(option, arg_name = "BYTES", from_str_fn(parse_journal))]
-    journal: Option<usize>,
-    /// a file that says whether this machine's clock is right, trusted or untrusted (default: it is)
-    #[argh(option, arg_name = "FILE")]
-    pub clock_state: Option<PathBuf>,
-}
-
-impl Serve {
-    /// How fast the messages of one member are read.
-    pub fn rate(&self) -> Rate {
-        self.rate.unwrap_or(Rate::Limited(5))
-    }
-
-    /// Threads of the room.
-    pub fn thread_count(&self) -> NonZeroU16 {
-        self.threads.unwrap_or(NonZeroU16::MIN)
-    }
-
-    /// Bytes of the room's journal.
-    pub fn journal_bytes(&self) -> usize {
-        self.journal.unwrap_or(1 << 20)
-    }
-
-    /// Whether every option is of a server that runs: naming the address of one alone leaves the other out.
+impl Command {
+    /// What each option's own reader cannot know.
     fn check(&self) -> Result<(), Failure> {
-        let of_relay = [("--max-clients", self.max_clients.is_some())];
-        let of_room = [
-            ("--max-members", self.max_members.is_some()),
-            ("--rate", self.rate.is_some()),
-            ("--threads", self.threads.is_some()),
-            ("--journal", self.journal.is_some()),
-            ("--clock-state", self.clock_state.is_some()),
-        ];
-        let (options, server, named, other): (&[_], _, _, _) = match (self.udp, self.tcp) {
-            (Some(_), None) => (&of_room, "room", "--udp", "--tcp"),
-            (None, Some(_)) => (&of_relay, "relay", "--tcp", "--udp"),
-            _ => return Ok(()),
-        };
-        match options.iter().find(|(_, is_given)| *is_given) {
-            Some((option, _)) => Err(Failure::usage(format!(
-                "{option} is for the {server}, which does not run: {named} alone runs only what it names; add {other} ADDR:PORT, or leave {option} out"
-            ))),
-            None => Ok(()),
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Serve(options) => options.check(),
+            #[cfg(target_os = "linux")]
+            Self::Check(_) => Ok(()),
+            #[cfg(feature = "client")]
+            Self::Client(_) => Ok(()),
         }
     }
-}
 
-/// How fast the messages of one member are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rate {
-    /// So many a second above the burst.
-    Limited(u16),
-    /// As fast as they come.
-    Off,
-}
-
-/// Reads how many there may be.
-fn parse_count(text: &str) -> Result<u32, String> {
-    match text.parse() {
-        Ok(count @ 1..) => Ok(count),
-        _ => Err(format!("{text:?} is no limit; write a number from 1 to {}", u32::MAX)),
-    }
-}
-
-/// Reads the number of threads.
-fn parse_thread_count(text: &str) -> Result<NonZeroU16, String> {
-    text.parse().map_err(|_| format!("{text:?} is no number of threads; write one from 1 to {}", u16::MAX))
-}
-
-impl FromStr for Rate {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.parse() {
-            _ if text == "off" => Ok(Self::Off),
-            Ok(rate @ 1..=1_000) => Ok(Self::Limited(rate)),
-            _ => Err(format!("{text:?} is no rate; write a number from 1 to 1000, or off")),
+    /// Whether it runs until somebody ends it, and nobody may read what it says.
+    pub const fn is_server(&self) -> bool {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Serve(_) => true,
+            #[cfg(target_os = "linux")]
+            Self::Check(_) => false,
+            #[cfg(feature = "client")]
+            Self::Client(_) => false,
         }
-    }
-}
-
-/// Reads the size of the journal.
-fn parse_journal(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(bytes @ 4_096..=0x4000_0000) => Ok(bytes),
-        _ => Err(format!("{text:?} is no size for the journal; write a number of bytes from 4096 to 1073741824")),
-    }
-}
-
-#[derive(Debug, ArgsInfo, FromArgs)]
-#[argh(subcommand, name = "check")]
-#[argh(example = "chat-host check [--udp HOST[:PORT]] [--tcp HOST[:PORT]] [--seconds N]")]
-/// Ask whether the servers answer. If none is named, those of this machine on their usual ports. Ends with 0 if all do, else with 1.
-pub struct Check {
-    /// the relay to ask (default port 9090)
-    #[argh(option, arg_name = "HOST[:PORT]")]
-    pub udp: Option<Endpoint>,
-    /// the room to ask (default port 9191)
-    #[argh(option, arg_name = "HOST[:PORT]")]
-    pub tcp: Option<Endpoint>,
-    /// wait so long for them, in seconds, 1 to 3600, also for one that refuses still (default: 5 for one that is there)
-    #[argh(option, arg_name = "N", from_str_fn(parse_seconds))]
-    pub seconds: Option<Duration>,
-}
-
-/// Reads a time limit.
-fn parse_seconds(text: &str) -> Result<Duration, String> {
-    match text.parse() {
-        Ok(seconds @ 1..=3_600) => Ok(Duration::from_secs(seconds)),
-        _ => Err(format!("{text:?} is no time; write a number of seconds from 1 to 3600")),
-    }
-}
-
-#[cfg(feature = "client")]
-#[derive(Debug, ArgsInfo, FromArgs)]
-#[argh(subcommand, name = "client")]
-#[argh(example = "chat-host client --tcp HOST[:PORT] [--name NAME] [OPTIONS]")]
-#[argh(example = "chat-host client --udp HOST[:PORT] [OPTIONS]")]
-/// Talk in a room (--tcp) or through a relay (--udp). Each line of standard input is one message. At a terminal, /help lists the
-/// commands; Ctrl-D leaves.
-pub struct Client {
-    /// the room to talk in (default port 9191)
-    #[argh(option, arg_name = "HOST[:PORT]")]
-    pub tcp: Option<Endpoint>,
-    /// your name in the room (default: $USER)
-    #[argh(option, arg_name = "NAME")]
-    pub name: Option<String>,
-    /// the relay to talk through (default port 9090)
-    #[argh(option, arg_name = "HOST[:PORT]")]
-    pub udp: Option<Endpoint>,
-    /// print one JSON object for each event
-    #[argh(switch)]
-    pub json: bool,
-    /// no cursor movement: for screen readers and logs (default if TERM is dumb)
-    #[argh(switch)]
-    pub plain: bool,
-    /// colours: always, auto or never (default auto)
-    #[argh(option, arg_name = "WHEN", default = "Color::Auto", from_str_fn(parse_color))]
-    pub color: Color,
-    /// bell: off, mention (of your name) or all (default mention)
-    #[argh(option, arg_name = "WHEN", default = "Bell::Mention", from_str_fn(parse_bell))]
-    pub bell: Bell,
-    /// a program that takes part: it reads messages, and what it prints is said
-    #[argh(option, arg_name = "PROGRAM")]
-    pub exec: Option<String>,
-    /// no input: runs until SIGTERM, waits for the server; without --name listens
-    #[argh(switch)]
-    pub headless: bool,
-}
-
-/// Reads when there are colours.
-#[cfg(feature = "client")]
-fn parse_color(text: &str) -> Result<Color, String> {
-    match text {
-        "always" => Ok(Color::Always),
-        "auto" => Ok(Color::Auto),
-        "never" => Ok(Color::Never),
-        _ => Err(format!("{text:?} is none of always, auto and never")),
-    }
-}
-
-/// Reads when the bell rings.
-#[cfg(feature = "client")]
-fn parse_bell(text: &str) -> Result<Bell, String> {
-    match text {
-        "off" => Ok(Bell::Off),
-        "mention" => Ok(Bell::Mention),
-        "all" => Ok(Bell::All),
-        _ => Err(format!("{text:?} is none of off, mention and all")),
     }
 }
 
@@ -266,9 +102,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action, Failur
     };
     match parsed.command {
         Some(command) => {
-            if let Command::Serve(options) = &command {
-                options.check()?;
-            }
+            command.check()?;
             Ok(Action::Run(command))
         }
         None => Err(Failure::usage("say what to run (chat-host --help lists it)")),

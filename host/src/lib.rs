@@ -1,5 +1,8 @@
 //! The host's side of chat-host: sockets, clock, randomness and terminal around the engines of `chat_core`.
 //!
+//! What only a machine that serves has (`serve`, the servers of relay and room, the probers of `check`) is there on Linux alone; the
+//! clients are everywhere.
+//!
 //! No protocol rule stands here. docs/ARCHITECTURE.md has the map. Whatever interactive clients alone need stands in modules that the
 //! feature `client` switches, so that a server's image goes without it.
 #![forbid(unsafe_code)]
@@ -23,7 +26,7 @@ pub mod resources;
 pub mod room;
 #[cfg(all(not(loom), feature = "client"))]
 pub mod script;
-#[cfg(not(loom))]
+#[cfg(all(not(loom), target_os = "linux"))]
 pub mod serve;
 #[cfg(not(loom))]
 mod signals;

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Ok(command::Action::Run(command)) => {
-            if matches!(command, Command::Serve(_)) {
+            if command.is_server() {
                 patience = Some(log::SERVER_PATIENCE);
             }
             run(&command)
@@ -50,7 +50,9 @@ fn main() -> ExitCode {
 #[cfg(not(loom))]
 fn run(command: &Command) -> Result<(), Failure> {
     match command {
+        #[cfg(target_os = "linux")]
         Command::Serve(options) => chat_host::serve::run(options),
+        #[cfg(target_os = "linux")]
         Command::Check(options) => chat_host::serve::check::run(options),
         #[cfg(feature = "client")]
         Command::Client(options) => {

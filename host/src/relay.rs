@@ -2,7 +2,9 @@
 
 #[cfg(feature = "client")]
 pub mod client;
+#[cfg(target_os = "linux")]
 pub(crate) mod prober;
+#[cfg(target_os = "linux")]
 pub mod server;
 
 use std::io;

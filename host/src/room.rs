@@ -2,6 +2,7 @@
 
 #[cfg(all(not(loom), feature = "client"))]
 pub mod client;
-#[cfg(not(loom))]
+#[cfg(all(not(loom), target_os = "linux"))]
 pub(crate) mod prober;
+#[cfg(target_os = "linux")]
 pub mod server;
