@@ -54,8 +54,13 @@ impl Endpoint {
     /// # Errors
     /// The name is not known or its server does not answer.
     pub async fn resolve(&self, port_default: u16) -> Result<Vec<SocketAddr>, Failure> {
+        let failure = || Failure::lost(format!("cannot look {} up: the system starts no thread", self.host));
+        // A thread for each, and none of smol's pool: those that have nothing to do wake twice a second.
+        let (sender, found) = smol::channel::bounded(1);
         let endpoint = self.clone();
-        smol::unblock(move || endpoint.look_up(port_default)).await
+        let look_up = move || drop(sender.try_send(endpoint.look_up(port_default)));
+        std::thread::Builder::new().name("look up".to_owned()).spawn(look_up).map_err(|_| failure())?;
+        found.recv().await.map_err(|_| failure())?
     }
 
     /// Looks the host up. The result is not empty.

@@ -84,7 +84,7 @@ impl Requests {
                 }
             }
         };
-        std::thread::Builder::new().name("signals".to_owned()).spawn(|| smol::block_on(watch)).map_err(failure)?;
+        std::thread::Builder::new().name("signals".to_owned()).spawn(|| future::block_on(watch)).map_err(failure)?;
         Ok(Self(receiver))
     }
 
