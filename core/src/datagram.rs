@@ -52,6 +52,15 @@ impl Datagram {
         }
     }
 
+    /// Appends padding, which are items of length 0, until there are so many bytes; changes nothing if there are already.
+    pub fn pad_to(&mut self, bytes: usize) {
+        let end = bytes.min(DATAGRAM_BYTES_MAX);
+        if let Some(padding) = self.bytes.get_mut(self.len..end) {
+            padding.fill(0);
+            self.len = end;
+        }
+    }
+
     /// The bytes to send: header and items.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
@@ -310,6 +319,18 @@ mod tests {
         bytes[..4].copy_from_slice(b"TST\x03");
         assert!(open(PROTOCOL, &bytes[..DATAGRAM_BYTES_MAX]).is_ok());
         check_rejected(&bytes, Rejected::Overlong);
+    }
+
+    #[test]
+    fn padded_datagram_has_the_length_asked_for_and_no_more_items() {
+        let mut datagram = begun();
+        datagram.push(&"ab").unwrap();
+        datagram.pad_to(12);
+        assert_eq!(datagram.as_bytes(), b"TST\x03\x03\x02ab\0\0\0\0");
+        datagram.pad_to(3);
+        assert_eq!(datagram.as_bytes().len(), 12);
+        datagram.pad_to(DATAGRAM_BYTES_MAX + 1);
+        assert_eq!(datagram.as_bytes().len(), DATAGRAM_BYTES_MAX);
     }
 
     #[test]

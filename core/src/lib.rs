@@ -90,6 +90,7 @@ pub mod bucket;
 pub mod datagram;
 pub mod frame;
 pub mod limits;
+pub mod mesh;
 pub mod refusal;
 pub mod relay;
 pub mod room;

@@ -104,3 +104,139 @@ pub const ROOM_OUTBOX_MESSAGES_MAX: usize = 16;
 
 /// Bytes of their texts.
 pub const ROOM_OUTBOX_BYTES_MAX: usize = 4 * TEXT_BYTES_MAX;
+
+/// Addresses that a mesh peer asks for a group besides multicast.
+pub const MESH_JOIN_TARGETS_MAX: usize = 8;
+
+/// Addresses of one mesh peer that others keep: two interfaces with IPv4 and IPv6.
+pub const MESH_ADDRESSES_MAX: usize = 4;
+
+/// Rows that ride on one mesh datagram.
+pub const MESH_RIDING_ROWS_MAX: usize = 8;
+
+/// Pairs of origin and number in one Heads.
+pub const MESH_HEADS_PAIRS_MAX: usize = 8;
+
+/// Members that acknowledge one message of the mesh.
+pub const MESH_ACKNOWLEDGERS_MAX: usize = 8;
+
+/// Messages of one origin that a mesh peer holds or asks for beyond the first that is missing: the bits of one Ask.
+pub const MESH_ASK_NUMBERS_MAX: u32 = 32;
+
+/// Members that a mesh peer suspects at once.
+pub const MESH_SUSPECTS_MAX: usize = 8;
+
+/// Bytes to which a Seek's datagram is padded, so that its answer is no longer than it.
+pub const MESH_SEEK_BYTES: usize = 64;
+
+/// Bytes to which a Claim's datagram is padded, so that its answers are no longer than it.
+pub const MESH_CLAIM_BYTES: usize = 200;
+
+/// Bytes that an unproven address of the mesh gets beyond what came from it: five Claims.
+pub const MESH_UNPROVEN_BYTES_MAX: u32 = 1_000;
+
+/// Longest item Via holds: a Claim with four IPv6 addresses, or an Object with a row (tag, nonces, 140 bytes of row).
+pub const MESH_VIA_BYTES_MAX: usize = 176;
+
+/// Longest varint of 64 bits, in bytes.
+const VARINT_U64_BYTES_MAX: usize = 10;
+
+/// Longest Say item of the mesh: tag, origin, number, lamport, sent, flags, name, text.
+pub const MESH_SAY_BYTES_MAX: usize = 1
+    + 8
+    + VARINT_U32_BYTES_MAX
+    + VARINT_U64_BYTES_MAX
+    + VARINT_U64_BYTES_MAX
+    + 1
+    + (1 + NAME_BYTES_MAX)
+    + (2 + TEXT_BYTES_MAX);
+
+/// Longest From item of the mesh with its length: length, tag, id, incarnation, token.
+pub const MESH_FROM_BYTES_MAX: usize = 1 + 1 + 8 + VARINT_U32_BYTES_MAX + 8;
+
+/// Longest Heads item of the mesh without pairs, with its length: length, tag, own head, hash, length of the pairs.
+const MESH_HEADS_BYTES_MAX: usize = 1 + 1 + VARINT_U32_BYTES_MAX + 8 + 1;
+
+// The longest message goes with From and Heads into one datagram.
+const _: () = assert!(
+    DATAGRAM_HEADER_BYTES + MESH_FROM_BYTES_MAX + 2 + MESH_SAY_BYTES_MAX + MESH_HEADS_BYTES_MAX <= DATAGRAM_BYTES_MAX
+);
+// Found is no longer than Seek: header, From, length, tag, nonce, token, members, capacity, hash.
+const _: () = assert!(
+    DATAGRAM_HEADER_BYTES + MESH_FROM_BYTES_MAX + (1 + 1 + 8 + 8 + VARINT_U32_BYTES_MAX + 1 + 8) <= MESH_SEEK_BYTES
+);
+
+/// Datagrams that a mesh peer sends in 10 ms: more at once overruns receive buffers with the answers.
+pub const MESH_PACE_DATAGRAMS_MAX: u8 = 32;
+
+/// Messages that a mesh peer says at once.
+pub const MESH_SAY_BURST: u16 = 10;
+
+/// Messages that a mesh peer says in a second, in the long run.
+pub const MESH_SAY_PER_SECOND: u16 = 5;
+
+/// Joining rows without a proven address that a mesh peer keeps; a small one keeps a quarter of its members, two at least.
+pub const MESH_JOINING_UNPROVEN_MAX: usize = 8;
+
+/// Joining rows of one IP address in the table of a mesh peer: several programs behind one address, and no crowd.
+pub const MESH_JOINING_PER_IP_MAX: usize = 4;
+
+/// Claims to a row of the mesh that is held dead.
+pub const MESH_DEAD_CLAIMS: u8 = 5;
+
+/// Others that a Claim goes by when its row is silent.
+pub const MESH_CLAIM_VIAS: u8 = 2;
+
+/// How often a claim is made again after another newcomer was in the way.
+pub const MESH_CLAIM_RETRIES: u8 = 3;
+
+/// New unproven addresses that a mesh peer sends to in one second.
+pub const MESH_UNPROVEN_PER_SECOND_MAX: u8 = 64;
+
+/// Pings of one probe.
+pub const MESH_PROBE_PINGS: u8 = 3;
+
+/// Others that are asked to ping the probed member.
+pub const MESH_PROBE_VIAS: u8 = 3;
+
+/// Others that are asked to ping a suspect, in each period.
+pub const MESH_SUSPECT_VIAS: u8 = 6;
+
+/// Counted periods of silence after which a suspect is dead.
+pub const MESH_SUSPECT_PERIODS: u8 = 8;
+
+/// How often one page is asked for.
+pub const MESH_PAGE_TRIES: u8 = 5;
+
+/// How often one peer is asked for a missing message, before another is.
+pub const MESH_ASK_TRIES: u8 = 3;
+
+/// How many are asked for a missing message: the informer, the origin, two others.
+pub const MESH_ASK_SOURCES: u8 = 4;
+
+/// How often a message is repeated to one that does not acknowledge it, before another is asked instead.
+pub const MESH_SAY_REPETITIONS: u8 = 5;
+
+/// Unasked messages of one member in a second that are too many when they come in two seconds running.
+pub const MESH_FLOOD_PER_SECOND_MAX: u8 = 50;
+
+/// Newer messages in a full ring that make a late one too old to be kept.
+pub const MESH_NEWER_MAX: usize = 64;
+
+/// Heads with another digest, in a row, that start a walk over the vector of whoever sent the last.
+pub const MESH_DIFFERENT_HEADS: u8 = 3;
+
+/// Requests for messages that wait at a mesh peer; more are dropped and counted, and asked again.
+pub const MESH_REPAIRS_MAX: usize = 10;
+
+/// Seeks that wait for their answer at a mesh peer.
+pub const MESH_FOUNDS_MAX: usize = 6;
+
+/// Members that answer a multicast Seek, on average.
+pub const MESH_SEEK_ANSWERS: usize = 4;
+
+/// How often everybody is told that a mesh peer leaves.
+pub const MESH_LEFT_ROUNDS: u8 = 3;
+
+/// How far ahead of the own a Lamport value may be.
+pub const MESH_LAMPORT_AHEAD_MAX: u64 = 1 << 32;

@@ -1,0 +1,560 @@
+//! The messages of a peer: what came, what was shown, what is missing (docs/mesh-protocol.md section 7).
+//!
+//! Invariants: each message is shown at most once, those of one origin in order of their numbers. What is shown is in the ring.
+
+use super::config::Timers;
+use super::flight::{Flight, Flights};
+use super::gap;
+use super::item::{Item, Pair, Say};
+use super::repair::Repairs;
+use super::ring::Ring;
+use super::vector::{Entry, Loudness, Vector};
+use super::{Digest, PeerId};
+use crate::limits::{HISTORY_MESSAGES_MAX, MESH_DIFFERENT_HEADS, MESH_NEWER_MAX, MESH_SAY_BYTES_MAX};
+use crate::time::Instant;
+use heapless::Vec;
+
+/// The messages of a peer.
+#[derive(Debug)]
+pub(super) struct Log<'s> {
+    /// The own id.
+    own: PeerId,
+    /// What was shown.
+    pub(super) vector: Vector<'s>,
+    /// The messages themselves.
+    pub(super) ring: Ring<'s>,
+    /// Own ones under way.
+    pub(super) flights: Flights<'s>,
+    /// Others' requests.
+    pub(super) repairs: Repairs,
+    /// The number of the last own message.
+    head: u32,
+    /// The highest Lamport value that was shown.
+    lamport_shown: u64,
+    /// Whether something may be ready to be shown.
+    ready: bool,
+    /// A message in the ring that is only there until it is shown.
+    passing: Option<u64>,
+    /// How many Heads in a row had another digest.
+    different_heads: u8,
+}
+
+/// What became of a Say that came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// It is kept until its turn to be shown comes.
+    Kept,
+    /// It is shown or kept already.
+    Repeated,
+    /// Its origin is not known, or it is too far ahead.
+    Unplaced,
+    /// Its origin is not heard at the moment.
+    Muted,
+    /// It is one too many: from now on its origin is not heard.
+    Flooded,
+    /// Another than its origin sent it, and nobody had asked.
+    Unasked,
+}
+
+/// What is to be shown next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Show {
+    /// The message at this position of the ring.
+    Message {
+        /// The position.
+        position: u64,
+        /// Whether a message with a higher Lamport value was shown before.
+        late: bool,
+    },
+    /// So many messages of an origin were lost.
+    Lost(PeerId, u32),
+}
+
+impl<'s> Log<'s> {
+    /// An empty log in this memory.
+    pub(super) fn new(own: PeerId, entries: &'s mut [Entry], flights: &'s mut [Flight], ring: &'s mut [u8]) -> Self {
+        Self {
+            own,
+            vector: Vector::new(entries),
+            ring: Ring::new(ring),
+            flights: Flights::new(flights),
+            repairs: Repairs::NONE,
+            head: 0,
+            lamport_shown: 0,
+            ready: false,
+            passing: None,
+            different_heads: 0,
+        }
+    }
+
+    /// The number of the last own message.
+    pub(super) const fn head(&self) -> u32 {
+        self.head
+    }
+
+    /// The peer has another id from now on, under which it has said nothing.
+    pub(super) fn set_own(&mut self, own: PeerId) {
+        (self.own, self.head) = (own, 0);
+    }
+
+    /// Begins a hand-over: what only a giver told of is forgotten.
+    pub(super) fn start_handover(&mut self, now: Instant) {
+        let own = self.own;
+        while let Some(told) = self.vector.entries().iter().find(|entry| !entry.is_claimed && entry.origin != own) {
+            let origin = told.origin;
+            self.vector.remove(origin);
+        }
+        for entry in self.vector.entries_mut().iter_mut().filter(|entry| entry.origin != own) {
+            *entry = Entry {
+                origin: entry.origin,
+                is_member: entry.is_member,
+                is_claimed: true,
+                changed_at: now,
+                ..Entry::EMPTY
+            };
+        }
+        let head = self.head;
+        self.vector.entry(now, own, head);
+    }
+
+    /// The giver's vector says so: it replaces what is here.
+    pub(super) fn handle_given(&mut self, now: Instant, timers: &Timers, pair: Pair) {
+        if pair.origin == self.own {
+            return;
+        }
+        if let Some(entry) = self.vector.entry(now, pair.origin, pair.number) {
+            if pair.number > entry.number {
+                entry.advance_to(now, pair.number);
+            }
+            let (head, informer) = (entry.head, entry.origin);
+            entry.hear_head(now, timers, head, informer);
+            entry.gap.handle_found(now, entry.top(), entry.head);
+            self.ready = true;
+        }
+    }
+
+    /// A claim was welcomed: all that its peer says from now on is to be shown.
+    pub(super) fn handle_claim(&mut self, now: Instant, origin: PeerId) {
+        if self.vector.get(origin).is_none()
+            && let Some(entry) = self.vector.entry(now, origin, 0)
+        {
+            entry.is_claimed = true;
+        }
+    }
+
+    /// These are the members now, by id.
+    pub(super) fn sync(&mut self, mut is_member: impl FnMut(PeerId) -> bool) {
+        self.vector.entries_mut().iter_mut().for_each(|entry| entry.is_member = is_member(entry.origin));
+    }
+
+    /// A member said what its last message was. `is_handed_over`: a member that is not in the vector is put into it.
+    pub(super) fn handle_head(&mut self, now: Instant, timers: &Timers, from: PeerId, head: u32, is_handed_over: bool) {
+        match self.vector.get_mut(from) {
+            Some(entry) if entry.flood.is_muted() && entry.flood.is_over(now, timers) => {
+                entry.unmute(now, head);
+                self.ready = true;
+            }
+            Some(entry) => entry.hear_head(now, timers, head, from),
+            None if is_handed_over => {
+                if let Some(entry) = self.vector.entry(now, from, head) {
+                    entry.is_member = true;
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// Somebody has heard messages up to this number.
+    pub(super) fn handle_pair(&mut self, now: Instant, timers: &Timers, from: PeerId, pair: Pair) {
+        let entry = self.vector.get_mut(pair.origin).filter(|entry| !entry.flood.is_muted());
+        if let Some(entry) = entry.filter(|entry| entry.origin != self.own) {
+            entry.hear_head(now, timers, pair.number, from);
+        }
+    }
+
+    /// Somebody's vector has this digest. Gives whether its pages are to be asked for.
+    pub(super) fn handle_digest(&mut self, now: Instant, timers: &Timers, digest: Digest) -> bool {
+        if digest == self.vector.digest(now, timers) {
+            self.different_heads = 0;
+            return false;
+        }
+        self.different_heads += 1;
+        let is_enough = self.different_heads >= MESH_DIFFERENT_HEADS;
+        if is_enough {
+            self.different_heads = 0;
+        }
+        is_enough
+    }
+
+    /// Takes a Say that `from` sent. `wanted`: the hand-over needs it.
+    pub(super) fn handle_say(
+        &mut self,
+        now: Instant,
+        timers: &Timers,
+        from: PeerId,
+        say: &Say<'_>,
+        wanted: bool,
+    ) -> Heard {
+        let Some(entry) = self.vector.get_mut(say.origin).filter(|entry| entry.origin != self.own) else {
+            return if wanted && self.store(say) { Heard::Kept } else { Heard::Unplaced };
+        };
+        let asked = wanted || entry.gap.is_asked(say.number);
+        match (from == say.origin, asked) {
+            (_, true) => {}
+            (false, false) => return Heard::Unasked,
+            (true, false) => match entry.flood.handle_say(now) {
+                Loudness::Heard => {}
+                Loudness::Flooded => return Heard::Flooded,
+                Loudness::Muted => return Heard::Muted,
+            },
+        }
+        if from == say.origin && say.flags & Say::ACKNOWLEDGE != 0 {
+            let took_at = now + timers.took_delay_max;
+            entry.took_at = Some(entry.took_at.map_or(took_at, |earlier| earlier.min(took_at)));
+        }
+        let Some(bit) = entry.bit(say.number) else {
+            let is_shown = say.number <= entry.number;
+            entry.hear_head(now, timers, say.number, from);
+            if wanted && self.store(say) {
+                return Heard::Kept;
+            }
+            return if is_shown { Heard::Repeated } else { Heard::Unplaced };
+        };
+        if entry.held & bit != 0 {
+            return Heard::Repeated;
+        }
+        let head = entry.head.max(say.number);
+        if !self.store(say) {
+            return Heard::Unplaced;
+        }
+        if let Some(entry) = self.vector.get_mut(say.origin) {
+            entry.held |= bit;
+            entry.lamport = entry.lamport.max(say.lamport);
+            entry.hear_head(now, timers, head, from);
+            entry.gap.handle_found(now, entry.top(), entry.head);
+        }
+        self.ready = true;
+        Heard::Kept
+    }
+
+    /// Keeps a Say as it is repeated to others. Gives `false` if it is longer than the ring.
+    fn store(&mut self, say: &Say<'_>) -> bool {
+        let mut bytes = [0; MESH_SAY_BYTES_MAX];
+        let kept = Say { flags: say.flags & !Say::ACKNOWLEDGE, ..*say };
+        let Ok(bytes) = postcard::to_slice(&Item::Say(kept), &mut bytes) else { return false };
+        let is_old = self.ring.is_full_for(bytes.len())
+            && self.ring.iter().filter(|(_, heading)| heading.lamport > say.lamport).nth(MESH_NEWER_MAX - 1).is_some();
+        let position = self.ring.append(bytes);
+        if is_old {
+            self.passing = position;
+        }
+        position.is_some()
+    }
+
+    /// Whether an own message of so many bytes may be said: none under way is overwritten, and there is room for one more.
+    pub(super) fn has_room(&self, length: usize) -> bool {
+        let is_shown = self.vector.get(self.own).is_some_and(|entry| entry.bit(self.head.saturating_add(1)).is_some());
+        let overwrites = match self.flights.oldest() {
+            Some(position) => self.ring.would_overwrite(length, position),
+            None => self.ring.would_overwrite(length, u64::MAX / 2),
+        };
+        is_shown && !overwrites && self.flights.has_room() && self.head < u32::MAX
+    }
+
+    /// Keeps an own message, whose number is the one behind [`Log::head`], and sends it to all members, of which there are
+    /// `count`. Gives whether there was room.
+    pub(super) fn say(&mut self, say: &Say<'_>, members: impl Iterator<Item = PeerId> + Clone, count: usize) -> bool {
+        let mut bytes = [0; MESH_SAY_BYTES_MAX];
+        let Ok(bytes) = postcard::to_slice(&Item::Say(*say), &mut bytes) else { return false };
+        if !self.has_room(bytes.len()) {
+            return false;
+        }
+        let Some(position) = self.ring.append(bytes) else { return false };
+        self.head = say.number;
+        self.flights.start(say.number, position, members, count);
+        if let Some(entry) = self.vector.get_mut(self.own) {
+            entry.held |= entry.bit(say.number).unwrap_or(0);
+            (entry.head, entry.lamport) = (say.number, say.lamport);
+        }
+        self.ready = true;
+        true
+    }
+
+    /// The Say at a position of the ring.
+    pub(super) fn message(&self, position: u64) -> Option<Say<'_>> {
+        match Item::decode(self.ring.get(position)?) {
+            Ok(Item::Say(say)) => Some(say),
+            _ => None,
+        }
+    }
+
+    /// Something may be ready to be shown.
+    pub(super) const fn set_ready(&mut self) {
+        self.ready = true;
+    }
+
+    /// What is to be shown next; it counts as shown. Work: one pass over the entries, and one over the ring.
+    pub(super) fn show(&mut self, now: Instant) -> Option<Show> {
+        while self.ready {
+            let is_ready = |entry: &&mut Entry| entry.lost > 0 || entry.held & 1 != 0;
+            let Some(entry) = self.vector.entries_mut().iter_mut().find(is_ready) else {
+                self.ready = false;
+                break;
+            };
+            if entry.lost > 0 {
+                return Some(Show::Lost(entry.origin, core::mem::take(&mut entry.lost)));
+            }
+            let (origin, number) = (entry.origin, entry.number.saturating_add(1));
+            entry.advance_to(now, number);
+            match self.ring.find(origin, number) {
+                Some(position) => return Some(self.show_at(position)),
+                // It was overwritten before it could be shown.
+                None => entry.lost = 1,
+            }
+        }
+        None
+    }
+
+    /// The message at a position is shown.
+    pub(super) fn show_at(&mut self, position: u64) -> Show {
+        let lamport = self.message(position).map_or(0, |say| say.lamport);
+        let late = lamport < self.lamport_shown;
+        self.lamport_shown = self.lamport_shown.max(lamport);
+        Show::Message { position, late }
+    }
+
+    /// What was shown last has been shown: if it was not to be kept, its place is free again.
+    pub(super) fn handle_shown(&mut self, position: u64) {
+        if self.passing == Some(position) {
+            self.ring.take_back(position);
+            self.passing = None;
+        }
+    }
+
+    /// Gives up what is missing and has been asked for long enough, and gives how many messages that were. Work: one pass.
+    pub(super) fn give_up(&mut self, now: Instant, origin: PeerId) -> u32 {
+        let Some(entry) = self.vector.get_mut(origin) else { return 0 };
+        let top = entry.top();
+        if top > entry.number || !entry.is_missing() {
+            // What is held is shown first.
+            entry.gap.restart(now);
+            return 0;
+        }
+        let held = (entry.held != 0).then(|| top + entry.held.trailing_zeros() + 1);
+        let lowest = held.into_iter().chain(entry.gap.lowest_behind(top)).min();
+        let target = lowest.map_or(entry.head, |lowest| lowest - 1).min(entry.head);
+        let count = target - entry.number;
+        entry.advance_to(now, target);
+        entry.lost = entry.lost.saturating_add(count);
+        entry.gap = gap::Gap::NONE;
+        self.ready = true;
+        count
+    }
+
+    /// The ten messages with the highest (lamport, origin) of those that were shown or are older, the highest last. Work: one pass
+    /// over the ring.
+    pub(super) fn recent(&self) -> Vec<Pair, HISTORY_MESSAGES_MAX> {
+        let mut recent: Vec<(u64, Pair), HISTORY_MESSAGES_MAX> = Vec::new();
+        for (_, heading) in self.ring.iter() {
+            let pair = Pair { origin: heading.origin, number: heading.number };
+            let key = |(lamport, pair): &(u64, Pair)| (*lamport, pair.origin, pair.number);
+            let new = (heading.lamport, pair);
+            let is_shown = self.vector.get(pair.origin).is_none_or(|entry| pair.number <= entry.number);
+            if !is_shown || recent.contains(&new) {
+                continue;
+            }
+            let place = recent.iter().position(|known| key(known) > key(&new)).unwrap_or(recent.len());
+            if !recent.is_full() {
+                let _ = recent.insert(place, new);
+            } else if let Some(place) = place.checked_sub(1) {
+                recent.remove(0);
+                let _ = recent.insert(place, new);
+            }
+        }
+        recent.into_iter().map(|(_, pair)| pair).collect()
+    }
+
+    /// Deadlines start anew.
+    pub(super) fn restart(&mut self, now: Instant) {
+        self.flights.restart(now);
+        self.vector.entries_mut().iter_mut().for_each(|entry| entry.gap.restart(now));
+    }
+
+    /// When something is due next. Work: one pass.
+    /// `may_ask`: what is missing is asked for.
+    pub(super) fn due_at(&self, timers: &Timers, may_ask: bool) -> Option<Instant> {
+        let entries = self.vector.entries().iter();
+        let ask_at = |entry: &Entry| entry.gap.due_at(timers).filter(|_| may_ask);
+        let entries = entries.flat_map(|entry| [entry.took_at, ask_at(entry)]).flatten();
+        entries.chain(self.flights.due_at()).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::text::Text;
+    use std::vec::Vec as List;
+
+    const TIMERS: Timers = Timers::DEFAULT;
+    const OWN: PeerId = PeerId(1);
+    const ORIGIN: PeerId = PeerId(2);
+    const OTHER: PeerId = PeerId(3);
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_millis(millis)
+    }
+
+    fn say(number: u32, lamport: u64) -> Say<'static> {
+        let text = Text::new("hello").unwrap();
+        Say { origin: ORIGIN, number, lamport, sent_ms: 7, flags: Say::ACKNOWLEDGE, name: "anna", text }
+    }
+
+    /// The memory of a log.
+    struct Memory {
+        entries: [Entry; 4],
+        flights: [Flight; 2],
+        ring: [u8; 400],
+    }
+
+    impl Memory {
+        fn new() -> Self {
+            Self { entries: [Entry::EMPTY; 4], flights: [Flight::EMPTY; 2], ring: [0xa5; 400] }
+        }
+
+        /// A log that has shown all up to `number` of ORIGIN.
+        fn log(&mut self, number: u32) -> Log<'_> {
+            let mut log = Log::new(OWN, &mut self.entries, &mut self.flights, &mut self.ring);
+            log.start_handover(at(0));
+            log.handle_given(at(0), &TIMERS, Pair { origin: ORIGIN, number });
+            log
+        }
+    }
+
+    /// Numbers shown (positive) and counts of lost ones (negative).
+    fn shown(log: &mut Log<'_>) -> List<i64> {
+        let mut shown = List::new();
+        while let Some(show) = log.show(at(0)) {
+            match show {
+                Show::Message { position, .. } => {
+                    shown.push(i64::from(log.message(position).unwrap().number));
+                    log.handle_shown(position);
+                }
+                Show::Lost(_, count) => shown.push(-i64::from(count)),
+            }
+        }
+        shown
+    }
+
+    fn hear(log: &mut Log<'_>, from: PeerId, number: u32) -> Heard {
+        log.handle_say(at(0), &TIMERS, from, &say(number, u64::from(number)), false)
+    }
+
+    #[test]
+    fn messages_are_shown_in_order_and_once() {
+        let mut memory = Memory::new();
+        let mut log = memory.log(4);
+        assert_eq!(hear(&mut log, ORIGIN, 6), Heard::Kept);
+        assert_eq!(shown(&mut log), []);
+        assert_eq!(hear(&mut log, ORIGIN, 6), Heard::Repeated);
+        assert_eq!(hear(&mut log, ORIGIN, 5), Heard::Kept);
+        assert_eq!(shown(&mut log), [5, 6]);
+        assert_eq!(hear(&mut log, ORIGIN, 5), Heard::Repeated);
+        assert_eq!(shown(&mut log), []);
+    }
+
+    #[test]
+    fn kept_message_is_the_same_without_the_wish_to_be_acknowledged() {
+        let mut memory = Memory::new();
+        let mut log = memory.log(0);
+        hear(&mut log, ORIGIN, 1);
+        let Some(Show::Message { position, late: false }) = log.show(at(0)) else { panic!("nothing is shown") };
+        assert_eq!(log.message(position), Some(Say { flags: 0, ..say(1, 1) }));
+        assert_eq!(log.vector.get(ORIGIN).unwrap().took_at, Some(at(20)));
+    }
+
+    #[test]
+    fn message_of_a_stranger_or_unasked_from_another_is_not_shown() {
+        let mut memory = Memory::new();
+        let mut log = memory.log(0);
+        assert_eq!(hear(&mut log, OTHER, 1), Heard::Unasked);
+        let stranger = Say { origin: OTHER, ..say(1, 1) };
+        assert_eq!(log.handle_say(at(0), &TIMERS, OTHER, &stranger, false), Heard::Unplaced);
+        assert_eq!(shown(&mut log), []);
+    }
+
+    #[test]
+    fn missing_message_may_come_from_anybody_once_it_was_asked_for() {
+        let mut memory = Memory::new();
+        let mut log = memory.log(0);
+        hear(&mut log, ORIGIN, 2);
+        let entry = log.vector.get_mut(ORIGIN).unwrap();
+        assert_eq!(entry.missing(), (1, 1));
+        assert!(matches!(entry.gap.step(at(20), &TIMERS, ORIGIN, 1), gap::Step::Ask(..)));
+        assert_eq!(hear(&mut log, OTHER, 1), Heard::Kept);
+        assert_eq!(shown(&mut log), [1, 2]);
+    }
+
+    #[test]
+    fn what_is_given_up_is_lost_up_to_the_lowest_that_is_held() {
+        let mut memory = Memory::new();
+        let mut log = memory.log(0);
+        hear(&mut log, ORIGIN, 5);
+        assert_eq!(log.give_up(at(1), ORIGIN), 4);
+        assert_eq!(shown(&mut log), [-4, 5]);
+        log.handle_head(at(1), &TIMERS, ORIGIN, 9, true);
+        assert_eq!(log.give_up(at(1), ORIGIN), 4);
+        assert_eq!(shown(&mut log), [-4]);
+        assert_eq!(log.give_up(at(1), ORIGIN), 0);
+    }
+
+    #[test]
+    fn message_below_the_highest_lamport_is_late() {
+        let mut memory = Memory::new();
+        let mut log = memory.log(0);
+        log.handle_say(at(0), &TIMERS, ORIGIN, &say(1, 50), false);
+        assert!(matches!(log.show(at(0)), Some(Show::Message { late: false, .. })));
+        log.handle_say(at(0), &TIMERS, ORIGIN, &say(2, 49), false);
+        assert!(matches!(log.show(at(0)), Some(Show::Message { late: true, .. })));
+    }
+
+    #[test]
+    fn recent_are_the_ten_highest_of_those_shown() {
+        let mut memory = Memory::new();
+        let mut log = memory.log(0);
+        for number in 1..=12 {
+            log.handle_say(at(0), &TIMERS, ORIGIN, &say(number, u64::from(100 - number)), false);
+            shown(&mut log);
+        }
+        log.handle_say(at(0), &TIMERS, ORIGIN, &say(14, 200), false);
+        let recent: List<u32> = log.recent().iter().map(|pair| pair.number).collect();
+        assert!(recent.len() <= 10 && recent.windows(2).all(|pair| pair[0] > pair[1]), "{recent:?}");
+        assert!(!recent.contains(&14));
+    }
+
+    #[test]
+    fn own_message_is_shown_and_needs_room() {
+        let mut memory = Memory::new();
+        let mut log = memory.log(0);
+        let own = |number| Say { origin: OWN, flags: 0, ..say(number, 1) };
+        assert!(log.say(&own(1), [ORIGIN].into_iter(), 1));
+        assert!(log.say(&own(2), [ORIGIN].into_iter(), 1));
+        assert!(!log.say(&own(3), [ORIGIN].into_iter(), 1));
+        assert_eq!(shown(&mut log), [1, 2]);
+        assert_eq!(log.head(), 2);
+    }
+
+    #[test]
+    fn giver_s_vector_replaces_what_was_claimed() {
+        let mut memory = Memory::new();
+        let mut log = memory.log(3);
+        log.handle_claim(at(0), OTHER);
+        log.start_handover(at(1));
+        assert!(log.vector.get(ORIGIN).is_none());
+        assert_eq!(log.vector.get(OTHER).unwrap().number, 0);
+        log.handle_given(at(1), &TIMERS, Pair { origin: OTHER, number: 2 });
+        assert_eq!(log.vector.get(OTHER).unwrap().number, 2);
+        assert_eq!(shown(&mut log), []);
+    }
+}
