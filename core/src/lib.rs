@@ -1,7 +1,8 @@
 //! Wire formats and protocol engines of chat-host: chat for small machines, without `std`, allocator, sockets or clock.
 //!
-//! Whoever writes a client or a server for the relay (UDP) or the room (TCP, a serial line, a WebSocket) finds all rules of the
-//! protocols here; docs/relay-protocol.md and docs/room-protocol.md say the same in words. An *engine* is a state machine for one
+//! Whoever writes a client or a server for the relay (UDP) or the room (TCP, a serial line, a WebSocket), or a peer of the mesh (UDP,
+//! no server), finds all rules of the protocols here; docs/relay-protocol.md, docs/room-protocol.md and docs/mesh-protocol.md say the
+//! same in words. An *engine* is a state machine for one
 //! role of one protocol: the caller hands in what arrived and when ([`time::Instant`]), and takes out what is to be sent and shown.
 //!
 //! | role | engine |
@@ -9,9 +10,10 @@
 //! | relay's server, client, health check | [`relay::server::Server`], [`relay::client::Client`], [`relay::Prober`] |
 //! | room's server: what all share, one connection | [`room::server::Room`], [`room::server::Connection`] |
 //! | room's client, health check | [`room::client::Client`], [`room::Prober`] |
+//! | mesh's peer | [`mesh::Peer`] |
 //!
 //! Every container has a fixed capacity ([`limits`]); what happens when one is full is a value and a written policy. Engines run
-//! unchanged on a microcontroller. The folder `examples/` has a relay's client, a room's client, and a room's server in one loop.
+//! unchanged on a microcontroller. The folder `examples/` has a relay's client, a room's client, a room's server in one loop, and a mesh's peer.
 //!
 //! # A room and two members, over byte arrays
 //!

@@ -1,7 +1,7 @@
 //! Lists in the items of a datagram: addresses, and byte strings of entries one behind the other.
 
-use crate::datagram::{self, ItemError};
-use crate::limits::MESH_ADDRESSES_MAX;
+use crate::datagram::ItemError;
+use crate::limits::{Full, MESH_ADDRESSES_MAX};
 use core::fmt;
 use core::marker::PhantomData;
 use core::net::SocketAddr;
@@ -122,13 +122,13 @@ impl<const BYTES: usize> Packer<BYTES> {
     /// Appends an entry.
     ///
     /// # Errors
-    /// [`datagram::Full`] when there is no room; nothing has changed then.
-    pub fn push(&mut self, entry: &impl Serialize) -> Result<(), datagram::Full> {
+    /// [`Full`] when there is no room; nothing has changed then.
+    pub fn push(&mut self, entry: &impl Serialize) -> Result<(), Full> {
         let used = self.bytes.len();
-        self.bytes.resize_default(self.bytes_max).map_err(|_| datagram::Full)?;
+        self.bytes.resize_default(self.bytes_max).map_err(|_| Full)?;
         let written = postcard::to_slice(entry, &mut self.bytes[used..]).map(|bytes| bytes.len());
         self.bytes.truncate(used + written.as_ref().copied().unwrap_or(0));
-        written.map(|_| ()).map_err(|_| datagram::Full)
+        written.map(|_| ()).map_err(|_| Full)
     }
 
     /// Whether it has no entry.

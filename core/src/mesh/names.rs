@@ -32,7 +32,7 @@ mod tests {
 
     fn member(id: u64, rank: u64, name: &str) -> Row {
         let name = Username::new(name).unwrap();
-        Row { id: PeerId(id), rank, state: State::Member, key: key(&name), name: Some(name), ..Row::EMPTY }
+        Row { id: PeerId(id), rank, state: State::Member, number: 1, key: key(&name), name: Some(name), ..Row::EMPTY }
     }
 
     #[test]

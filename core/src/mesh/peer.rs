@@ -272,6 +272,7 @@ impl<'s> Peer<'s> {
         let mut row = Row {
             id,
             state: State::Left,
+            number: 1,
             capacity_log2: u8::try_from(capacity.ilog2()).unwrap_or(u8::MAX),
             key: names::key(&config.name),
             name: Some(config.name.clone()),

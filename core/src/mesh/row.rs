@@ -70,11 +70,11 @@ pub struct Row {
 }
 
 impl Row {
-    /// An unused row, for static storage.
+    /// An unused row, for static storage: all of it is zero, so that it takes no flash.
     pub const EMPTY: Self = Self {
         id: PeerId::ZERO,
         incarnation: 0,
-        state: State::Left,
+        state: State::Joining,
         rank: 0,
         capacity_log2: 0,
         name: None,
@@ -84,7 +84,7 @@ impl Row {
         heard_at: Instant::from_millis(0),
         changed_at: Instant::from_millis(0),
         tells: 0,
-        number: 1,
+        number: 0,
         told_number: 0,
         probed: false,
         was_member: false,

@@ -5,6 +5,7 @@
 
 use super::PeerId;
 use super::item::Pair;
+use crate::limits::Full;
 
 /// An entry that belongs to one peer.
 pub(super) trait Keyed {
@@ -26,10 +27,6 @@ pub(super) struct Sorted<'s, T> {
     /// How many entries there are.
     len: usize,
 }
-
-/// There is no room for another entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Full;
 
 impl<'s, T: Keyed> Sorted<'s, T> {
     /// An empty list with room for as many entries as there are slots.

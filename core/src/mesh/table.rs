@@ -199,7 +199,7 @@ impl<'s> Table<'s> {
         if self.rows.is_full() {
             self.drop_oldest_tomb();
         }
-        let row = Row { id: told.id, heard_at: now, ..Row::EMPTY };
+        let row = Row { id: told.id, state: State::Left, number: 1, heard_at: now, ..Row::EMPTY };
         if self.rows.insert(row).is_err() {
             return Merged::Full;
         }

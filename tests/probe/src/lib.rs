@@ -9,6 +9,7 @@
 use chat_core::datagram::{self, Datagram, Payload};
 use chat_core::frame::{Decoder, Frame};
 use chat_core::limits::{DATAGRAM_BYTES_MAX, FRAME_STUFFED_BYTES_MAX, HISTORY_MESSAGES_MAX};
+use chat_core::mesh::{self, Arrival, Peer, SmallStorage};
 use chat_core::refusal::RefusalReason;
 use chat_core::relay::client::{Client, Config, Output};
 use chat_core::relay::server::{FixedRoster, Local, Server, Slot};
@@ -39,6 +40,8 @@ static mut DECODER: Decoder = Decoder::new();
 static mut ROOM_CLIENT: MaybeUninit<room::client::Client> = MaybeUninit::uninit();
 static mut PROBER: MaybeUninit<relay::Prober> = MaybeUninit::uninit();
 static mut ROOM_PROBER: room::Prober = room::Prober::new();
+static mut PEER: MaybeUninit<Peer<'static>> = MaybeUninit::uninit();
+static mut PEER_STORAGE: SmallStorage = SmallStorage::EMPTY;
 
 /// A room of eight with 4 KiB of journal, all in place.
 type SmallRoom = Room<server::FixedRoster<8>, [u8; 4_096], [Mark; 8], [Frame; HISTORY_MESSAGES_MAX]>;
@@ -92,6 +95,13 @@ pub unsafe extern "C" fn probe(input: *const u8, length: usize, now_ms: u64, see
     // SAFETY: as above.
     let (prober, room_prober) = unsafe { (&mut *(&raw mut PROBER), &mut *(&raw mut ROOM_PROBER)) };
     use_health_checks(prober.write(relay::Prober::new(now, seed)), room_prober, now, input);
+
+    // SAFETY: as above.
+    let (peer, storage) = unsafe { (&mut *(&raw mut PEER), &mut *(&raw mut PEER_STORAGE)) };
+    if let Ok(name) = Username::new("ann") {
+        let config = mesh::Config::new(name);
+        use_peer(peer.write(Peer::new(storage.memory(), config, now, black_box([7; 16]))), now, input);
+    }
 }
 
 fn use_username(input: &str) {
@@ -214,6 +224,25 @@ fn use_room_client(client: &mut room::client::Client, now: Instant, mut input: &
     client.handle_disconnected(now);
     client.leave();
     black_box((client.under_way(), client.is_behind(), client.counts()));
+}
+
+fn use_peer(peer: &mut Peer<'_>, now: Instant, input: &[u8]) {
+    let source = SocketAddr::from((black_box([127, 0, 0, 1]), black_box(9292)));
+    peer.handle_datagram(now, source, black_box(Arrival::Multicast), input);
+    if peer.poll_timeout().is_some_and(|due| due <= now) {
+        peer.handle_timeout(now);
+    }
+    if let Some(text) = str::from_utf8(input).ok().and_then(|input| Text::new(input).ok())
+        && let Err(error) = peer.say(now, black_box(0), black_box(false), text)
+    {
+        show(&error);
+    }
+    while let Some(output) = peer.poll_output(now, black_box(Some(0))) {
+        black_box(output);
+    }
+    peer.members(now).for_each(|member| show(&member.name));
+    peer.leave(now);
+    black_box((peer.phase(), peer.counters()));
 }
 
 /// A display that nobody sees.

@@ -2,8 +2,7 @@
 
 use super::envelope::{LIST_BYTES_MAX, Recipient, Ride};
 use super::{Peer, Target};
-use crate::datagram::Full;
-use crate::limits::{MESH_CLAIM_BYTES, MESH_VIA_BYTES_MAX};
+use crate::limits::{Full, MESH_CLAIM_BYTES, MESH_VIA_BYTES_MAX};
 use crate::mesh::item::{Item, Pair};
 use crate::mesh::list::Packer;
 use crate::mesh::row::State;

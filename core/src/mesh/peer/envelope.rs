@@ -2,8 +2,7 @@
 
 use super::{Peer, Target};
 use crate::address::Address;
-use crate::datagram::Full;
-use crate::limits::{DATAGRAM_BYTES_MAX, MESH_HEADS_PAIRS_MAX, MESH_VIA_BYTES_MAX};
+use crate::limits::{DATAGRAM_BYTES_MAX, Full, MESH_HEADS_PAIRS_MAX, MESH_VIA_BYTES_MAX};
 use crate::mesh::item::{Item, PROTOCOL, Pair};
 use crate::mesh::list::Packer;
 use crate::mesh::rumour;
