@@ -187,8 +187,8 @@ pub const MESH_DEAD_CLAIMS: u8 = 5;
 /// Others that a Claim goes by when its row is silent.
 pub const MESH_CLAIM_VIAS: u8 = 2;
 
-/// How often a claim is made again after another newcomer was in the way.
-pub const MESH_CLAIM_RETRIES: u8 = 3;
+/// How often a claim is made again after another newcomer was in the way: long enough for one that crashed meanwhile to be declared dead.
+pub const MESH_CLAIM_RETRIES: u8 = 10;
 
 /// New unproven addresses that a mesh peer sends to in one second.
 pub const MESH_UNPROVEN_PER_SECOND_MAX: u8 = 64;

@@ -37,8 +37,8 @@ enum Heard {
 struct Trial {
     /// Who.
     id: PeerId,
-    /// Whether it was ever heard; the silence of who was not counts always.
-    was_heard: bool,
+    /// Whether its silence means anything; else it counts always.
+    is_missed: bool,
     /// The nonce of its Pings in this period.
     nonce: Nonce,
     /// How many Pings are left in this period.
@@ -60,8 +60,8 @@ struct Trial {
 pub(super) struct Probed {
     /// Who.
     pub(super) id: PeerId,
-    /// Whether it was ever heard.
-    pub(super) was_heard: bool,
+    /// Whether its silence means anything: a newcomer's that was never heard does not.
+    pub(super) is_missed: bool,
 }
 
 /// A Ping that is due.
@@ -83,7 +83,7 @@ impl Trial {
             Heard::One(other) => other != self.id,
             Heard::Several => true,
         };
-        is_heard || !self.was_heard || others <= 1
+        is_heard || !self.is_missed || others <= 1
     }
 }
 
@@ -122,7 +122,7 @@ impl Prober {
     }
 
     /// Ends the period: the silent become suspects, and those silent for too long are taken out, one with each call that gives
-    /// one. `None` when nobody (more) is dead. `others` is the number of others that were ever heard.
+    /// one. `None` when nobody (more) is dead. `others` is the number of others that are missed.
     pub(super) fn next_dead(&mut self, others: usize) -> Option<PeerId> {
         let heard = self.heard;
         let is_dead = |trial: &Trial| {
@@ -132,7 +132,7 @@ impl Prober {
         Some(self.trials.swap_remove(index).id)
     }
 
-    /// Begins the next period: all suspects are pinged, and `probed` too, unless there are too many suspects. `others` were ever heard;
+    /// Begins the next period: all suspects are pinged, and `probed` too, unless there are too many suspects. `others` are missed;
     /// `able` are alive.
     pub(super) fn next_period(
         &mut self,
@@ -153,14 +153,14 @@ impl Prober {
         }
         self.heard = Heard::Nobody;
         self.period_at = Some(now + timers.probe_period);
-        if let Some(Probed { id, was_heard }) =
+        if let Some(Probed { id, is_missed }) =
             probed.filter(|probed| self.trials.iter().all(|trial| trial.id != probed.id))
         {
             // With eight suspects there is no room: they come first.
             if self.trials.len() < MESH_SUSPECTS_MAX {
                 let _ = self.trials.push(Trial {
                     id,
-                    was_heard,
+                    is_missed,
                     nonce: Nonce(random.word()),
                     pings: MESH_PROBE_PINGS,
                     ping_at: now,
@@ -221,7 +221,7 @@ mod tests {
     const TIMERS: Timers = Timers::DEFAULT;
     const TARGET: PeerId = PeerId(5);
     const OTHER: PeerId = PeerId(6);
-    const PROBED: Probed = Probed { id: TARGET, was_heard: true };
+    const PROBED: Probed = Probed { id: TARGET, is_missed: true };
 
     fn at(millis: u64) -> Instant {
         Instant::from_millis(millis)
@@ -290,7 +290,7 @@ mod tests {
     fn who_was_never_heard_is_dead_although_nobody_is_heard() {
         let (mut prober, mut random) = (Prober::IDLE, Random::new([3; 16]));
         prober.start(at(0));
-        let forged = Probed { was_heard: false, ..PROBED };
+        let forged = Probed { is_missed: false, ..PROBED };
         prober.next_period(at(0), &TIMERS, &mut random, (4, 5), Some(forged));
         assert_eq!(periods_until_death(&mut prober, &mut random, 4, None), Some(9));
     }
@@ -324,7 +324,7 @@ mod tests {
                 &TIMERS,
                 &mut random,
                 (20, 20),
-                Some(Probed { id: PeerId(id), was_heard: true }),
+                Some(Probed { id: PeerId(id), is_missed: true }),
             );
         }
         assert_eq!(prober.trials.len(), MESH_SUSPECTS_MAX);

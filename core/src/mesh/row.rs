@@ -61,6 +61,8 @@ pub struct Row {
     pub(super) number: u16,
     /// The number behind its name that the user knows; 0 if the user does not know of the member.
     pub(super) told_number: u16,
+    /// Whether it was ever heard, by itself or by Via.
+    pub(super) was_heard: bool,
     /// Whether it was probed in this round.
     pub(super) probed: bool,
     /// Whether it was a member before it died.
@@ -86,6 +88,7 @@ impl Row {
         tells: 0,
         number: 0,
         told_number: 0,
+        was_heard: false,
         probed: false,
         was_member: false,
         flooded: false,
@@ -99,6 +102,11 @@ impl Row {
     /// Whether it is a member.
     pub(super) const fn is_member(&self) -> bool {
         matches!(self.state, State::Member)
+    }
+
+    /// Whether its silence means anything: a member's does, and that of who was heard before.
+    pub(super) const fn is_missed(&self) -> bool {
+        self.is_live() && (self.is_member() || self.was_heard)
     }
 
     /// Whether it has this name.

@@ -13,6 +13,9 @@ use crate::time::Instant;
 use crate::username::Username;
 use core::time::Duration;
 
+/// On how many datagrams the own row rides when somebody has missed a change.
+const TELLS_AGAIN: u8 = 2;
+
 /// All peers that are known.
 #[derive(Debug)]
 pub(super) struct Table<'s> {
@@ -179,10 +182,12 @@ impl<'s> Table<'s> {
     /// Takes what somebody says of the own row.
     fn merge_own(&mut self, now: Instant, told: &WireRow, tells: u8) -> Merged {
         let Some(own) = self.rows.get_mut(self.own) else { return Merged::Known };
-        if told.incarnation < own.incarnation || (told.state().is_live() && told.incarnation == own.incarnation) {
+        if !own.is_live() || (told.state().is_live() && told.incarnation <= own.incarnation) {
             return Merged::Known;
         }
-        if !own.is_live() {
+        if told.incarnation < own.incarnation {
+            // Whoever says so has missed the refutation: it is told again.
+            (own.changed_at, own.tells) = (now, own.tells.max(TELLS_AGAIN));
             return Merged::Known;
         }
         own.incarnation = told.incarnation.saturating_add(1);

@@ -34,8 +34,8 @@ pub(super) enum Answer {
     Welcome(Nonce),
     /// To a Claim: an objection, and who holds the name.
     Object(Nonce, RefusalReason, Option<PeerId>),
-    /// To a Claim of somebody who is dead or has left here, or to the own death: rows that ride.
-    Departed,
+    /// To a Claim or a Via: that a peer is dead or has left here.
+    Departed(PeerId),
     /// To RowsAsk.
     Rows(PeerId),
     /// To VectorAsk.
@@ -112,7 +112,7 @@ impl Peer<'_> {
         }
         self.open(to.token);
         let ride = match answer {
-            Answer::Welcome(_) | Answer::Object(..) | Answer::Departed => Ride::UpTo(MESH_CLAIM_BYTES),
+            Answer::Welcome(_) | Answer::Object(..) | Answer::Departed(_) => Ride::UpTo(MESH_CLAIM_BYTES),
             _ => Ride::All,
         };
         if self.push_answer(now, to, &answer).is_err() {
@@ -145,8 +145,10 @@ impl Peer<'_> {
                 let holder = holder.map(|row| row.to_wire(to.address, now, silence));
                 self.push(to, &Item::Object { nonce, reason, holder })
             }
-            // What is to be told rides on every datagram to somebody who is held dead.
-            Answer::Departed | Answer::Forward { .. } => Ok(()),
+            // It rides on every datagram to whoever is held dead.
+            Answer::Departed(id) if id == to.id => Ok(()),
+            Answer::Departed(id) => self.push_bare(id),
+            Answer::Forward { .. } => Ok(()),
             Answer::Rows(after) => self.push_rows(now, to, after),
             Answer::Vector(after) => self.push_vector(after),
             Answer::Recent | Answer::NoGiver => {

@@ -116,14 +116,21 @@ impl Peer<'_> {
 
     /// Tells somebody who is held dead that it is.
     fn push_departed(&mut self, to: Recipient) {
-        if let Some(row) = self.table.get(to.id).filter(|row| !row.is_live()) {
-            let mut rows = Packer::<24>::new(24);
-            if rows.push(&row.to_bare()).is_ok() {
-                let rows = rows.as_packed();
-                // Where there is no room, the next datagram tells it.
-                let _ = self.datagram.push(&Item::Rows { after: PeerId::ZERO, until: PeerId::ZERO, rows });
-            }
+        if self.table.get(to.id).is_some_and(|row| !row.is_live()) {
+            // Where there is no room, the next datagram tells it.
+            let _ = self.push_bare(to.id);
         }
+    }
+
+    /// Appends that a peer is dead or has left.
+    ///
+    /// # Errors
+    /// [`Full`]; nothing has changed then.
+    pub(super) fn push_bare(&mut self, id: PeerId) -> Result<(), Full> {
+        let Some(row) = self.table.get(id).filter(|row| !row.is_live()) else { return Ok(()) };
+        let mut rows = Packer::<24>::new(24);
+        rows.push(&row.to_bare())?;
+        self.datagram.push(&Item::Rows { after: PeerId::ZERO, until: PeerId::ZERO, rows: rows.as_packed() })
     }
 
     /// Appends changed rows, the newest first, as long as the datagram has no more than so many bytes.

@@ -23,7 +23,7 @@ impl Peer<'_> {
         }
         if let Some(row) = self.table.get_mut(id) {
             row.contacts.prove(now, address);
-            row.heard_at = now;
+            (row.heard_at, row.was_heard) = (now, true);
             self.prober.handle_heard(id);
         }
     }
@@ -79,7 +79,7 @@ impl Peer<'_> {
             return;
         }
         if let Some(row) = self.table.get_mut(sender.id) {
-            row.heard_at = now;
+            (row.heard_at, row.was_heard) = (now, true);
             if !sender.is_via {
                 row.token = token;
             }
@@ -158,16 +158,16 @@ impl Peer<'_> {
     /// Ends the period of probing, and forgets the long dead.
     pub(super) fn run_membership(&mut self, now: Instant) {
         if self.prober.is_period_over(now) {
-            // Who was never heard says nothing about the own network.
-            let others = self.table.others().filter(|row| row.contacts.has_proven()).count();
+            // A newcomer that was never heard says nothing about the own network.
+            let others = self.table.others().filter(|row| row.is_missed()).count();
             while let Some(dead) = self.prober.next_dead(others) {
                 let tells = self.tells();
                 self.table.bury(now, dead, State::Dead, tells);
                 self.counters.deaths = self.counters.deaths.saturating_add(1);
             }
             let probed = self.choose_probed();
-            let was_heard = |id| self.table.get(id).is_some_and(|row| row.contacts.has_proven() || row.is_member());
-            let probed = probed.map(|id| Probed { id, was_heard: was_heard(id) });
+            let is_missed = |id| self.table.get(id).is_some_and(crate::mesh::Row::is_missed);
+            let probed = probed.map(|id| Probed { id, is_missed: is_missed(id) });
             let able = self.table.others().count();
             self.prober.next_period(now, self.config.timers, &mut self.random, (others, able), probed);
         }

@@ -21,6 +21,8 @@ use core::net::SocketAddr;
 pub(super) struct Sender {
     /// Its id.
     pub(super) id: PeerId,
+    /// Its incarnation.
+    pub(super) incarnation: u32,
     /// Where the datagram came from; not the sender's address, if it came by Via.
     pub(super) address: Address,
     /// How it arrived.
@@ -54,7 +56,7 @@ impl Peer<'_> {
 
     /// Takes the items of one datagram.
     fn handle_items(&mut self, now: Instant, address: Address, arrival: Arrival, length: usize, mut items: Items<'_>) {
-        let Some(Ok(Item::From { id, token, .. })) =
+        let Some(Ok(Item::From { id, incarnation, token })) =
             items.next().map(|item| item.map_or(Err(ItemError::Malformed), Item::decode))
         else {
             self.counters.anonymous = self.counters.anonymous.saturating_add(1);
@@ -66,7 +68,7 @@ impl Peer<'_> {
         }
         let is_proven = (token != Token::NONE && token == self.tokens.token(id, address))
             || items.clone().flatten().any(|item| Item::decode(item).is_ok_and(|item| self.proves(id, &item)));
-        let sender = Sender { id, address, arrival, is_proven, is_via: false };
+        let sender = Sender { id, incarnation, address, arrival, is_proven, is_via: false };
         if is_proven {
             self.handle_proven(now, sender);
         } else {
@@ -156,9 +158,10 @@ impl Peer<'_> {
             Item::Left { incarnation } => self.handle_left(now, sender.id, incarnation),
             Item::Via { target, from, item } => self.handle_via(now, sender, target, from, item),
             Item::Heads { head, vector, pairs } if is_member => {
-                match self.table.get(sender.id).map(|row| row.state) {
+                // Only members send it: whoever is none here, or had a lower incarnation, was not followed. Who is held dead is told so.
+                let row = self.table.get(sender.id).filter(|row| row.incarnation >= sender.incarnation);
+                match row.map(|row| row.state) {
                     Some(State::Member) => self.handle_heads(now, sender.id, head, vector, pairs),
-                    // Only members send it: something was missed.
                     Some(State::Joining) | None => self.ask_who(now, sender),
                     Some(State::Dead | State::Left) => {}
                 }
@@ -194,6 +197,9 @@ impl Peer<'_> {
     fn handle_via(&mut self, now: Instant, sender: Sender, target: PeerId, from: PeerId, bytes: &[u8]) {
         if target != self.id() {
             let is_known = self.recipient(now, target).is_some();
+            if self.table.get(target).is_some_and(|row| !row.is_live()) {
+                self.answer(Answer::Departed(target));
+            }
             if !is_known || !self.answers.push_forward(target, from, bytes) {
                 self.counters.vias_dropped = self.counters.vias_dropped.saturating_add(1);
             }

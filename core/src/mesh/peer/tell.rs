@@ -12,7 +12,7 @@ use crate::time::Instant;
 use heapless::Deque;
 
 /// Notices that wait at once: more than one call can bring.
-const NOTICES_MAX: usize = 8;
+const NOTICES_MAX: usize = 6;
 
 /// What became of the peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -44,7 +44,7 @@ impl Peer<'_> {
                 self.probe_next = holder.filter(|_| reason == RefusalReason::NameHeld).or(self.probe_next);
                 return self.answer(Answer::Object(nonce, reason, holder));
             }
-            Judgement::Departed => return self.answer(Answer::Departed),
+            Judgement::Departed => return self.answer(Answer::Departed(sender.id)),
             Judgement::Stale => return self.count_unexpected(),
         };
         if !admitted {
