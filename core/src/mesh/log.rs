@@ -164,11 +164,21 @@ impl<'s> Log<'s> {
         }
     }
 
-    /// Somebody has heard messages up to this number.
-    pub(super) fn handle_pair(&mut self, now: Instant, timers: &Timers, from: PeerId, pair: Pair) {
-        let entry = self.vector.get_mut(pair.origin).filter(|entry| !entry.flood.is_muted());
-        if let Some(entry) = entry.filter(|entry| entry.origin != self.own) {
-            entry.hear_head(now, timers, pair.number, from);
+    /// Somebody has heard messages up to this number. `is_contact`: their origin is a member, so that it is put into the vector if it is
+    /// not there: others may have heard what does not come here.
+    pub(super) fn handle_pair(&mut self, now: Instant, timers: &Timers, from: PeerId, pair: Pair, is_contact: bool) {
+        if pair.origin == self.own {
+            return;
+        }
+        match self.vector.get_mut(pair.origin) {
+            Some(entry) if entry.flood.is_muted() => {}
+            Some(entry) => entry.hear_head(now, timers, pair.number, from),
+            None if is_contact => {
+                if let Some(entry) = self.vector.entry(now, pair.origin, pair.number) {
+                    entry.is_member = true;
+                }
+            }
+            None => {}
         }
     }
 

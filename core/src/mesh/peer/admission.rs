@@ -151,6 +151,7 @@ impl Peer<'_> {
             row.token = token;
         }
         if table != self.table.digest() && self.walk.is_none() && !sender.is_via {
+            // Somebody is known there who is not here: nobody is admitted before that is cleared.
             self.walk = Some(Walk::new(now, sender.id));
         }
     }
@@ -305,7 +306,7 @@ impl Peer<'_> {
                     let holder = self.own().and_then(|own| self.table.holder(own.id, own.name.as_ref()?));
                     let holder = holder.map(|row| row.id).filter(|_| reason == RefusalReason::NameHeld);
                     self.refuse(now, reason, by, holder);
-                } else if self.claimant.is_admitted(now) {
+                } else if self.claimant.is_admitted(now) && self.walk.is_none() {
                     self.become_member(now);
                 } else if self.claimant.is_alone(now) {
                     self.prober.stop();

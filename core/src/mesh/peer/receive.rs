@@ -9,7 +9,7 @@ use crate::limits::MESH_LAMPORT_AHEAD_MAX;
 use crate::mesh::item::{Item, PROTOCOL, Pair, Say};
 use crate::mesh::list::Packed;
 use crate::mesh::log::Heard;
-use crate::mesh::row::State;
+use crate::mesh::row::{Row, State};
 use crate::mesh::walk::Walk;
 use crate::mesh::{PeerId, Token};
 use crate::time::Instant;
@@ -245,7 +245,7 @@ impl Peer<'_> {
         if say.number == 0 || Username::new(say.name).is_err() {
             return self.count_item(ItemError::Malformed);
         }
-        if !self.table.get(from).is_some_and(super::super::row::Row::is_member) {
+        if !self.table.get(from).is_some_and(Row::is_member) {
             return self.count_unexpected();
         }
         if !self.hear_lamport(say.lamport) {
@@ -284,13 +284,19 @@ impl Peer<'_> {
         self.log.handle_head(now, timers, from, head, is_handed_over);
         for pair in pairs.iter().take(crate::limits::MESH_HEADS_PAIRS_MAX) {
             match pair {
-                Ok(pair) => self.log.handle_pair(now, timers, from, pair),
+                Ok(pair) => self.hear_pair(now, from, pair),
                 Err(error) => self.count_item(error),
             }
         }
         if is_handed_over && self.log.handle_digest(now, timers, vector) && self.vector_walk.is_none() {
             self.vector_walk = Some(Walk::new(now, from));
         }
+    }
+
+    /// Somebody has heard messages up to this number.
+    fn hear_pair(&mut self, now: Instant, from: PeerId, pair: Pair) {
+        let is_contact = self.handover.is_done() && self.table.get(pair.origin).is_some_and(Row::is_member);
+        self.log.handle_pair(now, self.config.timers, from, pair, is_contact);
     }
 
     /// A page of a vector came.
@@ -307,7 +313,7 @@ impl Peer<'_> {
         for pair in pairs.iter() {
             match pair {
                 Ok(pair) if is_given => self.log.handle_given(now, timers, pair),
-                Ok(pair) => self.log.handle_pair(now, timers, from, pair),
+                Ok(pair) => self.hear_pair(now, from, pair),
                 Err(error) => self.count_item(error),
             }
         }
@@ -329,7 +335,7 @@ impl Peer<'_> {
             return self.count_unexpected();
         }
         for pair in pairs.iter().flatten() {
-            self.log.handle_pair(now, timers, from, pair);
+            self.hear_pair(now, from, pair);
             if self.log.ring.find(pair.origin, pair.number).is_some() {
                 self.handover.handle_held(pair);
             }

@@ -9,7 +9,7 @@ use crate::mesh::item::{Item, Say};
 use crate::mesh::repair;
 use crate::mesh::row::Row;
 use crate::mesh::walk;
-use crate::mesh::{Entry, PeerId};
+use crate::mesh::{Entry, PeerId, Token};
 use crate::time::Instant;
 
 impl Peer<'_> {
@@ -89,6 +89,10 @@ impl Peer<'_> {
         let mut say = self.log.message(position)?;
         say.flags |= if acknowledge { Say::ACKNOWLEDGE } else { 0 };
         self.datagram.push(&Item::Say(say)).ok()?;
+        if to.token == Token::NONE {
+            // It will not be read: the answer to the Ping brings the token with which it is.
+            self.datagram.push(&Item::Ping { nonce: self.tokens.ping_nonce(id) }).ok()?;
+        }
         self.close(now, to, Ride::All, 0)
     }
 
