@@ -6,6 +6,9 @@ use super::config::Timers;
 use crate::limits::{MESH_ACKNOWLEDGERS_MAX, MESH_SAY_REPETITIONS};
 use crate::time::Instant;
 
+/// How much longer the pause is when nobody else is left to acknowledge a message.
+const SILENT_PAUSES: u32 = 10;
+
 /// One own message under way.
 #[derive(Debug, Clone, Copy)]
 pub struct Flight {
@@ -153,14 +156,18 @@ impl<'s> Flights<'s> {
                 acknowledger.id != PeerId::ZERO && acknowledger.is_sent && acknowledger.next_at <= now
             };
             let Some(index) = flight.acknowledgers.iter().position(is_due) else { continue };
+            let mut pause = timers.resend_pause;
             if flight.acknowledgers[index].repetitions >= MESH_SAY_REPETITIONS {
                 let mut others = members.clone().filter(|&id| flight.acknowledgers.iter().all(|known| known.id != id));
-                let id = others.next().unwrap_or(flight.acknowledgers[index].id);
-                flight.acknowledgers[index] = Acknowledger { id, ..Acknowledger::NOBODY };
+                match others.next() {
+                    Some(id) => flight.acknowledgers[index] = Acknowledger { id, ..Acknowledger::NOBODY },
+                    // Nobody else is left, and this one is silent: until it is declared dead, it is asked more rarely.
+                    None => pause *= SILENT_PAUSES,
+                }
             }
             let acknowledger = &mut flight.acknowledgers[index];
-            acknowledger.repetitions += 1;
-            (acknowledger.is_sent, acknowledger.next_at) = (true, now + timers.resend_pause);
+            acknowledger.repetitions = acknowledger.repetitions.saturating_add(1);
+            (acknowledger.is_sent, acknowledger.next_at) = (true, now + pause);
             return Some((flight.position, acknowledger.id));
         }
         None
@@ -279,14 +286,19 @@ mod tests {
     }
 
     #[test]
-    fn the_only_member_is_repeated_to_until_it_is_gone() {
+    fn the_only_member_is_repeated_to_more_rarely_until_it_is_gone() {
         let mut slots = [Flight::EMPTY; 1];
         let mut flights = Flights::new(&mut slots);
         flights.start(1, 100, members(1), 1);
         fan_out(&mut flights, 1);
-        for repetition in 1..=20 {
-            assert_eq!(flights.repeat(at(repetition * 300), &TIMERS, &members(1)), Some((100, PeerId(1))));
+        let mut times = Vec::new();
+        for millis in 0..9_000 {
+            if let Some(repeated) = flights.repeat(at(millis), &TIMERS, &members(1)) {
+                assert_eq!(repeated, (100, PeerId(1)));
+                times.push(millis);
+            }
         }
+        assert_eq!(times, [300, 600, 900, 1_200, 1_500, 1_800, 4_800, 7_800]);
         flights.retain(|_| false);
         assert_eq!(flights.land(|_| true), Some(Landing::Confirmed(1)));
     }

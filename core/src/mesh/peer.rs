@@ -159,6 +159,8 @@ pub struct Peer<'s> {
     sponsor_at: Instant,
     /// The walk over somebody's table.
     walk: Option<Walk>,
+    /// When the last walk over a table ended.
+    walked_at: Instant,
     /// The walk over somebody's vector.
     vector_walk: Option<Walk>,
     /// What is told to everybody: that the peer leaves, or that it is a member.
@@ -241,6 +243,7 @@ impl<'s> Peer<'s> {
             sponsor: PeerId::ZERO,
             sponsor_at: now,
             walk: None,
+            walked_at: now,
             vector_walk: None,
             farewell: None,
             retry_at: None,

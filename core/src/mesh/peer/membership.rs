@@ -67,6 +67,15 @@ impl Peer<'_> {
         }
     }
 
+    /// A member asks for rows, because its table differs: it may know more. Who has just walked over a table does not ask back, or two
+    /// would ask each other for ever.
+    pub(super) fn ask_back(&mut self, now: Instant, id: PeerId) {
+        let is_due = self.walk.is_none() && now - self.walked_at >= self.config.timers.beacon_min;
+        if is_due && self.table.get(id).is_some_and(crate::mesh::Row::is_member) {
+            self.walk = Some(Walk::new(now, id));
+        }
+    }
+
     /// A Ping was answered.
     pub(super) fn handle_ack(&mut self, now: Instant, sender: Sender, nonce: Nonce, token: Token) {
         // A proven source was heard by that alone; what was passed on proves life by its nonce.
@@ -114,7 +123,7 @@ impl Peer<'_> {
             }
         }
         if page == Some(true) {
-            self.walk = None;
+            (self.walk, self.walked_at) = (None, now);
             if self.phase == Phase::Rows {
                 self.start_claim(now);
             }

@@ -153,6 +153,9 @@ impl Peer<'_> {
             Item::RowsAsk { after, token } if is_member => {
                 self.answers.set_token(token);
                 self.answer(Answer::Rows(after));
+                if after == PeerId::ZERO {
+                    self.ask_back(now, sender.id);
+                }
             }
             Item::Rows { after, until, rows } => self.handle_rows(now, sender, after, until, rows),
             Item::Left { incarnation } => self.handle_left(now, sender.id, incarnation),
