@@ -159,6 +159,8 @@ pub struct Peer<'s> {
     sponsor_at: Instant,
     /// The walk over somebody's table.
     walk: Option<Walk>,
+    /// Whose table differed from the own when it welcomed the claim.
+    unsettled: Option<PeerId>,
     /// When the last walk over a table ended.
     walked_at: Instant,
     /// The walk over somebody's vector.
@@ -243,6 +245,7 @@ impl<'s> Peer<'s> {
             sponsor: PeerId::ZERO,
             sponsor_at: now,
             walk: None,
+            unsettled: None,
             walked_at: now,
             vector_walk: None,
             farewell: None,

@@ -150,9 +150,22 @@ impl Peer<'_> {
         if let Some(row) = self.table.get_mut(sender.id).filter(|_| !sender.is_via) {
             row.token = token;
         }
-        if table != self.table.digest() && self.walk.is_none() && !sender.is_via {
-            // Somebody is known there who is not here: nobody is admitted before that is cleared.
-            self.walk = Some(Walk::new(now, sender.id));
+        if table != self.table.digest() {
+            // Somebody is known there who is not here: the claim is not settled before that is cleared. Only members tell rows.
+            let is_member = self.table.get(sender.id).is_some_and(Row::is_member) && !sender.is_via;
+            self.unsettled = Some(if is_member { sender.id } else { self.sponsor });
+            self.settle(now);
+        }
+    }
+
+    /// Walks over the table that differed, unless another walk is under way: then that comes first.
+    pub(super) fn settle(&mut self, now: Instant) {
+        if self.phase != Phase::Claiming {
+            self.unsettled = None;
+        } else if self.walk.is_none()
+            && let Some(id) = self.unsettled.take().filter(|&id| self.table.get(id).is_some_and(Row::is_live))
+        {
+            self.walk = Some(Walk::new(now, id));
         }
     }
 
@@ -306,7 +319,7 @@ impl Peer<'_> {
                     let holder = self.own().and_then(|own| self.table.holder(own.id, own.name.as_ref()?));
                     let holder = holder.map(|row| row.id).filter(|_| reason == RefusalReason::NameHeld);
                     self.refuse(now, reason, by, holder);
-                } else if self.claimant.is_admitted(now) && self.walk.is_none() {
+                } else if self.claimant.is_admitted(now) && self.walk.is_none() && self.unsettled.is_none() {
                     self.become_member(now);
                 } else if self.claimant.is_alone(now) {
                     self.prober.stop();

@@ -150,6 +150,8 @@ impl Peer<'_> {
                 if self.phase == Phase::Rows {
                     self.seek(now);
                 }
+                self.settle(now);
+                self.advance(now);
                 Some(None)
             }
         }

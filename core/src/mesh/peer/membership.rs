@@ -124,6 +124,7 @@ impl Peer<'_> {
         }
         if page == Some(true) {
             (self.walk, self.walked_at) = (None, now);
+            self.settle(now);
             if self.phase == Phase::Rows {
                 self.start_claim(now);
             }
