@@ -16,6 +16,9 @@ pub(super) struct Farewell {
 }
 
 impl Farewell {
+    /// Nothing is told.
+    pub(super) const NONE: Self = Self::new(Instant::from_millis(0), 0);
+
     /// So many rounds, the first at once.
     pub(super) const fn new(now: Instant, rounds: u8) -> Self {
         Self { rounds, round_at: now, after: PeerId::ZERO }

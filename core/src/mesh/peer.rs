@@ -166,7 +166,7 @@ pub struct Peer<'s> {
     /// The walk over somebody's vector.
     vector_walk: Option<Walk>,
     /// What is told to everybody: that the peer leaves, or that it is a member.
-    farewell: Option<Farewell>,
+    farewell: Farewell,
     /// When the claim is made again.
     retry_at: Option<Instant>,
     /// When it was admitted.
@@ -248,7 +248,7 @@ impl<'s> Peer<'s> {
             unsettled: None,
             walked_at: now,
             vector_walk: None,
-            farewell: None,
+            farewell: Farewell::NONE,
             retry_at: None,
             admitted_at: now,
             is_pristine: false,

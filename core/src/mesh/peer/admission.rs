@@ -243,7 +243,7 @@ impl Peer<'_> {
         self.table.set_own(now, State::Left, 0, incarnation, 0);
         (self.walk, self.vector_walk) = (None, None);
         self.prober.stop();
-        self.farewell = Some(Farewell::new(now, MESH_LEFT_ROUNDS));
+        self.farewell = Farewell::new(now, MESH_LEFT_ROUNDS);
     }
 
     /// Founds a group.
@@ -273,7 +273,7 @@ impl Peer<'_> {
         let mode = if self.table.others().next().is_none() { Mode::Lone } else { Mode::Member };
         self.discovery.start(now, self.config.timers, &mut self.random, mode);
         self.prober.start(now);
-        self.farewell = Some(Farewell::new(now, 1));
+        self.farewell = Farewell::new(now, 1);
         self.notices.push(Notice::Admitted(rank));
     }
 
@@ -292,7 +292,7 @@ impl Peer<'_> {
         if self.phase == Phase::Waiting && self.retry_at.is_some_and(|retry_at| retry_at <= now) {
             let incarnation = self.incarnation().saturating_add(1);
             self.table.set_own(now, State::Left, 0, incarnation, 0);
-            (self.retry_at, self.farewell) = (None, None);
+            (self.retry_at, self.farewell) = (None, Farewell::NONE);
             (self.phase, self.rows_overflow) = (Phase::Rows, false);
             self.walk = Some(Walk::new(now, self.sponsor));
         }
@@ -329,7 +329,7 @@ impl Peer<'_> {
                     self.seek(now);
                 }
             }
-            Phase::Leaving if self.table.others().next().is_none() || self.farewell.is_none() => {
+            Phase::Leaving if self.table.others().next().is_none() || self.farewell.is_over() => {
                 self.phase = Phase::Ended;
                 self.notices.push(Notice::Ended);
             }

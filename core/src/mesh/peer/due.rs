@@ -62,13 +62,11 @@ impl Peer<'_> {
 
     /// That the peer leaves, or that it is a member.
     fn next_farewell(&mut self, now: Instant) -> Attempt {
-        let after = self.farewell?.due(now)?;
+        let after = self.farewell.due(now)?;
         let next = self.table.next_other(after).map(|row| row.id);
         let pause = self.config.timers.left_pause;
-        let farewell = self.farewell.as_mut()?;
-        farewell.handle_told(now, pause, next);
-        if farewell.is_over() {
-            self.farewell = None;
+        self.farewell.handle_told(now, pause, next);
+        if self.farewell.is_over() {
             self.advance(now);
         }
         let Some(id) = next else { return Some(None) };
@@ -189,7 +187,7 @@ impl Peer<'_> {
         let log = (self.phase == Phase::Member).then(|| self.log.due_at(timers, self.handover.has_vector())).flatten();
         let handover = (self.phase == Phase::Member).then(|| self.handover.due_at()).flatten();
         [
-            self.farewell.and_then(|farewell| farewell.due_at()),
+            self.farewell.due_at(),
             self.prober.due_at(),
             self.discovery.due_at(),
             self.walk.map(|walk| walk.due_at()),
