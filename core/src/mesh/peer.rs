@@ -405,3 +405,6 @@ impl<'s> Peer<'s> {
         self.notices.push(tell::Notice::Seeking);
     }
 }
+
+#[cfg(test)]
+mod tests;
