@@ -178,7 +178,7 @@ pub const MESH_SAY_PER_SECOND: u16 = 5;
 /// Joining rows without a proven address that a mesh peer keeps; a small one keeps a quarter of its members, two at least.
 pub const MESH_JOINING_UNPROVEN_MAX: usize = 8;
 
-/// Joining rows of one IP address in the table of a mesh peer: several programs behind one address, and no crowd.
+/// Joining rows of one IP address, without a proven address, in the table of a mesh peer.
 pub const MESH_JOINING_PER_IP_MAX: usize = 4;
 
 /// Claims to a row of the mesh that is held dead.

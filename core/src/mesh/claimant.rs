@@ -201,7 +201,8 @@ impl<'s> Claimant<'s> {
                 self.retries += 1;
                 Verdict::Retry
             }
-            RefusalReason::Busy => Verdict::Retry,
+            // Its newcomers prove their addresses in a moment: then it welcomes this one too.
+            RefusalReason::Busy => Verdict::Continue,
             RefusalReason::IdTaken => Verdict::NewId,
             _ => Verdict::Refused,
         }

@@ -24,7 +24,7 @@ pub(super) struct Facts {
     pub(super) own: PeerId,
     /// Whether there is room for another live row.
     pub(super) has_room: bool,
-    /// Joining rows of others from the same IP address.
+    /// Joining rows of others from the same IP address, without a proven address.
     pub(super) joining_from_ip: usize,
     /// Joining rows of others without a proven address.
     pub(super) joining_unproven: usize,

@@ -10,6 +10,7 @@ mod answer;
 mod due;
 mod envelope;
 mod membership;
+mod output;
 mod receive;
 mod seek;
 mod speak;
@@ -31,7 +32,7 @@ use super::row::{Row, State};
 use super::table::Table;
 use super::token::Tokens;
 use super::walk::Walk;
-use super::{Config, Counters, Event, Memory, PeerId, Token, names};
+use super::{Config, Counters, Memory, PeerId, Token, names};
 use crate::address::Address;
 use crate::bucket::{Bucket, Rate};
 use crate::datagram::Datagram;
@@ -39,88 +40,11 @@ use crate::limits::{MESH_PACE_DATAGRAMS_MAX, MESH_SAY_BURST, MESH_SAY_PER_SECOND
 use crate::text::Text;
 use crate::time::Instant;
 use answer::Answers;
-use core::fmt;
-use core::net::SocketAddr;
+pub use output::{Arrival, Output, Phase, SayError, Target};
 use tell::Notices;
 
 /// How fast a peer may speak.
 const SAY_RATE: Rate = Rate { burst: MESH_SAY_BURST, per_second: MESH_SAY_PER_SECOND };
-
-/// How a datagram arrived.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Arrival {
-    /// At an own address.
-    Unicast,
-    /// At the group's address.
-    Multicast,
-}
-
-/// Where a datagram goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Target {
-    /// To this address.
-    Unicast(SocketAddr),
-    /// To the group's address, on every interface.
-    Multicast,
-}
-
-/// What a peer wants done.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Output<'a> {
-    /// This datagram is to be sent.
-    Send {
-        /// Where to.
-        to: Target,
-        /// The UDP payload.
-        bytes: &'a [u8],
-    },
-    /// The user is to know this.
-    Event(Event<'a>),
-}
-
-/// Where a peer stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// It looks for a group.
-    Seeking,
-    /// It asks a sponsor who the members are.
-    Rows,
-    /// It asks all of them for its name.
-    Claiming,
-    /// It makes its claim again soon.
-    Waiting,
-    /// It is a member, and is being handed the history.
-    Admitted,
-    /// It is a member.
-    Member,
-    /// It tells the others that it leaves.
-    Leaving,
-    /// It has stopped.
-    Ended,
-}
-
-/// Why a message is not said; nothing has changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SayError {
-    /// The peer is no member yet, or no longer, or the hand-over is not done.
-    NotMember,
-    /// Too many messages were said; the next may be said then.
-    TooFast(Instant),
-    /// Too many own messages have not been acknowledged.
-    UnderWay,
-}
-
-impl fmt::Display for SayError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotMember => "this peer is no member of a group",
-            Self::TooFast(_) => "too many messages in a short time",
-            Self::UnderWay => "too many messages have not arrived yet",
-        })
-    }
-}
-
-impl core::error::Error for SayError {}
 
 /// One peer.
 #[derive(Debug)]
@@ -292,7 +216,7 @@ impl<'s> Peer<'s> {
         row
     }
 
-    /// Says something to all members. Gives the own number of the message, which [`Event::Confirmed`] repeats. `sent_ms` is the own
+    /// Says something to all members. Gives the own number of the message, which [`super::Event::Confirmed`] repeats. `sent_ms` is the own
     /// wall clock in Unix milliseconds. Work: one pass over the rows and one copy of the text.
     ///
     /// # Errors
@@ -323,7 +247,7 @@ impl<'s> Peer<'s> {
         Ok(number)
     }
 
-    /// The peer leaves: it tells all members three times within a second, then comes [`Event::Ended`].
+    /// The peer leaves: it tells all members three times within a second, then comes [`super::Event::Ended`].
     pub fn leave(&mut self, now: Instant) {
         match self.phase {
             Phase::Leaving | Phase::Ended => {}
@@ -407,4 +331,365 @@ impl<'s> Peer<'s> {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    // Peers on a network of lists: each datagram arrives ten milliseconds later, unless a test holds it back.
+
+    extern crate std;
+    use super::*;
+    use crate::mesh::Event;
+    use crate::mesh::item::{Item, PROTOCOL};
+    use crate::mesh::{SmallStorage, Token};
+    use crate::refusal::RefusalReason;
+    use crate::username::Username;
+    use core::net::SocketAddr;
+    use core::time::Duration;
+    use std::boxed::Box;
+    use std::format;
+    use std::string::String;
+    use std::vec::Vec;
+
+    /// One step of the network, in milliseconds.
+    const STEP_MS: u64 = 10;
+
+    /// Peers, what is under way between them, and what each has told its user.
+    struct Network {
+        now: Instant,
+        peers: Vec<Option<Peer<'static>>>,
+        flying: Vec<(usize, Target, Vec<u8>)>,
+        told: Vec<Vec<String>>,
+        /// Datagrams between these do not arrive.
+        cut: fn(usize, usize) -> bool,
+    }
+
+    impl Network {
+        /// A network with these members, who joined one after the other.
+        fn of(names: &[&str]) -> Self {
+            let mut network = Self {
+                now: Instant::from_millis(1_000),
+                peers: Vec::new(),
+                flying: Vec::new(),
+                told: Vec::new(),
+                cut: |_, _| false,
+            };
+            for name in names {
+                network.start(Config::new(Username::new(name).unwrap()));
+                network.run(5_000);
+            }
+            network
+        }
+
+        /// Starts a peer and gives its place.
+        fn start(&mut self, config: Config<'static>) -> usize {
+            let index = self.peers.len();
+            let storage: &'static mut SmallStorage = Box::leak(Box::new(SmallStorage::EMPTY));
+            let seed = [u8::try_from(index).unwrap() + 1; 16];
+            self.peers.push(Some(Peer::new(storage.memory(), config, self.now, seed)));
+            self.told.push(Vec::new());
+            self.drain(index);
+            index
+        }
+
+        fn peer(&mut self, index: usize) -> &mut Peer<'static> {
+            self.peers[index].as_mut().unwrap()
+        }
+
+        fn address(index: usize) -> SocketAddr {
+            SocketAddr::from(([192, 0, 2, u8::try_from(index).unwrap() + 1], 9292))
+        }
+
+        /// Takes out all that a peer wants done.
+        fn drain(&mut self, index: usize) {
+            let Some(peer) = &mut self.peers[index] else { return };
+            while let Some(output) = peer.poll_output(self.now, Some(0)) {
+                match output {
+                    Output::Send { to, bytes } => self.flying.push((index, to, bytes.to_vec())),
+                    Output::Event(event) => self.told[index].push(sentence(&event)),
+                }
+            }
+            let due_at = peer.poll_timeout();
+            assert!(due_at.is_none_or(|due_at| due_at > self.now), "{due_at:?} is not after {:?}", self.now);
+        }
+
+        /// Lets so many milliseconds pass.
+        fn run(&mut self, millis: u64) {
+            for _ in 0..millis / STEP_MS {
+                self.now = self.now + Duration::from_millis(STEP_MS);
+                for (from, to, bytes) in core::mem::take(&mut self.flying) {
+                    for index in 0..self.peers.len() {
+                        let (is_for, arrival) = match to {
+                            Target::Multicast => (index != from, Arrival::Multicast),
+                            Target::Unicast(address) => (address == Self::address(index), Arrival::Unicast),
+                        };
+                        if is_for && !(self.cut)(from, index) {
+                            self.deliver(index, Self::address(from), arrival, &bytes);
+                        }
+                    }
+                }
+                for index in 0..self.peers.len() {
+                    let now = self.now;
+                    if let Some(peer) =
+                        self.peers[index].as_mut().filter(|peer| peer.poll_timeout().is_some_and(|at| at <= now))
+                    {
+                        peer.handle_timeout(now);
+                        self.drain(index);
+                    }
+                }
+            }
+        }
+
+        fn deliver(&mut self, index: usize, source: SocketAddr, arrival: Arrival, bytes: &[u8]) {
+            let now = self.now;
+            if let Some(peer) = &mut self.peers[index] {
+                peer.handle_datagram(now, source, arrival, bytes);
+                self.drain(index);
+            }
+        }
+
+        fn say(&mut self, index: usize, text: &str) -> Result<u32, SayError> {
+            let now = self.now;
+            let said = self.peer(index).say(now, 0, false, Text::new(text).unwrap());
+            self.drain(index);
+            said
+        }
+
+        /// What a peer has told since this was asked last.
+        fn told(&mut self, index: usize) -> Vec<String> {
+            core::mem::take(&mut self.told[index])
+        }
+
+        fn members(&mut self, index: usize) -> Vec<String> {
+            let now = self.now;
+            let mut names: Vec<_> = self.peer(index).members(now).map(|member| format!("{}", member.name)).collect();
+            names.sort();
+            names
+        }
+    }
+
+    /// An event in a few words.
+    fn sentence(event: &Event<'_>) -> String {
+        match event {
+            Event::Joined(member) => format!("+{}", member.name),
+            Event::Left(member) => format!("-{}", member.name),
+            Event::Died(member) => format!("!{}", member.name),
+            Event::Message(message) => {
+                format!("{}{}: {}", if message.history { "(" } else { "" }, message.name, message.text.as_str())
+            }
+            Event::Confirmed { number } => format!("confirmed {number}"),
+            Event::Lost { count, .. } => format!("lost {count}"),
+            Event::Refused { reason, by, holder } => {
+                let name = |member: &Option<crate::mesh::Member<'_>>| {
+                    member.map_or(String::new(), |member| format!("{}", member.name))
+                };
+                format!("refused: {}, {}, {}", u16::from(*reason), name(by), name(holder))
+            }
+            Event::Admitted { .. } => "admitted".into(),
+            Event::Founded => "founded".into(),
+            Event::HandedOver => "handed over".into(),
+            Event::Ended => "ended".into(),
+            other => format!("{other:?}"),
+        }
+    }
+
+    fn config(name: &str) -> Config<'static> {
+        Config::new(Username::new(name).unwrap())
+    }
+
+    #[test]
+    fn lone_peer_founds_and_the_next_joins_and_hears_the_history() {
+        let mut network = Network::of(&["anna"]);
+        assert_eq!(network.told(0), ["Seeking", "founded", "admitted", "handed over"]);
+        network.say(0, "good morning").unwrap();
+        network.start(config("bert"));
+        network.run(2_000);
+        assert_eq!(
+            network.told(1),
+            ["Seeking", "Claiming { members: 1 }", "admitted", "+anna", "(anna: good morning", "handed over"]
+        );
+        assert_eq!(network.told(0), ["anna: good morning", "confirmed 1", "+bert"]);
+        assert_eq!(network.peer(0).table_digest(), network.peer(1).table_digest());
+    }
+
+    #[test]
+    fn message_reaches_all_once_and_is_confirmed() {
+        let mut network = Network::of(&["anna", "bert", "cleo"]);
+        (0..3).for_each(|index| _ = network.told(index));
+        assert_eq!(network.say(1, "hello"), Ok(1));
+        network.run(100);
+        assert_eq!(network.told(0), ["bert: hello"]);
+        assert_eq!(network.told(1), ["bert: hello", "confirmed 1"]);
+        assert_eq!(network.told(2), ["bert: hello"]);
+        network.run(10_000);
+        assert_eq!([network.told(0), network.told(1), network.told(2)], [[""; 0]; 3]);
+    }
+
+    #[test]
+    fn name_that_is_taken_is_refused_by_its_member() {
+        let mut network = Network::of(&["anna", "bert"]);
+        network.start(config("ANNA"));
+        network.run(4_000);
+        let taken = u16::from(RefusalReason::NameTaken);
+        assert_eq!(network.told(2)[2..], [format!("refused: {taken}, anna, anna"), "ended".into()]);
+        assert_eq!(network.members(0), ["anna", "bert"]);
+        assert_eq!(network.peer(2).phase(), Phase::Ended);
+        assert_eq!(network.peer(2).poll_timeout(), None);
+    }
+
+    #[test]
+    fn denied_name_is_refused_by_who_denies_it() {
+        let denied: &'static [Username] = Box::leak(Box::new([Username::new("Eve").unwrap()]));
+        let mut network = Network::of(&["anna"]);
+        network.start(Config { denied, ..config("bert") });
+        network.run(2_000);
+        network.start(config("eve"));
+        network.run(4_000);
+        assert!(network.told(2).contains(&format!("refused: {}, bert, ", u16::from(RefusalReason::NameDenied))));
+    }
+
+    #[test]
+    fn ninth_member_of_a_small_room_is_refused() {
+        let names = ["a", "b", "c", "d", "e", "f"];
+        let mut network = Network::of(&names);
+        network.start(config("g"));
+        network.run(4_000);
+        assert!(network.told(6).contains(&format!("refused: {}, , ", u16::from(RefusalReason::Full))));
+        assert_eq!(network.members(0), names);
+    }
+
+    #[test]
+    fn who_leaves_is_gone_at_once_and_its_name_is_free() {
+        let mut network = Network::of(&["anna", "bert", "cleo"]);
+        network.told(0);
+        let now = network.now;
+        network.peer(1).leave(now);
+        network.drain(1);
+        network.run(50);
+        assert_eq!(network.told(0), ["-bert"]);
+        network.run(1_000);
+        assert_eq!(network.told(1).last().unwrap(), "ended");
+        let bert = network.start(config("bert"));
+        network.run(2_000);
+        assert!(network.told(bert).contains(&"admitted".into()));
+    }
+
+    #[test]
+    fn crash_is_noticed_within_ten_seconds_and_its_name_is_free_again() {
+        let mut network = Network::of(&["anna", "bert", "cleo"]);
+        network.peers[1] = None;
+        network.run(10_000);
+        assert!(network.told(0).contains(&"!bert".into()));
+        assert_eq!(network.members(2), ["anna", "cleo"]);
+        let bert = network.start(config("bert"));
+        network.run(8_000);
+        assert!(network.told(bert).contains(&"admitted".into()));
+    }
+
+    #[test]
+    fn peers_that_are_cut_find_each_other_again_and_nobody_is_lost() {
+        let mut network = Network::of(&["anna", "bert", "cleo", "dora"]);
+        network.cut = |from, to| (from < 2) != (to < 2);
+        network.run(12_000);
+        assert_eq!(network.members(0), ["anna", "bert"]);
+        network.cut = |_, _| false;
+        network.run(15_000);
+        for index in 0..4 {
+            assert_eq!(network.members(index), ["anna", "bert", "cleo", "dora"], "{index}");
+        }
+    }
+
+    #[test]
+    fn message_that_was_lost_on_the_way_is_repaired_in_order() {
+        let mut network = Network::of(&["anna", "bert", "cleo"]);
+        network.told(2);
+        network.cut = |from, to| (from, to) == (0, 2);
+        network.say(0, "one").unwrap();
+        network.run(200);
+        network.cut = |_, _| false;
+        network.say(0, "two").unwrap();
+        network.run(1_000);
+        assert_eq!(network.told(2), ["anna: one", "anna: two"]);
+    }
+
+    #[test]
+    fn pair_that_cannot_reach_each_other_lives_by_the_third() {
+        let mut network = Network::of(&["anna", "bert", "cleo"]);
+        network.cut = |from, to| from + to == 2 && from != to;
+        network.told(2);
+        network.run(30_000);
+        assert_eq!(network.members(0), ["anna", "bert", "cleo"]);
+        network.say(0, "by bert").unwrap();
+        network.run(2_000);
+        assert_eq!(network.told(2), ["anna: by bert"]);
+    }
+
+    #[test]
+    fn late_timer_declares_nobody_dead() {
+        let mut network = Network::of(&["anna", "bert", "cleo"]);
+        network.told(0);
+        network.flying.clear();
+        network.now = network.now + Duration::from_secs(3_600);
+        network.run(20_000);
+        assert_eq!(network.told(0), [""; 0]);
+        assert_eq!(network.peer(0).counters().sleeps, 1);
+    }
+
+    /// A datagram that says it comes from a peer, with this token.
+    fn datagram(id: PeerId, token: Token, items: &[Item<'_>]) -> Vec<u8> {
+        let mut datagram = Datagram::EMPTY;
+        datagram.begin(PROTOCOL);
+        datagram.push(&Item::From { id, incarnation: 0, token }).unwrap();
+        items.iter().for_each(|item| datagram.push(item).unwrap());
+        datagram.as_bytes().to_vec()
+    }
+
+    #[test]
+    fn forged_datagrams_change_nothing_and_are_counted() {
+        let mut network = Network::of(&["anna", "bert"]);
+        network.told(0);
+        let bert = network.peer(1).id();
+        for token in [Token::NONE, Token(7)] {
+            let forged = datagram(bert, token, &[Item::Left { incarnation: 0 }, Item::Took { number: 9 }]);
+            network.deliver(0, Network::address(1), Arrival::Unicast, &forged);
+            network.deliver(0, Network::address(5), Arrival::Unicast, &forged);
+        }
+        assert_eq!(network.told(0), [""; 0]);
+        assert_eq!(network.peer(0).counters().items_unproven, 8);
+        network.deliver(0, Network::address(1), Arrival::Unicast, b"CHM\x01\x01\x09");
+        network.deliver(0, Network::address(1), Arrival::Unicast, b"GET / HTTP/1.1");
+        let counters = network.peer(0).counters();
+        assert_eq!((counters.anonymous, counters.foreign), (1, 1));
+    }
+
+    #[test]
+    fn unproven_address_gets_what_it_sent_and_a_thousand_bytes() {
+        let mut network = Network::of(&["anna"]);
+        let ping = datagram(PeerId(77), Token::NONE, &[Item::Ping { nonce: crate::mesh::Nonce(1) }]);
+        let mut sent = 0;
+        for _ in 0..200 {
+            network.deliver(0, Network::address(9), Arrival::Unicast, &ping);
+            let to = Target::Unicast(Network::address(9));
+            sent +=
+                network.flying.drain(..).filter(|flying| flying.1 == to).map(|flying| flying.2.len()).sum::<usize>();
+            network.now = network.now + Duration::from_millis(STEP_MS);
+        }
+        let received = 200 * ping.len();
+        assert!((received..=received + 1_000).contains(&sent), "{sent} for {received}");
+        assert!(network.peer(0).counters().unproven_spared > 0);
+    }
+
+    #[test]
+    fn too_many_messages_at_once_are_refused_and_say_when() {
+        let mut network = Network::of(&["anna", "bert"]);
+        assert_eq!(network.say(0, "1"), Ok(1));
+        assert_eq!(network.say(0, "2"), Ok(2));
+        assert_eq!(network.say(0, "3"), Err(SayError::UnderWay));
+        network.run(1_000);
+        let refused = (0..20).find_map(|_| {
+            network.run(40);
+            network.say(0, "x").err()
+        });
+        let Some(SayError::TooFast(at)) = refused else { panic!("{refused:?}") };
+        assert!(at > network.now && at - network.now <= Duration::from_millis(200));
+        let seeking = network.start(config("cleo"));
+        assert_eq!(network.say(seeking, "z"), Err(SayError::NotMember));
+    }
+}

@@ -1,5 +1,6 @@
 //! Becoming a member, and answering those who want to become one.
 
+use super::answer::Answer;
 use super::receive::Sender;
 use super::tell::Notice;
 use super::{Peer, Phase, Stranger};
@@ -149,6 +150,9 @@ impl Peer<'_> {
         }
         if let Some(row) = self.table.get_mut(sender.id).filter(|_| !sender.is_via) {
             row.token = token;
+            // With the token that came the own address is proven there.
+            self.answers.set_token(token);
+            self.answer(Answer::Ack(nonce));
         }
         if table != self.table.digest() {
             // Somebody is known there who is not here: the claim is not settled before that is cleared. Only members tell rows.

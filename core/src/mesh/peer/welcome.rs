@@ -65,8 +65,9 @@ impl Peer<'_> {
     /// What is known here of a claim.
     fn facts(&self, now: Instant, sender: Sender, incarnation: u32, name: &Username) -> Facts {
         let ip = SocketAddr::from(sender.address).ip();
-        let is_from_ip = |row: &&Row| row.contacts.iter().any(|address| SocketAddr::from(address).ip() == ip);
         let is_unproven = |row: &&Row| !row.contacts.has_proven();
+        let is_from_ip =
+            |row: &&Row| is_unproven(row) && row.contacts.iter().any(|address| SocketAddr::from(address).ip() == ip);
         let joining = || self.table.others().filter(|row| row.state == State::Joining && row.id != sender.id);
         let row = self.table.get(sender.id).map(|row| {
             let is_there = sender.is_via || row.contacts.contains(sender.address);
