@@ -62,6 +62,7 @@ mod flight;
 mod gap;
 mod guard;
 mod handover;
+mod history;
 mod item;
 mod list;
 mod log;

@@ -10,9 +10,8 @@ use super::repair::Repairs;
 use super::ring::Ring;
 use super::vector::{Entry, Loudness, Vector};
 use super::{Digest, PeerId};
-use crate::limits::{HISTORY_MESSAGES_MAX, MESH_DIFFERENT_HEADS, MESH_NEWER_MAX, MESH_SAY_BYTES_MAX};
+use crate::limits::{MESH_DIFFERENT_HEADS, MESH_NEWER_MAX, MESH_SAY_BYTES_MAX};
 use crate::time::Instant;
-use heapless::Vec;
 
 /// The messages of a peer.
 #[derive(Debug)]
@@ -361,29 +360,6 @@ impl<'s> Log<'s> {
         count
     }
 
-    /// The ten messages with the highest (lamport, origin) of those that were shown or are older, the highest last. Work: one pass
-    /// over the ring.
-    pub(super) fn recent(&self) -> Vec<Pair, HISTORY_MESSAGES_MAX> {
-        let mut recent: Vec<(u64, Pair), HISTORY_MESSAGES_MAX> = Vec::new();
-        for (_, heading) in self.ring.iter() {
-            let pair = Pair { origin: heading.origin, number: heading.number };
-            let key = |(lamport, pair): &(u64, Pair)| (*lamport, pair.origin, pair.number);
-            let new = (heading.lamport, pair);
-            let is_shown = self.vector.get(pair.origin).is_none_or(|entry| pair.number <= entry.number);
-            if !is_shown || recent.contains(&new) {
-                continue;
-            }
-            let place = recent.iter().position(|known| key(known) > key(&new)).unwrap_or(recent.len());
-            if !recent.is_full() {
-                let _ = recent.insert(place, new);
-            } else if let Some(place) = place.checked_sub(1) {
-                recent.remove(0);
-                let _ = recent.insert(place, new);
-            }
-        }
-        recent.into_iter().map(|(_, pair)| pair).collect()
-    }
-
     /// Deadlines start anew.
     pub(super) fn restart(&mut self, now: Instant) {
         self.flights.restart(now);
@@ -404,6 +380,7 @@ impl<'s> Log<'s> {
 mod tests {
     extern crate std;
     use super::*;
+    use crate::mesh::history::recent;
     use crate::text::Text;
     use std::vec::Vec as List;
 
@@ -538,7 +515,7 @@ mod tests {
             shown(&mut log);
         }
         log.handle_say(at(0), &TIMERS, ORIGIN, &say(14, 200), false);
-        let recent: List<u32> = log.recent().iter().map(|pair| pair.number).collect();
+        let recent: List<u32> = recent(&log.ring, &log.vector).iter().map(|pair| pair.number).collect();
         assert!(recent.len() <= 10 && recent.windows(2).all(|pair| pair[0] > pair[1]), "{recent:?}");
         assert!(!recent.contains(&14));
     }

@@ -3,6 +3,7 @@
 use super::envelope::{LIST_BYTES_MAX, Recipient, Ride};
 use super::{Peer, Target};
 use crate::limits::{Full, MESH_CLAIM_BYTES, MESH_VIA_BYTES_MAX};
+use crate::mesh::history::recent;
 use crate::mesh::item::{Item, Pair};
 use crate::mesh::list::Packer;
 use crate::mesh::row::State;
@@ -154,7 +155,7 @@ impl Peer<'_> {
             Answer::Recent | Answer::NoGiver => {
                 let no_giver = *answer == Answer::NoGiver;
                 let mut pairs = Packer::<130>::new(130);
-                for pair in self.log.recent().iter().filter(|_| !no_giver) {
+                for pair in recent(&self.log.ring, &self.log.vector).iter().filter(|_| !no_giver) {
                     pairs.push(pair)?;
                 }
                 self.datagram.push(&Item::Recent { no_giver, pairs: pairs.as_packed::<Pair>() })

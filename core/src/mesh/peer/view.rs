@@ -1,6 +1,7 @@
 //! What can be seen of a peer from outside.
 
 use super::{Peer, Phase};
+use crate::mesh::history::recent;
 use crate::mesh::row::Row;
 use crate::mesh::{Counters, Digest, Entry, Member, Pair, PeerId, rumour};
 use crate::time::Instant;
@@ -56,7 +57,7 @@ impl Peer<'_> {
 
     /// Which messages the peer would hand over as the most recent, the highest last.
     pub fn recent(&self) -> impl Iterator<Item = Pair> {
-        self.log.recent().into_iter()
+        recent(&self.log.ring, &self.log.vector).into_iter()
     }
 
     /// The highest Lamport value that was heard or said.
