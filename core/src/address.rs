@@ -4,8 +4,8 @@ use core::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 /// An IP address and UDP port, in 24 bytes.
 ///
-/// An IPv4-mapped IPv6 address is the IPv4 address (RFC 4291 section 2.5.5.2), and the flow label of IPv6 is left out: two
-/// datagrams from one socket always have equal addresses. The scope of a link-local address belongs to it.
+/// An IPv4-mapped IPv6 address equals the IPv4 address (RFC 4291 section 2.5.5.2), and the flow label of IPv6 is left out: two
+/// datagrams from one socket always have equal addresses. Link-local addresses with different scopes are different.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Address {
     /// The address; IPv4 in its mapped form.
@@ -17,8 +17,8 @@ pub struct Address {
 }
 
 impl Address {
-    /// Whether anything sent there could arrive at one client: there is a port, and the address is neither
-    /// unspecified, multicast nor broadcast. A source that is not so is forged.
+    /// Whether a datagram to this address can arrive at one client: the port is not 0, and the IP address is neither
+    /// unspecified, multicast nor broadcast. A datagram whose source address is not answerable is forged.
     pub fn is_answerable(&self) -> bool {
         let several = match self.ip() {
             IpAddr::V4(ip) => ip.is_multicast() || ip.is_broadcast(),
@@ -27,7 +27,7 @@ impl Address {
         self.port != 0 && !self.ip().is_unspecified() && !several
     }
 
-    /// The IP address, IPv4 as IPv4.
+    /// The IP address; an IPv4-mapped one is given as IPv4.
     fn ip(&self) -> IpAddr {
         Ipv6Addr::from(self.octets).to_canonical()
     }

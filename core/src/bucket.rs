@@ -46,13 +46,13 @@ impl Bucket {
     /// Whether there is a token.
     ///
     /// # Errors
-    /// When there will be one.
+    /// The instant at which there will be a token.
     pub fn has_token(&self, rate: Rate, now: Instant) -> Result<(), Instant> {
         let token_at_us = (self.full_at_us + rate.interval_us()).saturating_sub(rate.span_us());
         if token_at_us <= micros(now) { Ok(()) } else { Err(Instant::from_millis(token_at_us.div_ceil(1_000))) }
     }
 
-    /// Whether nothing is missing, so that the bucket need not be kept.
+    /// Whether the bucket is full, so that it need not be kept.
     pub fn is_full(&self, now: Instant) -> bool {
         self.full_at_us <= micros(now)
     }

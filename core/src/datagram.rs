@@ -1,7 +1,7 @@
 //! The envelope of a datagram, shared by relay and mesh (docs/relay-protocol.md section 3).
 //!
 //! A magic of three bytes and a version, which never change place, then items to the end: each a varint length and one
-//! postcard message of that length. An item stands for itself: one that cannot be read does not touch the next.
+//! postcard message of that length. An item that cannot be decoded does not affect the next one.
 
 use crate::limits::{DATAGRAM_BYTES_MAX, DATAGRAM_HEADER_BYTES, Full};
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// What a datagram's first four bytes say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Protocol {
-    /// Which protocol it is.
+    /// Three bytes that name the protocol.
     pub magic: [u8; 3],
     /// Its version; another version's items must not be read.
     pub version: u8,
@@ -21,9 +21,9 @@ pub type Payload = [u8; DATAGRAM_BYTES_MAX];
 /// One datagram in the making: a header and the items pushed so far.
 #[derive(Debug, Clone)]
 pub struct Datagram {
-    /// Header and items, then whatever stood there before.
+    /// Header and items; the bytes behind them are left over from earlier use.
     bytes: Payload,
-    /// How many of the bytes count; 0 before the first [`Datagram::begin`].
+    /// Length of header and items in bytes; 0 before the first [`Datagram::begin`].
     len: usize,
 }
 
@@ -39,13 +39,13 @@ impl Datagram {
     /// Appends one item. Work is bounded by the item's length.
     ///
     /// # Errors
-    /// [`Full`] when header and items together would pass [`DATAGRAM_BYTES_MAX`]; nothing that counts has changed then.
+    /// [`Full`] when header and items together would pass [`DATAGRAM_BYTES_MAX`]; header and items have not changed then.
     pub fn push(&mut self, item: &impl Serialize) -> Result<(), Full> {
         self.len = push(&mut self.bytes, self.len, item)?;
         Ok(())
     }
 
-    /// Takes off what was pushed behind the first `length` bytes.
+    /// Shortens the datagram to its first `length` bytes. A shorter one stays as it is.
     pub(crate) const fn truncate(&mut self, length: usize) {
         if length < self.len {
             self.len = length;
@@ -72,19 +72,19 @@ impl Datagram {
     }
 }
 
-/// Begins a datagram with the header of `protocol`, and says how many bytes it has.
+/// Writes the header of `protocol`, and returns the datagram's length in bytes.
 pub(crate) fn begin(bytes: &mut Payload, protocol: Protocol) -> usize {
     bytes[..3].copy_from_slice(&protocol.magic);
     bytes[3] = protocol.version;
     DATAGRAM_HEADER_BYTES
 }
 
-/// Appends one item to a datagram of `len` bytes, and says how many it has then. Work is bounded by the item's length.
+/// Appends one item to a datagram of `len` bytes, and returns its new length. Work is bounded by the item's length.
 ///
 /// # Errors
 /// [`Full`], as [`Datagram::push`]; none of the `len` bytes has changed then.
 pub(crate) fn push(bytes: &mut Payload, len: usize, item: &impl Serialize) -> Result<usize, Full> {
-    // Encoded behind one byte for its length, and moved up by one where the length needs two.
+    // The item is encoded behind one byte for its length, and moved up by one byte if the length takes two.
     let room = bytes.get_mut(len..).ok_or(Full)?;
     let body = room.get_mut(1..).ok_or(Full)?;
     let length = postcard::to_slice(item, body).map_err(|_| Full)?.len();
@@ -112,7 +112,7 @@ const fn length_bytes(length: usize) -> usize {
 pub enum Rejected {
     /// It is longer than [`DATAGRAM_BYTES_MAX`].
     Overlong,
-    /// It does not begin with the magic: something else is spoken.
+    /// It does not begin with the magic: it is of another protocol.
     Foreign,
     /// It is of another version.
     Version(u8),
@@ -137,27 +137,27 @@ pub fn open(protocol: Protocol, bytes: &[u8]) -> Result<Items<'_>, Rejected> {
     }
 }
 
-/// The items of a datagram, each still encoded. Those of length 0 are padding, and left out. Ends after the first that is
-/// [`Truncated`].
+/// The items of a datagram, each still encoded. Items of length 0 are padding and are left out. Ends after the first item
+/// that is [`Truncated`].
 #[derive(Debug, Clone)]
 pub struct Items<'a> {
-    /// What has not been given out.
+    /// The bytes of the items that were not given out yet.
     rest: &'a [u8],
 }
 
 impl<'a> Items<'a> {
-    /// The items that stand in these bytes, which are the part of a datagram behind its header.
+    /// The items in `bytes`, which are a datagram without its header.
     pub const fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
-    /// The bytes of those that have not been given out.
+    /// The bytes of the items that were not given out yet.
     pub const fn as_bytes(&self) -> &'a [u8] {
         self.rest
     }
 }
 
-/// The length passes the datagram's end, or is no length in its shortest form: what follows cannot be read.
+/// An item's length passes the datagram's end or is not in its shortest form: the rest of the datagram cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Truncated;
 
@@ -165,7 +165,7 @@ impl<'a> Iterator for Items<'a> {
     type Item = Result<&'a [u8], Truncated>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        // An item of length 0 is its length alone, in one byte.
+        // Padding: an item of length 0 is one byte, its length.
         while let [0, rest @ ..] = self.rest {
             self.rest = rest;
         }

@@ -1,6 +1,6 @@
 //! Frames on a stream: consistent overhead byte stuffing (COBS), each frame ended by 0x00 (docs/room-protocol.md section 3).
 //!
-//! The same framing serves TCP and a serial line. A frame that is too long is told once, and everything up to the next
+//! The same framing serves TCP and a serial line. A frame that is too long is reported once, and everything up to the next
 //! 0x00 is thrown away: the tail of a frame is never taken for a new one.
 
 use crate::limits::{FRAME_BYTES_MAX, FRAME_STUFFED_BYTES_MAX};
@@ -9,9 +9,9 @@ use serde::Serialize;
 /// A message as it travels: stuffed, with the 0x00 that ends it.
 #[derive(Debug, Clone)]
 pub struct Frame {
-    /// The frame, then whatever stood there before.
+    /// The frame; the bytes behind it are left over from earlier use.
     bytes: [u8; FRAME_STUFFED_BYTES_MAX + 1],
-    /// How many of the bytes count.
+    /// Length of the frame in bytes.
     len: usize,
 }
 
@@ -33,7 +33,7 @@ impl Frame {
         Ok(self.as_bytes())
     }
 
-    /// Takes over what another frame holds.
+    /// Copies the bytes of another frame.
     pub fn copy_from(&mut self, other: &Self) {
         self.bytes[..other.len].copy_from_slice(other.as_bytes());
         self.len = other.len;
@@ -45,10 +45,10 @@ impl Frame {
     }
 }
 
-/// Finds the frames in what a stream brings, in whatever pieces it comes.
+/// Finds the frames in the bytes of a stream, in whatever pieces they come.
 #[derive(Debug, Clone)]
 pub struct Decoder {
-    /// The beginning of a frame that has not ended yet; decoded in place when it has.
+    /// The bytes so far of a frame that has not ended. A whole frame is decoded in place.
     buffer: [u8; FRAME_STUFFED_BYTES_MAX],
     /// How much of the buffer is in use.
     len: usize,
@@ -59,7 +59,7 @@ pub struct Decoder {
 /// Why a frame is not given out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FrameError {
-    /// It is longer than [`FRAME_BYTES_MAX`]. Told as soon as it is known; the rest of the frame is thrown away.
+    /// It is longer than [`FRAME_BYTES_MAX`]. This is reported as soon as it is known; the rest of the frame is thrown away.
     Overlong,
     /// Its stuffing points past its end.
     Malformed,
@@ -79,7 +79,7 @@ impl Decoder {
             let kept = self.keep(part);
             let length = if ended { core::mem::take(&mut self.len) } else { 0 };
             match (core::mem::replace(&mut self.discarding, !kept && !ended), kept) {
-                // Told when the discarding began.
+                // The error was reported when discarding began.
                 (true, _) => {}
                 (false, false) => return Some(Err(FrameError::Overlong)),
                 (false, true) if length > 0 => return Some(self.unstuff(length)),
@@ -88,7 +88,7 @@ impl Decoder {
         }
     }
 
-    /// Appends to the frame, and says whether that is possible; else forgets the frame.
+    /// Appends `part` to the frame in the buffer. Returns false, and drops the frame, if there is no room.
     fn keep(&mut self, part: &[u8]) -> bool {
         if self.discarding {
             return false;
@@ -108,13 +108,13 @@ impl Decoder {
         if decoded > FRAME_BYTES_MAX { Err(FrameError::Overlong) } else { Ok(&self.buffer[..decoded]) }
     }
 
-    /// What has come of a frame that has not ended.
+    /// The bytes so far of a frame that has not ended.
     pub fn partial(&self) -> Partial<'_> {
         Partial { bytes: &self.buffer[..self.len], discarding: self.discarding }
     }
 
-    /// A decoder that goes on where another one stopped. So one decoder serves many streams, of which most are between two
-    /// frames most of the time.
+    /// Goes on where the decoder that gave `partial` stopped. So one decoder can serve many streams, because most streams are
+    /// between two frames most of the time.
     pub fn resume(&mut self, partial: Partial<'_>) {
         let length = partial.bytes.len().min(self.buffer.len());
         self.buffer[..length].copy_from_slice(&partial.bytes[..length]);
@@ -132,14 +132,14 @@ impl Default for Decoder {
 /// Where a decoder stands in its stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Partial<'a> {
-    /// The beginning of a frame.
+    /// The bytes so far of a frame that has not ended.
     pub bytes: &'a [u8],
     /// Whether everything is thrown away up to the next 0x00.
     pub discarding: bool,
 }
 
-/// Takes off the bytes before the first 0x00 and that itself, or all if there is none, and says which it was. `None` if there
-/// is nothing.
+/// Takes the bytes before the first 0x00 and that 0x00 off `input`; takes all if there is no 0x00. Returns the bytes, and
+/// whether a 0x00 ended them. `None` if `input` is empty.
 fn split_at_zero<'a>(input: &mut &'a [u8]) -> Option<(&'a [u8], bool)> {
     if input.is_empty() {
         return None;

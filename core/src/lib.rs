@@ -1,8 +1,8 @@
 //! Wire formats and protocol engines of chat-host: chat for small machines, without `std`, allocator, sockets or clock.
 //!
-//! Whoever writes a client or a server for the relay (UDP) or the room (TCP, a serial line, a WebSocket), or a peer of the mesh (UDP,
-//! no server), finds all rules of the protocols here; docs/relay-protocol.md, docs/room-protocol.md and docs/mesh-protocol.md say the
-//! same in words. An *engine* is a state machine for one
+//! It holds all rules that a client or a server of the relay (UDP) or the room (TCP, a serial line, a WebSocket), or a peer of the
+//! mesh (UDP, no server), has to follow; docs/relay-protocol.md, docs/room-protocol.md and docs/mesh-protocol.md say the same in
+//! words. An *engine* is a state machine for one
 //! role of one protocol: the caller hands in what arrived and when ([`time::Instant`]), and takes out what is to be sent and shown.
 //!
 //! | role | engine |
@@ -12,7 +12,7 @@
 //! | room's client, health check | [`room::client::Client`], [`room::Prober`] |
 //! | mesh's peer | [`mesh::Peer`] |
 //!
-//! Every container has a fixed capacity ([`limits`]); what happens when one is full is a value and a written policy. Engines run
+//! Every container has a fixed capacity ([`limits`]); the call that finds one full says so or follows a documented policy. Engines run
 //! unchanged on a microcontroller. The folder `examples/` has a relay's client, a room's client, a room's server in one loop, and a mesh's peer.
 //!
 //! # A room and two members, over byte arrays
@@ -34,7 +34,7 @@
 //! let (journal, history) = (Journal::new([0; 4_096], [Mark::default(); 8]), History::new([Frame::EMPTY; 10]));
 //! let mut room = SmallRoom::new(CONFIG, 1, FixedRoster::new(), journal, history);
 //!
-//! /// Does and shows what a client wants done and shown.
+//! /// Carries out what a client asks for, and notes what it shows.
 //! fn drain(client: &mut Client, shown: &mut Vec<String>, now: Instant) {
 //!     while let Some(output) = client.poll_output() {
 //!         match output {

@@ -2,7 +2,7 @@
 //!
 //! A limit that can be seen from outside stands in docs/ too; tests/documents.rs compares the two.
 
-/// There is no room for it. Nothing has changed.
+/// There is no room for what was to be added. Nothing has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Full;
 
@@ -37,7 +37,7 @@ pub const NAME_BYTES_MAX: usize = 32;
 /// Longest key of a username, in bytes: lower case turns at most two bytes into three (docs/names.md).
 pub const NAME_KEY_BYTES_MAX: usize = 48;
 
-/// Longest echo of a PROBE, in bytes: room for a nonce and a time, too little to be worth reflecting.
+/// Longest echo of a PROBE, in bytes: room for a nonce and a time, too little to be of use in a reflection attack.
 pub const RELAY_ECHO_BYTES_MAX: usize = 64;
 
 /// Answers (PROBED, REFUSED) that a relay server keeps waiting; more are dropped and counted. Two receive batches.
@@ -72,22 +72,22 @@ const _: () = assert!(
 );
 const _: () = assert!(NAME_KEY_BYTES_MAX * 2 == NAME_BYTES_MAX * 3);
 
-/// Messages that a newcomer to the room is given.
+/// Most messages of history that a newcomer to the room gets.
 pub const HISTORY_MESSAGES_MAX: usize = 10;
 
 /// Frames between two marks of the journal: a sequence number is found by looking at no more than these.
 pub const JOURNAL_MARK_FRAMES: u64 = 64;
 
-/// Members that have left and whose numbers are remembered for when they come back.
+/// Members that have left of whom the room remembers which messages it took, for when they come back.
 pub const DEPARTED_MAX: usize = 64;
 
-/// Members in one page of the answer to Who: one for each slot.
+/// Slots of the roster in one page of the answer to Who. A page names the members in these slots.
 pub const PAGE_SLOTS: u32 = 32;
 
 /// Bytes of names in one page of the members: names of the greatest length with their lengths.
 pub const PAGE_BYTES_MAX: usize = PAGE_SLOTS as usize * (1 + NAME_BYTES_MAX);
 
-// A page fits into a frame, behind its tag, number, mark that there are more, and length.
+// A page fits into a frame, behind its tag, number, flag that there are more, and length.
 const _: () = assert!(1 + VARINT_U32_BYTES_MAX + 1 + VARINT_U16_BYTES_MAX + PAGE_BYTES_MAX <= FRAME_BYTES_MAX);
 // A message with the longest name and text fits too: tag, sequence and time (10 bytes each), number, kind, name, text.
 const _: () = assert!(
@@ -95,14 +95,14 @@ const _: () = assert!(
         <= FRAME_BYTES_MAX
 );
 
-/// How much a connection that was put out may still send while it reads why, in bytes.
+/// Bytes that a connection that was put out may still send while it reads the reason; with more it is closed.
 pub const ROOM_LINGER_BYTES_MAX: u32 = 64 << 10;
 
-/// Own messages that a room client keeps until it knows that they were taken; then it waits. As many as may be under way
-/// through the relay.
+/// Most own messages that a room client keeps because they are not known to have been taken; then it takes no more. As many as
+/// [`RELAY_WINDOW_MAX`].
 pub const ROOM_OUTBOX_MESSAGES_MAX: usize = 16;
 
-/// Bytes of their texts.
+/// Bytes of the texts of the messages that a room client keeps.
 pub const ROOM_OUTBOX_BYTES_MAX: usize = 4 * TEXT_BYTES_MAX;
 
 /// Addresses that a mesh peer asks for a group besides multicast.

@@ -19,7 +19,7 @@ macro_rules! reasons {
         }
 
         impl RefusalReason {
-            /// All that this version knows, by ascending number.
+            /// All reasons that this version knows, by ascending number.
             pub const ALL: &[Self] = &[$(Self::$name),+];
 
             /// The sentence that tells a person what is wrong.

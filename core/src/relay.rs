@@ -1,6 +1,7 @@
 //! The relay: anonymous broadcast over UDP (docs/relay-protocol.md).
 //!
-//! No names, no acknowledgement, no forgetting: who greeted gets every message, and is shown by address.
+//! It has no names and no acknowledgements, and it never forgets a client: each client that has greeted gets every message.
+//! Senders are shown by address.
 
 pub mod client;
 mod message;

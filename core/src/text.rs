@@ -1,6 +1,6 @@
-//! The text of a message: 1 to 1,024 bytes of UTF-8, refused as a whole when it is not, never cut.
+//! The text of a message: 1 to 1,024 bytes of UTF-8. Any other text is refused as a whole, never cut.
 //!
-//! It may hold any character, control characters included: making it safe to show is the work of whoever shows it.
+//! It may hold any character, control characters included: the program that shows a text has to make it safe to show.
 
 use crate::limits::TEXT_BYTES_MAX;
 use core::fmt;

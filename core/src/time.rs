@@ -7,7 +7,7 @@ use core::time::Duration;
 
 /// A point in time, in milliseconds since an arbitrary zero.
 ///
-/// It comes from a clock that never goes back. If it does all the same, differences are zero rather than negative.
+/// The clock behind it must never go back. If the clock does go back, differences are zero rather than negative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant {
     /// Milliseconds since the arbitrary zero; 64 bits last for 584 million years.
@@ -26,7 +26,7 @@ impl Instant {
     }
 }
 
-/// Moves forward by whole milliseconds, rounded up, so that a deadline is never early; stops at the end of time.
+/// Moves forward by whole milliseconds, rounded up, so that a deadline is never early; stops at 64 bits.
 impl Add<Duration> for Instant {
     type Output = Self;
 
@@ -38,7 +38,7 @@ impl Add<Duration> for Instant {
     }
 }
 
-/// The span since `earlier`; zero if that lies ahead.
+/// The span since `earlier`; zero if `earlier` is the later one.
 impl Sub for Instant {
     type Output = Duration;
 

@@ -26,12 +26,12 @@ const MARKS_IN_A_ROW_MAX: usize = 3;
 #[derive(Debug, Clone)]
 pub struct Username(String<NAME_BYTES_MAX, u8>);
 
-/// What two names have in common if they are the same: equal, ordered and hashed by its bytes.
+/// The key of a name: two names are the same if their keys are equal. Keys are compared, ordered and hashed by their bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UsernameKey(String<NAME_KEY_BYTES_MAX, u8>);
 
-/// Why a name is refused. Where several apply, the one named first here is told; of the two about a single character,
-/// the one that the leftmost such character has (NAME-8).
+/// Why a name is refused. If several apply, the one that stands first here is given; between `Character` and `NotComposed`,
+/// the leftmost character that has either decides (NAME-8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UsernameError {
     /// It has no bytes.
@@ -48,7 +48,7 @@ pub enum UsernameError {
     MixedScripts,
 }
 
-/// What the rule knows about an allowed character.
+/// What the rules about placement and scripts know of an allowed character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// A Latin letter.
@@ -69,7 +69,7 @@ impl Username {
     /// Checks a name. Looks at each of its at most 32 characters once.
     ///
     /// # Errors
-    /// [`UsernameError`], of several the one that stands first in its list.
+    /// [`UsernameError`]; if several apply, the one that stands first in its list.
     pub fn new(name: &str) -> Result<Self, UsernameError> {
         if name.is_empty() {
             return Err(UsernameError::Empty);
@@ -87,7 +87,7 @@ impl Username {
     }
 
     /// The key: each character in lower case, final sigma as sigma. Computed anew each time, by a look-up that reads at
-    /// most 174 rows per character: whoever compares often keeps it.
+    /// most 174 rows per character: a caller that compares often keeps the key.
     ///
     /// It always fits: the key of a character is at most half as long again as the character (two bytes may become
     /// three, as in U+0130 or U+023A; none of one, three or four bytes grows), and [`NAME_KEY_BYTES_MAX`] is half as
@@ -96,7 +96,7 @@ impl Username {
         let mut key = String::new();
         for character in self.0.chars() {
             let pushed = match character {
-                // The only one whose lower case is two characters.
+                // The only character whose lower case is two characters.
                 'İ' => key.push_str("i\u{307}"),
                 _ => key.push(table::key(character)),
             };
@@ -113,7 +113,7 @@ impl UsernameKey {
     }
 }
 
-/// What each character of a name is.
+/// The role of each character of a name.
 fn kinds(name: &str) -> Result<Vec<Kind, NAME_BYTES_MAX>, UsernameError> {
     let mut kinds = Vec::new();
     for character in name.chars() {
@@ -123,7 +123,7 @@ fn kinds(name: &str) -> Result<Vec<Kind, NAME_BYTES_MAX>, UsernameError> {
 }
 
 impl Kind {
-    /// What a character is, or why it is refused.
+    /// The role of a character, or why it is refused.
     fn of(character: char) -> Result<Self, UsernameError> {
         match (character, table::class(character)) {
             ('-' | '_' | '.', _) => Ok(Self::Punctuation),
@@ -178,7 +178,7 @@ impl Serialize for Username {
     }
 }
 
-/// Checks the name. postcard drops the reason: who has to tell it decodes a `&str` and calls [`Username::new`].
+/// Checks the name. postcard drops the reason: a caller that needs it decodes a `&str` and calls [`Username::new`].
 impl<'de> Deserialize<'de> for Username {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_str(NameVisitor)

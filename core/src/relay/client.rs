@@ -35,17 +35,17 @@ pub struct Client {
     greeter: Greeter,
     /// Own messages under way.
     window: Window,
-    /// How many of them were given up and not yet reported.
+    /// How many own messages were given up and not reported yet.
     given_up: u32,
-    /// Whether an INCOMING has come since the relay was last lost; until then GREETING goes with every MESSAGE.
+    /// Whether an INCOMING has come since the relay was last lost or moved; while none has, a GREETING goes with every MESSAGE.
     incoming_heard: bool,
-    /// What is to be sent.
+    /// The datagram that is to be sent next.
     outgoing: Outgoing,
     /// The items of the datagram that came last.
     received: Vec<u8, DATAGRAM_BYTES_MAX>,
-    /// The part of `received` that has not been looked at.
+    /// The part of `received` that has not been read.
     unread: Range<usize>,
-    /// When it came.
+    /// When the datagram in `received` came.
     received_at: Instant,
     /// Datagrams and items that were ignored.
     ignored: u64,
@@ -78,14 +78,14 @@ pub enum Output<'a> {
 /// Why a text was not taken; it is neither sent nor numbered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendError {
-    /// As many messages as may be are under way: wait until one comes back or is given up.
+    /// [`RELAY_WINDOW_MAX`](crate::limits::RELAY_WINDOW_MAX) messages are under way: wait until one comes back or is given up.
     Window,
-    /// The datagram that waits has no room: drain [`Client::poll_output`] first.
+    /// The datagram that waits to be sent has no room: drain [`Client::poll_output`] first.
     Undrained,
 }
 
 impl Client {
-    /// A client whose first GREETING is due now. The seed makes its message numbers and pauses its own.
+    /// A client whose first GREETING is due now. `seed` chooses its message numbers and pauses, so that clients differ in them.
     pub fn new(config: Config, now: Instant, seed: u64) -> Self {
         let [first, second, third, fourth, share, ..] = seed.to_le_bytes();
         Self {
@@ -102,10 +102,10 @@ impl Client {
         }
     }
 
-    /// Says something, and gives the number by which it comes back.
+    /// Sends a text, and returns the number with which it comes back.
     ///
     /// # Errors
-    /// [`SendError`] when it has to wait.
+    /// [`SendError`] when the text has to wait.
     pub fn send(&mut self, now: Instant, text: Text<'_>) -> Result<u32, SendError> {
         let number = self.window.vacancy().ok_or(SendError::Window)?;
         let greets = !self.incoming_heard;
@@ -146,13 +146,14 @@ impl Client {
         self.unread = 0..self.received.len();
     }
 
-    /// The relay's host says that nobody listens there, or the network that there is no way: greet until it is back.
+    /// The network reports that nobody listens at the relay's address or that no route leads to it: the client greets until the
+    /// relay answers.
     pub fn handle_unreachable(&mut self, now: Instant) {
         self.incoming_heard = false;
         self.greeter.handle_unreachable(now);
     }
 
-    /// What is sent goes to another address of the relay's from now on: the next GREETING is due now.
+    /// From now on datagrams go to another address of the relay: the next GREETING is due now.
     pub fn handle_moved(&mut self, now: Instant) {
         self.incoming_heard = false;
         self.greeter.handle_moved(now);
@@ -167,7 +168,7 @@ impl Client {
             self.greeter.handle_loss(now);
         }
         if self.greeter.handle_timeout(now) {
-            // The answer to PROBE shows that the GREETING beside it was heard. Where there is no room, the next will do.
+            // The answer to PROBE shows that the relay got the GREETING beside it. If there is no room, the next timeout sends both.
             let _ = self.outgoing.greet().and_then(|()| self.outgoing.push(&Message::Probe { echo: Echo::EMPTY }));
         }
     }
@@ -201,7 +202,7 @@ impl Client {
         }
     }
 
-    /// Reads on to the next item that is for the user: where it stands in `received`, and whether it is an own message.
+    /// Reads up to the next item that is for the user. Returns its range in `received`, and whether it is an own message.
     fn read_item(&mut self) -> Option<(Range<usize>, bool)> {
         while !self.unread.is_empty() {
             let mut items = Items::new(&self.received[self.unread.clone()]);
@@ -237,11 +238,11 @@ impl Client {
 /// The datagram that is to be sent next.
 #[derive(Debug)]
 struct Outgoing {
-    /// What it holds so far, or what was sent last.
+    /// The datagram so far, or the one that was sent last.
     datagram: Datagram,
-    /// Whether there is something to be sent.
+    /// Whether `datagram` has to be sent.
     waiting: bool,
-    /// Whether a GREETING is in it.
+    /// Whether `datagram` holds a GREETING.
     greeting: bool,
 }
 
@@ -259,7 +260,7 @@ impl Outgoing {
         self.datagram.push(message)
     }
 
-    /// Adds a GREETING unless there is one.
+    /// Adds a GREETING unless the datagram holds one.
     fn greet(&mut self) -> Result<(), Full> {
         if self.waiting && self.greeting {
             return Ok(());
@@ -269,7 +270,7 @@ impl Outgoing {
         Ok(())
     }
 
-    /// Adds a MESSAGE, and a GREETING before it where that `greets`: both or neither.
+    /// Adds a MESSAGE, with a GREETING before it if `greets`. If there is no room for all, adds nothing.
     fn push_message(&mut self, greets: bool, number: u32, text: Text<'_>) -> Result<(), Full> {
         let (length, waiting, greeting) = (self.datagram.as_bytes().len(), self.waiting, self.greeting);
         let greeted = if greets { self.greet() } else { Ok(()) };
@@ -281,7 +282,7 @@ impl Outgoing {
         pushed
     }
 
-    /// Gives out what is to be sent.
+    /// Takes the datagram that is to be sent; `None` if there is none.
     fn take(&mut self) -> Option<&[u8]> {
         if core::mem::take(&mut self.waiting) { Some(self.datagram.as_bytes()) } else { None }
     }

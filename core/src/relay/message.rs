@@ -26,7 +26,7 @@ pub enum Message<'a> {
     },
     /// Client to server: say this to all.
     Message {
-        /// Chosen by the client and repeated in INCOMING, so that it knows its own.
+        /// Chosen by the client and repeated in INCOMING, so that the client knows its own messages.
         number: u32,
         /// What is said.
         #[serde(borrow)]
@@ -53,7 +53,7 @@ pub enum Message<'a> {
         #[serde(borrow)]
         echo: Echo<'a>,
     },
-    /// Server to whoever sent PROBE: yes.
+    /// Server to the sender of PROBE: yes.
     Probed {
         /// What PROBE held.
         #[serde(borrow)]

@@ -15,25 +15,25 @@ const PROBE_PAUSE: Duration = Duration::from_secs(1);
 /// Asks one relay whether it is there.
 #[derive(Debug)]
 pub struct Prober {
-    /// Tells the answer from those that others were sent.
+    /// The echo of its PROBEs, by which it knows the answer.
     echo: [u8; 8],
-    /// The PROBE.
+    /// The datagram with the PROBE.
     datagram: Datagram,
     /// When the next PROBE is due; `None` once one was answered.
     due_at: Option<Instant>,
-    /// Whether it is to be sent now.
+    /// Whether a PROBE is to be sent now.
     due: bool,
-    /// What came and was no answer.
+    /// Datagrams that came and were no answer.
     ignored: u32,
 }
 
 impl Prober {
-    /// A prober whose first PROBE is due now; `seed` is a number that others do not guess.
+    /// A prober whose first PROBE is due now; `seed` must be hard to guess, so that nobody else can forge the answer.
     pub fn new(now: Instant, seed: u64) -> Self {
         Self { echo: seed.to_le_bytes(), datagram: Datagram::EMPTY, due_at: Some(now), due: false, ignored: 0 }
     }
 
-    /// Takes a datagram from where the PROBE is sent. Work is bounded by its length.
+    /// Takes a datagram that came from the relay. Work is bounded by its length.
     pub fn handle_datagram(&mut self, bytes: &[u8]) {
         let mut items = open(PROTOCOL, bytes).into_iter().flatten();
         let answers =
@@ -63,7 +63,7 @@ impl Prober {
             return None;
         }
         self.datagram.begin(PROTOCOL);
-        // The echo is shorter than one may be, and the item than a datagram.
+        // An echo of 8 bytes is allowed, and the item fits into an empty datagram.
         self.datagram.push(&Message::Probe { echo: Echo::new(&self.echo)? }).ok()?;
         Some(self.datagram.as_bytes())
     }

@@ -36,45 +36,47 @@ pub struct Server<'r, R> {
     ring: Ring<'r>,
     /// PROBED and REFUSED that wait to be sent to one.
     answers: Deque<Answer, RELAY_ANSWERS_MAX>,
-    /// What has happened so far.
+    /// What was counted so far.
     counters: Counters,
 }
 
 /// A datagram for one address.
 #[derive(Debug)]
 struct Answer {
-    /// Whose datagram it answers.
+    /// The client whose datagram it answers.
     to: Recipient,
     /// The whole datagram.
     bytes: Vec<u8, ANSWER_BYTES_MAX>,
 }
 
-/// One datagram to be sent to one address.
+/// One datagram, or one burst of them, to be sent to one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Transmit<'a> {
-    /// Where to; IPv4 as IPv4.
+    /// The destination; an IPv4 address is never in its IPv4-mapped form.
     pub to: SocketAddr,
-    /// Where from.
+    /// The own address that it leaves from.
     pub local: Local,
-    /// The UDP payload; of several datagrams, if [`Server::set_burst_max`] allows it: each but the last has [`crate::limits::DATAGRAM_BYTES_MAX`] bytes.
+    /// The UDP payload of one datagram, or of several in a row if [`Server::set_burst_max`] allows it: then each but the last has
+    /// [`DATAGRAM_BYTES_MAX`](crate::limits::DATAGRAM_BYTES_MAX) bytes.
     pub bytes: &'a [u8],
 }
 
 impl<'r, R: Roster> Server<'r, R> {
-    /// A server with this roster; as many datagrams may wait at once as both `payloads` and `slots` have room for. Each is sent by itself.
+    /// A server with this roster. As many datagrams for all clients may wait at once as both `payloads` and `slots` have room for.
+    /// Each is sent by itself, without bursts.
     pub const fn new(roster: R, payloads: &'r mut [Payload], slots: &'r mut [Slot]) -> Self {
         Self { roster, ring: Ring::new(payloads, slots), answers: Deque::new(), counters: Counters::ZERO }
     }
 
-    /// From now on up to so many datagrams for one address are handed out as one, for a network that can cut them up. What does not fit
-    /// into one datagram goes into a burst, all of whose datagrams but the last are filled up with padding.
+    /// From now on [`Server::outputs`] gives up to `datagrams` datagrams for one address in one *burst*, for a network stack that can
+    /// cut it up. All datagrams of a burst but the last are filled up with padding.
     pub const fn set_burst_max(&mut self, datagrams: usize) {
         self.ring.set_burst_max(datagrams);
     }
 
-    /// Takes one datagram as it came, from its source to one of the server's own addresses. Work is bounded by its length.
+    /// Takes one datagram that came from `source` to the own address `local`. Work is bounded by its length.
     ///
-    /// Whatever cannot be served is counted and changes nothing else.
+    /// A datagram or item that cannot be served is counted and changes nothing else.
     pub fn handle_datagram(&mut self, source: SocketAddr, local: Local, bytes: &[u8]) {
         self.counters.datagrams += 1;
         let source = Recipient { address: Address::from(source), local };
@@ -141,8 +143,8 @@ impl<'r, R: Roster> Server<'r, R> {
         }
     }
 
-    /// Keeps the first answer to a datagram and counts the others, but for the PROBED that stands behind a REFUSED: that is as
-    /// it should be.
+    /// Keeps the first answer to a datagram and counts the others as dropped. An answer behind a REFUSED is not counted: a client
+    /// sends PROBE beside its GREETING, and the REFUSED answers both.
     fn choose_answer<'a>(&mut self, answer: &mut Option<Message<'a>>, message: Message<'a>) {
         match answer {
             None => *answer = Some(message),
@@ -151,7 +153,7 @@ impl<'r, R: Roster> Server<'r, R> {
         }
     }
 
-    /// Queues an answer, unless it would be longer than what it answers or too many wait.
+    /// Queues an answer, unless it is longer than the datagram that it answers or too many answers wait.
     fn answer(&mut self, to: Recipient, length_max: usize, message: &Message<'_>) {
         let mut datagram = Datagram::EMPTY;
         datagram.begin(PROTOCOL);
@@ -167,7 +169,8 @@ impl<'r, R: Roster> Server<'r, R> {
         }
     }
 
-    /// For how many datagrams more there is room: what comes beyond that is dropped. Who can let it wait elsewhere should.
+    /// How many datagrams more the ring has room for. Without room MESSAGEs are dropped: a caller that can leave arrivals in the
+    /// network's receive buffer should wait until there is room.
     pub const fn vacancy(&self) -> usize {
         self.ring.vacancy()
     }
@@ -178,21 +181,21 @@ impl<'r, R: Roster> Server<'r, R> {
         Outputs { answers: self.answers.iter(), ring: &self.ring, cursor: self.ring.cursor(), roster: &self.roster }
     }
 
-    /// The first `count` of [`Server::outputs`] have been sent; no datagram has been handled since they were looked at. Says how many
-    /// datagrams that were. Work: one step for each of them.
+    /// The first `count` of [`Server::outputs`] have been sent. No datagram may have been handled since [`Server::outputs`] was
+    /// called. Returns how many datagrams were sent. Work: one step for each of them.
     pub fn handle_sent(&mut self, count: usize) -> usize {
         let datagrams = self.take_off(count);
         self.counters.sent += u64::try_from(datagrams).unwrap_or(u64::MAX);
         datagrams
     }
 
-    /// The first of [`Server::outputs`] cannot be sent: its destination is given up this once.
+    /// The first of [`Server::outputs`] cannot be sent: it is dropped for this destination, and counted.
     pub fn handle_unreachable(&mut self) {
         self.counters.unreachable += u64::try_from(self.take_off(1)).unwrap_or(u64::MAX);
     }
 
-    /// The first of [`Server::outputs`] cannot be sent as one: its datagrams are handed out one by one from here on. Says whether it has
-    /// more than one. Work: one step for each of them.
+    /// The first of [`Server::outputs`] is a burst that cannot be sent as one: its datagrams are given one by one from here on.
+    /// Returns false, and changes nothing, if it is a single datagram. Work: one step for each datagram.
     pub fn handle_unsegmented(&mut self) -> bool {
         self.answers.is_empty() && self.ring.split()
     }
@@ -202,7 +205,7 @@ impl<'r, R: Roster> Server<'r, R> {
         self.counters.receive_dropped += u64::from(count);
     }
 
-    /// Takes the first `count` of [`Server::outputs`] off, and says how many datagrams that were.
+    /// Takes the first `count` of [`Server::outputs`] off, and returns how many datagrams they were.
     fn take_off(&mut self, count: usize) -> usize {
         let answered = count.min(self.answers.len());
         for _ in 0..answered {
@@ -211,7 +214,7 @@ impl<'r, R: Roster> Server<'r, R> {
         answered + self.ring.advance(count - answered)
     }
 
-    /// What has happened so far.
+    /// What was counted so far.
     pub const fn counters(&self) -> &Counters {
         &self.counters
     }
@@ -223,9 +226,9 @@ pub struct Outputs<'a, R> {
     answers: heapless::deque::Iter<'a, Answer>,
     /// INCOMINGs.
     ring: &'a Ring<'a>,
-    /// The place in the ring of what comes next.
+    /// The burst and recipient that come next.
     cursor: Cursor,
-    /// Whose positions the cursor counts.
+    /// The roster in which the cursor counts positions.
     roster: &'a R,
 }
 
@@ -239,7 +242,7 @@ impl<'a, R: Roster> Iterator for Outputs<'a, R> {
         }
         let (bytes, position) = self.ring.get(self.cursor)?;
         self.cursor = self.ring.after(self.cursor);
-        // The roster never forgets, so the position of somebody who was in it is still there.
+        // The roster never forgets, so each recipient that the ring counts is in it.
         let Recipient { address, local } = self.roster.client(position)?;
         Some(Transmit { to: address.into(), local, bytes })
     }

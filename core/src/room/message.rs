@@ -1,7 +1,7 @@
 //! What room clients and servers say (docs/room-protocol.md section 4).
 //!
-//! One list of tags for both directions. Names and texts of a client are raw here: what is wrong with them is answered with a
-//! reason, which decoding could not give.
+//! One list of tags for both directions. A client's names and texts are unchecked here: the room checks them and answers with the
+//! reason of a refusal, which a decoding error could not carry.
 
 use crate::datagram::{ItemError, decode_item};
 use crate::refusal::RefusalReason;
@@ -20,16 +20,16 @@ pub const TAG_COUNT: u32 = 17;
 /// The TCP port of a room, unless its operator chooses another.
 pub const PORT: u16 = 9_191;
 
-/// The tag of [`Message::Join`]; its version stands behind it in every version.
+/// The tag of [`Message::Join`]; the client's version stands behind it in every version of the protocol.
 pub(super) const JOIN_TAG: u8 = 0;
 
-/// The tag of [`Message::Observe`]; its version stands behind it in every version.
+/// The tag of [`Message::Observe`]; the client's version stands behind it in every version of the protocol.
 pub(super) const OBSERVE_TAG: u8 = 1;
 
 /// The tag of [`Message::Said`], by which the journal tells messages from joins and leaves.
 pub const SAID_TAG: u8 = 11;
 
-/// What a client proves with that it is the member that joined before: 128 random bits of its own.
+/// The secret by which a client proves that it is the member that joined before: 128 random bits that the client chose.
 pub type Token = [u8; 16];
 
 /// One frame of the room. The order of the variants is their tag on the wire.
@@ -39,7 +39,7 @@ pub enum Message<'a> {
     Join {
         /// The protocol's version that the client speaks.
         version: u8,
-        /// Chosen at random for the first Join, and the same in each later one of this member.
+        /// Chosen at random for the first Join, and the same in each later Join of this member.
         token: Token,
         /// The last frame that it has seen, if it was in before.
         seen: Option<Seen>,
@@ -71,7 +71,7 @@ pub enum Message<'a> {
     Leave,
     /// Both: say Pong, so that I know that you are there.
     Ping,
-    /// Both: I am.
+    /// Both: I am there.
     Pong,
     /// Server: you are in.
     Welcome(Welcome),
@@ -81,14 +81,14 @@ pub enum Message<'a> {
     Joined {
         /// The frame's number.
         sequence: Sequence,
-        /// Who.
+        /// The member's name.
         name: &'a str,
     },
     /// Server: somebody has left.
     Left {
         /// The frame's number.
         sequence: Sequence,
-        /// Who.
+        /// The member's name.
         name: &'a str,
     },
     /// Server: somebody has said something.
@@ -101,36 +101,36 @@ pub enum Message<'a> {
         number: u32,
         /// How it is said.
         kind: Kind,
-        /// Who.
+        /// The member's name.
         name: &'a str,
-        /// What.
+        /// The text.
         text: &'a str,
     },
     /// Server: you have lost this many messages, because you read too slowly or came back too late.
     Lagged {
-        /// How many.
+        /// How many messages.
         messages: u64,
     },
     /// Server: your Say was not taken.
     Unsaid {
-        /// Its number.
+        /// The number of the Say.
         number: u32,
-        /// Why.
+        /// The reason.
         reason: RefusalReason,
     },
     /// Server: one page of the members.
     Members {
         /// The page.
         page: u32,
-        /// Whether there are more.
+        /// Whether there are more pages.
         more: bool,
-        /// Their names, one behind the other, each with its length in one byte.
+        /// The members' names, one behind the other, each with its length in one byte.
         #[serde(borrow)]
         names: Names<'a>,
     },
     /// Server: you are refused or put out, and the connection ends.
     Refused {
-        /// Why.
+        /// The reason.
         reason: RefusalReason,
     },
     /// Server: this kind of message is not known here.
@@ -143,11 +143,11 @@ pub enum Message<'a> {
 /// The last frame that a client has seen of a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
-    /// Which run of the server that was.
+    /// The run of the server in which the client has seen it.
     pub epoch: u64,
     /// The frame's number.
     pub sequence: Sequence,
-    /// How many messages the room had said up to it, as the client has counted from its welcome on.
+    /// How many messages the room had up to and including this frame, as the client has counted them from its welcome on.
     pub messages: u64,
 }
 
@@ -158,19 +158,19 @@ pub struct Welcome {
     pub version: u8,
     /// Which run of the server this is: a random number.
     pub epoch: u64,
-    /// The number of the first frame that comes behind the history.
+    /// The number of the first frame behind the history.
     pub next: Sequence,
-    /// How many messages the room has said before that.
+    /// How many messages the room had before the frame `next`.
     pub messages: u64,
-    /// The number that the room's next frame gets: frames before it are replayed.
+    /// The number that the room's next frame gets: the frames from `next` up to here are replayed.
     pub head: Sequence,
-    /// The highest number of this member that was taken; 0 if none was or it is not known.
+    /// The highest message number that the server has taken of this member; 0 if it took none or does not know.
     pub taken: u32,
     /// How many messages of history follow.
     pub history: u8,
     /// How many members the room has, this one included.
     pub members: u32,
-    /// Up to this many members, joins and leaves are announced.
+    /// Joins and leaves are announced while the room has at most this many members.
     pub announced_members_max: u32,
     /// The server's time, in milliseconds since 1970-01-01 00:00 UTC.
     pub time_ms: i64,
@@ -178,13 +178,13 @@ pub struct Welcome {
     pub time_trusted: bool,
     /// Longest text, in bytes.
     pub text_bytes_max: u16,
-    /// Messages that a member may send at once before its connection is read more slowly; 0 if that is never done.
+    /// Messages that a member may send at once before its connection is read more slowly; 0 if the server has no such limit.
     pub rate_burst: u16,
-    /// Messages a second that are read from it then.
+    /// Messages a second that are read from a member that has sent so many.
     pub rate_per_second: u16,
     /// After this long without a byte the other side is asked for a sign of life, in milliseconds.
     pub ping_ms: u32,
-    /// After this long without a byte it counts as gone, in milliseconds.
+    /// After this long without a byte the other side counts as gone, in milliseconds.
     pub gone_ms: u32,
 }
 
@@ -225,7 +225,7 @@ impl From<Kind> for u8 {
 pub struct Names<'a>(&'a [u8]);
 
 impl<'a> Names<'a> {
-    /// Names in these bytes; `None` if there are lengths that do not fit, or bytes that are not UTF-8.
+    /// The names in these bytes; `None` if a length passes the end, or a name is not UTF-8.
     pub fn new(bytes: &'a [u8]) -> Option<Self> {
         let mut rest = bytes;
         while !rest.is_empty() {

@@ -1,4 +1,4 @@
-//! A health check of a room: comes as an observer, stays until the end of the history, and leaves (docs/room-protocol.md section 5).
+//! A health check of a room: joins as an observer, stays until the end of the history, and leaves (docs/room-protocol.md section 5).
 //!
 //! Nobody is told of an observer, so it leaves nothing behind. It has no timers: how long the visit may take is up to the caller.
 //!
@@ -12,19 +12,19 @@ use crate::refusal::RefusalReason;
 /// One connection to a room that is only to show whether the room works.
 #[derive(Debug)]
 pub struct Prober {
-    /// Finds the frames in what comes.
+    /// Finds the frames in the bytes that come.
     decoder: Decoder,
     /// The frame that goes out.
     frame: Frame,
-    /// What is to be sent.
+    /// The frame that is due.
     due: Option<Due>,
     /// Whether the prober was let in.
     inside: bool,
-    /// How the visit has ended, once it has.
+    /// How the visit has ended; `None` while it lasts.
     outcome: Option<Result<(), ProbeError>>,
 }
 
-/// Why a visit has failed. Nothing is to be sent any more.
+/// Why a visit has failed. The prober sends nothing more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProbeError {
     /// The room does not let the prober in.
@@ -33,14 +33,14 @@ pub enum ProbeError {
     Malformed,
 }
 
-/// What is to be sent.
+/// A frame that is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Due {
-    /// To be let in.
+    /// It asks to be let in.
     Observe,
-    /// That the prober is there.
+    /// It says that the prober is there.
     Pong,
-    /// That it leaves.
+    /// It says that the prober leaves.
     Leave,
 }
 
@@ -50,7 +50,7 @@ impl Prober {
         Self { decoder: Decoder::new(), frame: Frame::EMPTY, due: Some(Due::Observe), inside: false, outcome: None }
     }
 
-    /// Takes what the connection brings. Work is bounded by its length.
+    /// Takes bytes from the connection. Work is bounded by their number.
     pub fn handle_bytes(&mut self, mut bytes: &[u8]) {
         while self.outcome.is_none() {
             let Some(frame) = self.decoder.next_frame(&mut bytes) else { return };
@@ -78,7 +78,7 @@ impl Prober {
             Due::Pong => Message::Pong,
             Due::Leave => Message::Leave,
         };
-        // Each of these is a few bytes.
+        // Each of these frames has a few bytes.
         self.frame.encode(&message).ok()
     }
 

@@ -1,12 +1,13 @@
 //! The characters that names may have and their keys: docs/names.tsv in packed form, and the look-up.
 //!
-//! It is frozen at Unicode 15.0 (docs/names.md, NAME-3) and asks the compiler's own Unicode tables nothing: those move
+//! It is frozen at Unicode 15.0 (docs/names.md, NAME-3) and does not use the compiler's Unicode tables: those change
 //! with the compiler, and `char::to_lowercase` takes 12 KB of a microcontroller's flash, the keys here take 1.3 KB.
 //! tests/names.rs compares it with docs/names.tsv for every code point.
 //!
 //! # Packed form
-//! Rows in ascending order. A row is a head byte, then what did not fit into it. A *field* is some bits of the head; if
-//! they are all ones, a varint to be added follows (7 bits per byte, lowest first, top bit set on all but the last).
+//! Rows in ascending order. A row is a head byte, then the varints that its fields need. A *field* is some bits of the head
+//! byte; if they are all ones, a varint follows, to be added to them (7 bits per byte, lowest first, top bit set on all but
+//! the last).
 //! The gap is the number of code points between the last of the row before and the first of this row.
 //!
 //! - [`CLASSES`], bits from the highest: mark (1), gap (3), length (4). Length 0 stands for ten digits.
@@ -16,7 +17,7 @@
 
 use core::slice::Iter;
 
-/// What a character is, of those that the table has.
+/// The class of a character that the table has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
     /// Category L*, of Latin.
@@ -57,7 +58,7 @@ fn is_latin(code: u32) -> bool {
     LATIN_RANGES.iter().any(|range| range.contains(&code)) || is_key()
 }
 
-/// Whether a letter or mark never occurs in the form NFC. Reads every row up to it.
+/// Whether a letter or mark never occurs in the form NFC. Reads the rows of [`NOT_COMPOSED`] up to the character's.
 fn is_not_composed(code: u32) -> bool {
     let (mut after, mut rows) = (0, NOT_COMPOSED.iter());
     while let (Some(gap), Some(length)) = (varint(&mut rows), varint(&mut rows)) {
@@ -70,7 +71,7 @@ fn is_not_composed(code: u32) -> bool {
     false
 }
 
-/// The class by the class rows: a letter, a mark or a digit.
+/// The class of a code point by [`CLASSES`]: a letter, a mark or a digit.
 fn packed_class(code: u32) -> Option<Class> {
     let block = BLOCKS.partition_point(|&(after, _)| after <= code).checked_sub(1)?;
     let &(mut after, offset) = BLOCKS.get(block)?;
@@ -113,14 +114,14 @@ fn other_key(code: u32) -> Option<char> {
     }
 }
 
-/// A field of a head byte, given with its lowest bit at bit 0.
+/// Reads a field of this many bits. `head` is the head byte, shifted so that the field begins at bit 0; `rows` gives the varint.
 fn field(head: u32, bits: u32, rows: &mut Iter<'_, u8>) -> Option<u32> {
     let full = (1 << bits) - 1;
     let value = head & full;
     if value == full { Some(full + varint(rows)?) } else { Some(value) }
 }
 
-/// A varint.
+/// Reads a varint.
 fn varint(rows: &mut Iter<'_, u8>) -> Option<u32> {
     let (mut value, mut shift) = (0, 0);
     loop {
@@ -133,7 +134,7 @@ fn varint(rows: &mut Iter<'_, u8>) -> Option<u32> {
     }
 }
 
-/// The distance of a key row.
+/// Decodes the distance of a key row.
 fn distance(zigzag: u32) -> i32 {
     (zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed()
 }

@@ -7,10 +7,11 @@ use core::time::Duration;
 pub struct Config {
     /// Pause after the first GREETING that is not answered; it doubles up to the usual pause.
     pub greeting_pause_min: Duration,
-    /// Usual pause between two GREETINGs; each client shortens it by a share of its own, up to a quarter. A relay that
-    /// was restarted has forgotten everybody, and a translated address lives on by what is sent.
+    /// Usual pause between two GREETINGs; each client shortens it by a share of its own, up to a quarter. It is this short because
+    /// a relay that was restarted has forgotten its clients, and because a NAT mapping lasts only while datagrams are sent.
     pub greeting_pause_max: Duration,
-    /// How long nothing may make progress before the messages under way are given up, or the relay counts as silent.
+    /// After this long without a message coming back, the messages under way are given up; after this long without an answer to a
+    /// GREETING, the relay counts as silent.
     pub progress_max: Duration,
 }
 

@@ -26,7 +26,7 @@ pub(super) struct Greeter {
     pause: Duration,
     /// When the first GREETING was sent that has not been answered; `None` while there is none.
     unanswered_since: Option<Instant>,
-    /// What is known of the relay.
+    /// Whether the relay is there; `None` until that is known.
     presence: Option<Presence>,
     /// Whether `presence` has changed since it was last taken.
     changed: bool,
@@ -52,13 +52,13 @@ impl Greeter {
         self.silent_at().map_or(self.due_at, |silent_at| silent_at.min(self.due_at))
     }
 
-    /// When the relay counts as silent, unless it answers before or does so already.
+    /// When the relay will count as silent unless it answers; `None` if no GREETING is unanswered or it counts as silent already.
     fn silent_at(&self) -> Option<Instant> {
         let since = self.unanswered_since.filter(|_| self.presence != Some(Presence::Silent));
         since.map(|since| since + self.config.progress_max)
     }
 
-    /// Says whether GREETING is to be sent now.
+    /// Returns whether a GREETING is to be sent now.
     pub(super) fn handle_timeout(&mut self, now: Instant) -> bool {
         if self.silent_at().is_some_and(|silent_at| silent_at <= now) {
             self.note(Presence::Silent);
@@ -81,7 +81,7 @@ impl Greeter {
         }
     }
 
-    /// A GREETING was sent beside a message.
+    /// A GREETING is sent now.
     pub(super) fn handle_greeted(&mut self, now: Instant) {
         self.unanswered_since.get_or_insert(now);
     }
@@ -92,7 +92,7 @@ impl Greeter {
         self.handle_loss(now);
     }
 
-    /// The relay is to be greeted at another address, with growing pauses from the first on.
+    /// The relay is to be greeted at another address, with pauses that grow from the shortest again.
     pub(super) fn handle_moved(&mut self, now: Instant) {
         self.due_at = now;
         self.pause = self.config.greeting_pause_min;
@@ -103,21 +103,21 @@ impl Greeter {
         self.presence == Some(Presence::Silent)
     }
 
-    /// The relay is gone or has forgotten this client: the next GREETING is due now. While one is unanswered already, the
-    /// growing pauses stay as they are.
+    /// The relay is gone or has forgotten this client: the next GREETING is due now. If an earlier GREETING is unanswered, nothing
+    /// changes: the next one comes after its growing pause.
     pub(super) fn handle_loss(&mut self, now: Instant) {
         if self.unanswered_since.is_none() {
             self.due_at = now;
         }
     }
 
-    /// Remembers what is known of the relay.
+    /// Remembers whether the relay is there.
     fn note(&mut self, presence: Presence) {
         self.changed |= self.presence != Some(presence);
         self.presence = Some(presence);
     }
 
-    /// What is known of the relay, if that has changed since this was last asked.
+    /// Whether the relay is there, if that has changed since the last call.
     pub(super) fn take_change(&mut self) -> Option<Presence> {
         if core::mem::take(&mut self.changed) { self.presence } else { None }
     }

@@ -10,9 +10,9 @@ use heapless::Vec;
 pub(super) struct Window {
     /// The number of the next message.
     number_next: u32,
-    /// Numbers of those under way, oldest first.
+    /// Numbers of the messages under way, oldest first.
     numbers: Vec<u32, RELAY_WINDOW_MAX>,
-    /// When one was last sent or came back.
+    /// When a message was last sent or came back.
     progress_at: Instant,
 }
 
@@ -22,7 +22,7 @@ impl Window {
         Self { number_next: number_first, numbers: Vec::new(), progress_at: now }
     }
 
-    /// How many are under way.
+    /// How many messages are under way.
     pub(super) fn len(&self) -> usize {
         self.numbers.len()
     }
@@ -32,7 +32,7 @@ impl Window {
         if self.numbers.is_full() { None } else { Some(self.number_next) }
     }
 
-    /// The message of the [`Window::vacancy`] is sent.
+    /// A message is sent with the number that [`Window::vacancy`] gave.
     pub(super) fn enter(&mut self, now: Instant) {
         if self.numbers.push(self.number_next).is_ok() {
             self.number_next = self.number_next.wrapping_add(1);
@@ -50,12 +50,12 @@ impl Window {
         found.is_some()
     }
 
-    /// When those under way are to be given up, if nothing makes progress until then.
+    /// When the messages under way are to be given up, unless one is sent or comes back before.
     pub(super) fn deadline(&self, progress_max: Duration) -> Option<Instant> {
         if self.numbers.is_empty() { None } else { Some(self.progress_at + progress_max) }
     }
 
-    /// Forgets those under way, and says how many they were.
+    /// Forgets the messages under way, and returns how many they were.
     pub(super) fn give_up(&mut self) -> usize {
         let count = self.numbers.len();
         self.numbers.clear();

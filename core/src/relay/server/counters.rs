@@ -13,7 +13,7 @@ macro_rules! counters {
             /// Nothing counted yet.
             pub const ZERO: Self = Self { $($name: 0,)+ };
 
-            /// Name and value of each, in the order of their declaration.
+            /// Name and value of each counter, in the order of declaration.
             pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
                 [$((stringify!($name), self.$name),)+].into_iter()
             }

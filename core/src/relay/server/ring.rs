@@ -1,21 +1,21 @@
-//! What waits to be sent: one fixed ring of datagrams, each encoded once, whatever the number of those who get it.
+//! The INCOMINGs that wait to be sent: one fixed ring of datagrams, each encoded once, whatever the number of its recipients.
 //!
-//! Because the roster never forgets, those who get a datagram are the first so many of the roster, and how far it has got
-//! is one position. Items are appended to the last datagram until it is full, its sending has begun, or somebody has been
-//! admitted in between: so what arrives while others are being served goes out in as few datagrams as it fits in.
+//! The recipients of a datagram, its *audience*, are the first N clients of the roster, because the roster never forgets a
+//! client. So one position says how many of them have got the datagram. Items are appended to the last datagram until it is
+//! full, its sending has begun, or another client is admitted: messages that arrive during sending go out in few datagrams.
 
 use crate::datagram::{self, Payload};
 use crate::limits::{DATAGRAM_BYTES_MAX, Full};
 use crate::relay::message::{Message, PROTOCOL};
 
-/// What is known of a datagram that waits.
+/// Length and audience of a datagram that waits.
 #[derive(Debug, Clone)]
 pub struct Slot {
-    /// How many bytes it has.
+    /// The datagram's length in bytes.
     len: usize,
-    /// It goes to this many addresses, the first of the roster.
+    /// The datagram goes to this many clients, the first of the roster.
     audience: u32,
-    /// The first of them that has not got it.
+    /// Position of the client with which its sending begins: 0, or where the burst was split that it was part of.
     first: u32,
 }
 
@@ -26,19 +26,19 @@ impl Slot {
 
 /// Datagrams in the order in which they are to be sent.
 ///
-/// Several that stand behind one another in storage and go to the same addresses make a *burst*, which is sent as one: all but the last
-/// have [`DATAGRAM_BYTES_MAX`] bytes, so that it can be cut up again.
+/// Several datagrams that stand in a row in storage and have the same audience make a *burst*, which is sent as one: all but the
+/// last have [`DATAGRAM_BYTES_MAX`] bytes, so that the network stack can cut the burst up again.
 #[derive(Debug)]
 pub(super) struct Ring<'r> {
     /// The datagrams' bytes.
     payloads: &'r mut [Payload],
-    /// What is known of each, in the same place.
+    /// Their slots, by the same index.
     slots: &'r mut [Slot],
     /// Index of the first slot in use.
     head: usize,
     /// How many slots are in use.
     len: usize,
-    /// How many have got the first datagram already.
+    /// How many clients have got the first datagram: the position of the next one.
     position: u32,
     /// Datagrams of the burst whose sending has begun; 0 if none has.
     begun: usize,
@@ -47,12 +47,12 @@ pub(super) struct Ring<'r> {
 }
 
 impl<'r> Ring<'r> {
-    /// An empty ring over this storage, whatever it holds: as many datagrams as both have room for.
+    /// An empty ring over this storage, for as many datagrams as both slices have room for.
     pub(super) const fn new(payloads: &'r mut [Payload], slots: &'r mut [Slot]) -> Self {
         Self { payloads, slots, head: 0, len: 0, position: 0, begun: 0, burst_max: 1 }
     }
 
-    /// Makes bursts of up to so many datagrams from now on.
+    /// Makes bursts of up to `burst_max` datagrams from now on.
     pub(super) const fn set_burst_max(&mut self, burst_max: usize) {
         self.burst_max = if burst_max == 0 { 1 } else { burst_max };
     }
@@ -67,13 +67,13 @@ impl<'r> Ring<'r> {
         self.capacity() - self.len
     }
 
-    /// Where a slot in use stands, 0 the first.
+    /// The storage index of the datagram with this index in the order of sending.
     const fn place(&self, index: usize) -> usize {
         let place = self.head + index;
         if place < self.capacity() { place } else { place - self.capacity() }
     }
 
-    /// Appends an item for the first `audience` of the roster; for nobody, nothing is done. Work is bounded by a datagram's length.
+    /// Appends an item for the first `audience` clients of the roster; does nothing if that is 0. Work is bounded by a datagram's length.
     ///
     /// # Errors
     /// [`Full`], then nothing has changed.
@@ -95,7 +95,7 @@ impl<'r> Ring<'r> {
         Ok(())
     }
 
-    /// Appends the item to the last datagram, if that is still open, has the same audience, and has room.
+    /// Appends the item to the last datagram, if that is open for this audience and has room. Returns whether it did.
     fn append_to_last(&mut self, item: &Message<'_>, audience: u32) -> bool {
         let Some(place) = self.open_place(audience) else { return false };
         let slot = &mut self.slots[place];
@@ -104,7 +104,7 @@ impl<'r> Ring<'r> {
         len.is_ok()
     }
 
-    /// Fills the last datagram up, if one for the same audience is to follow it in a burst.
+    /// Pads the last datagram to full length if it is open for this audience and bursts are made: the next datagram joins its burst.
     fn pad_last(&mut self, audience: u32) {
         if self.burst_max > 1
             && let Some(place) = self.open_place(audience)
@@ -115,13 +115,14 @@ impl<'r> Ring<'r> {
         }
     }
 
-    /// Where the last datagram stands, if it has this audience and nobody has got it yet, not even as part of a burst that was split.
+    /// The storage index of the last datagram if it is open: it has this audience, and nobody has got it yet, not even as part of a
+    /// burst that was split.
     fn open_place(&self, audience: u32) -> Option<usize> {
         let place = self.place(self.len.checked_sub(1).filter(|_| self.len > self.begun)?);
         (self.slots[place].audience == audience && self.slots[place].first == 0).then_some(place)
     }
 
-    /// How many datagrams are sent as one with the one at `index`.
+    /// How many datagrams the burst has that begins with the datagram at `index`.
     fn burst(&self, index: usize) -> usize {
         if index == 0 && self.begun > 0 {
             return self.begun;
@@ -136,7 +137,7 @@ impl<'r> Ring<'r> {
         1 + (1..most).take_while(follows).count()
     }
 
-    /// The burst at a place and the recipient's position in the roster; `None` behind the last.
+    /// The bytes of the burst at `cursor`, and the recipient's position in the roster; `None` behind the last burst.
     pub(super) fn get(&self, cursor: Cursor) -> Option<(&[u8], u32)> {
         if cursor.index >= self.len {
             return None;
@@ -147,17 +148,17 @@ impl<'r> Ring<'r> {
         Some((&bytes[..(last - start) * DATAGRAM_BYTES_MAX + self.slots[last].len], cursor.position))
     }
 
-    /// Where sending has got to.
+    /// The burst and recipient that come next.
     pub(super) fn cursor(&self) -> Cursor {
         self.cursor_at(0, self.position)
     }
 
-    /// The place of a recipient of the burst at `index`.
+    /// The cursor for the burst at `index` and the recipient at `position`.
     fn cursor_at(&self, index: usize, position: u32) -> Cursor {
         Cursor { index, position, burst: if index < self.len { self.burst(index) } else { 0 } }
     }
 
-    /// The place after this one: the next recipient, or the first of the next burst.
+    /// The cursor after this one: the next recipient of the burst, or the first recipient of the next burst.
     pub(super) fn after(&self, cursor: Cursor) -> Cursor {
         if cursor.position + 1 < self.slots[self.place(cursor.index)].audience {
             return Cursor { position: cursor.position + 1, ..cursor };
@@ -166,7 +167,7 @@ impl<'r> Ring<'r> {
         self.cursor_at(index, self.slots[self.place(index)].first)
     }
 
-    /// Takes the next `count` pairs of burst and recipient as done, or all if there are fewer, and says how many datagrams that were.
+    /// Marks the next `count` pairs of burst and recipient as sent, or all if there are fewer. Returns how many datagrams they were.
     /// Work: one step for each datagram.
     pub(super) fn advance(&mut self, mut count: usize) -> usize {
         let mut datagrams = 0;
@@ -180,7 +181,7 @@ impl<'r> Ring<'r> {
                     return datagrams + count * burst;
                 }
                 _ => {
-                    // As many as are left, which is no more than `count`.
+                    // `left` is at most `count` here, so it fits.
                     let left = usize::try_from(left).unwrap_or(count);
                     count -= left;
                     datagrams += left * burst;
@@ -194,7 +195,7 @@ impl<'r> Ring<'r> {
         datagrams
     }
 
-    /// Sends the datagrams of the first burst one by one from here on. Says whether that makes a difference.
+    /// Splits the first burst: its datagrams are sent one by one from here on. Returns false if it is a single datagram.
     pub(super) fn split(&mut self) -> bool {
         let burst = if self.len > 0 { self.burst(0) } else { 0 };
         if burst < 2 {
@@ -209,10 +210,10 @@ impl<'r> Ring<'r> {
     }
 }
 
-/// A place in the ring: which datagram, and which recipient.
+/// One pair of a burst in the ring and a recipient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cursor {
-    /// Which of the datagrams in use the burst begins with, 0 the first.
+    /// Index of the burst's first datagram in the order of sending.
     index: usize,
     /// How many datagrams the burst has.
     burst: usize,

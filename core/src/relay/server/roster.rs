@@ -1,4 +1,4 @@
-//! The roster: who has greeted. It never forgets, so a position in it stays what it is.
+//! The roster: the clients that have greeted. It never forgets a client, so a client's position never changes.
 //!
 //! It is a trait because it has two implementors: [`FixedRoster`] here, for a microcontroller, and one in host that grows.
 
@@ -6,15 +6,15 @@ use crate::address::Address;
 use crate::limits::{Full, RELAY_ROSTER_MAX};
 use heapless::index_map::FnvIndexMap;
 
-/// To which of the server's own addresses a client speaks, and so from which it is to be answered: a client may hear no other.
-/// The number is the driver's; 0 leaves the choice to the network.
+/// One of the server's own addresses: a client sends to it, and answers leave from it, because a client may hear no other.
+/// The driver numbers the addresses; 0 leaves the choice to the network.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Local(pub u16);
 
-/// Whom a server sends to: a client, and from where it is to be heard.
+/// A client to send to, and the own address to send from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recipient {
-    /// Where it is: what tells clients apart.
+    /// The client's address, by which clients are told apart.
     pub address: Address,
     /// The own address that its last GREETING came to; answers leave from it.
     pub local: Local,
@@ -22,7 +22,7 @@ pub struct Recipient {
 
 /// Who has greeted, numbered from 0 in the order of their first GREETING.
 pub trait Roster {
-    /// Enters a client unless its address is there already; then it is only noted to where it speaks now.
+    /// Enters a client. If the roster has its address already, only the client's `local` is updated.
     ///
     /// # Errors
     /// [`Full`] when there is no room; nothing has changed then.
@@ -41,9 +41,9 @@ pub trait Roster {
 /// What admitting an address has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
-    /// It is new and has the next position.
+    /// The address is new and has the next position.
     New,
-    /// It was there.
+    /// The roster had the address already.
     Known,
 }
 
@@ -55,7 +55,7 @@ pub struct FixedRoster<const N: usize> {
 }
 
 impl<const N: usize> FixedRoster<N> {
-    /// Positions are 32-bit on every machine.
+    /// The map's index has 16 bits.
     const FITS: () = assert!(N <= RELAY_ROSTER_MAX);
 
     /// An empty roster.

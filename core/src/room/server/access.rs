@@ -10,12 +10,12 @@ use crate::refusal::RefusalReason;
 use crate::room::{Kind, Seen};
 use crate::time::Instant;
 
-/// How a publisher is to go on.
+/// When a publisher's next message may be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
     /// At once.
     Go,
-    /// Not before the server's other threads have caught up: some copy of the journal is more than half a ring behind.
+    /// Once the server's other threads have caught up: a copy of the journal is more than half a ring behind.
     Pause,
 }
 
@@ -23,16 +23,16 @@ pub enum Pace {
 pub trait Access {
     /// Storage of the journal that connections read from.
     type Bytes: AsRef<[u8]> + AsMut<[u8]>;
-    /// Storage of its marks.
+    /// Storage of that journal's marks.
     type Marks: AsRef<[Mark]> + AsMut<[Mark]>;
 
-    /// Whether an address that joins now may do so ([`Allowance::join`](super::Allowance::join)); `None` is the server's own machine.
+    /// Whether a connection from `origin` may join now ([`Allowance::join`](super::Allowance::join)); `None` is the server's own machine.
     fn admits_join(&mut self, now: Instant, origin: Option<Origin>) -> bool;
 
     /// As [`Room::join`].
     ///
     /// # Errors
-    /// The reason when it is refused; nothing has changed then.
+    /// The reason when the join is refused; nothing has changed then.
     fn join(
         &mut self,
         now: WallTime,
@@ -51,13 +51,13 @@ pub trait Access {
         owed: &mut impl Buffer,
     ) -> Result<Admission, RefusalReason>;
 
-    /// As [`Room::say`]; also says how the publisher is to go on.
+    /// As [`Room::say`]; returns when the publisher's next message may be taken.
     ///
     /// # Errors
-    /// [`SayError`] when it is not taken.
+    /// [`SayError`] when the message is not taken.
     fn say(&mut self, now: WallTime, id: MemberId, number: u32, kind: Kind, text: &str) -> Result<Pace, SayError>;
 
-    /// How a publisher that was told to pause is to go on.
+    /// When the next message of a publisher that was told to pause may be taken.
     fn pace(&mut self) -> Pace;
 
     /// As [`Room::leave`].
@@ -69,11 +69,11 @@ pub trait Access {
     /// The journal that connections read from.
     fn journal(&self) -> &Journal<Self::Bytes, Self::Marks>;
 
-    /// Counts one.
+    /// Adds one to this counter.
     fn count(&mut self, counter: Counter);
 }
 
-/// Addresses are not limited: who serves few members over a serial line or a radio has no table of them.
+/// A room that is reached directly limits no addresses: a server of few members on serial lines or radio has no table of them.
 impl<R, B, M, F> Access for Room<R, B, M, F>
 where
     R: Roster,

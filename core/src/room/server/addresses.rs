@@ -1,8 +1,8 @@
 //! How many connections and joins come from one address: enough for a class behind one router, not for a script that takes all.
 //!
 //! An address is an IPv4 address or the first 64 bits of an IPv6 address, which is what one machine usually has to itself. The
-//! server's own machine is not limited: its programs could take all it has in any case. Where the allowances of many addresses are
-//! kept is the caller's matter.
+//! server's own machine is not limited: its programs could take all it has in any case. The caller keeps the table of addresses with
+//! their allowances.
 
 use crate::bucket::{Bucket, Rate};
 use crate::time::Instant;
@@ -23,7 +23,7 @@ impl AddressLimits {
     pub const DEFAULT: Self = Self { connections_max: 1_024, joins: Rate { burst: 1_024, per_second: 10 } };
 }
 
-/// The address of a connection, as it is limited.
+/// The address of a connection, in the form by which connections are limited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Origin(NonZeroU64);
 
@@ -32,7 +32,7 @@ pub struct Origin(NonZeroU64);
 pub struct Allowance {
     /// Connections at this moment.
     connections: u32,
-    /// How fast it has joined.
+    /// The tokens that it has left for joins.
     joins: Bucket,
 }
 
@@ -41,27 +41,27 @@ impl Origin {
     pub fn of(ip: IpAddr) -> Option<Self> {
         let bits = match ip.to_canonical() {
             ip if ip.is_loopback() => return None,
-            // Above all prefixes of IPv6 that are given to machines (2000::/3, fc00::/7, fe80::/10).
+            // No prefix of IPv6 that machines have (2000::/3, fc00::/7, fe80::/10) begins with ff00.
             IpAddr::V4(ip) => 0xff00_0000_0000_0000 | u64::from(ip.to_bits()),
             IpAddr::V6(ip) => u64::try_from(ip.to_bits() >> 64).unwrap_or(0),
         };
-        // Nobody is given ::/64; whoever comes from there all the same shares an origin with 0:0:0:1::/64.
+        // No machine has an address in ::/64; a forged one shares its origin with 0:0:0:1::/64.
         Some(Self(NonZeroU64::new(bits).unwrap_or(NonZeroU64::MIN)))
     }
 }
 
 impl Allowance {
-    /// Nothing is taken.
+    /// The allowance of an address that has no connections and has not joined of late.
     pub const NEW: Self = Self { connections: 0, joins: Bucket::FULL };
 
-    /// A connection comes; says whether it may stay. One that may not is not counted.
+    /// A connection comes. Returns whether it may stay; if not, it is not counted.
     pub fn connect(&mut self, limits: &AddressLimits) -> bool {
         let may_stay = self.connections < limits.connections_max;
         self.connections += u32::from(may_stay);
         may_stay
     }
 
-    /// A connection asks to join; says whether it may.
+    /// A connection asks to join. Returns whether it may.
     pub fn join(&mut self, limits: &AddressLimits, now: Instant) -> bool {
         let may_join = self.joins.has_token(limits.joins, now).is_ok();
         if may_join {
@@ -70,12 +70,12 @@ impl Allowance {
         may_join
     }
 
-    /// A connection that stayed is gone.
+    /// A connection that was counted is gone.
     pub fn disconnect(&mut self) {
         self.connections = self.connections.saturating_sub(1);
     }
 
-    /// Whether nothing is taken any more, so that the address need not be remembered.
+    /// Whether it equals [`Allowance::NEW`], so that the address need not be remembered.
     pub fn is_new(&self, now: Instant) -> bool {
         self.connections == 0 && self.joins.is_full(now)
     }

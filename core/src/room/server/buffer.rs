@@ -1,16 +1,16 @@
-//! Bytes of one connection that wait: what has come and is not taken yet, what is owed and is not written yet.
+//! The bytes of one connection that wait: received bytes that are not taken yet, or bytes to send that are not written yet.
 //!
 //! It is a trait because it has two implementors: [`FixedBuffer`] here, for a microcontroller, and one in host that grows.
 
 use crate::limits::{FRAME_STUFFED_BYTES_MAX, Full};
 use heapless::Vec;
 
-/// Bytes in the order in which they came. A new one is empty.
+/// Bytes in the order in which they came. A new buffer is empty.
 pub trait Buffer: Default {
     /// The bytes.
     fn as_bytes(&self) -> &[u8];
 
-    /// How many more there is room for: in an empty one at least a frame as it travels, with the 0x00 that ends it.
+    /// How many more bytes there is room for. An empty buffer has room for at least the longest frame as it travels, with its 0x00.
     fn room(&self) -> usize;
 
     /// Appends bytes.
@@ -28,7 +28,7 @@ pub trait Buffer: Default {
 pub struct FixedBuffer<const N: usize>(Vec<u8, N>);
 
 impl<const N: usize> FixedBuffer<N> {
-    /// An empty one must take the longest frame, or a connection could never go on.
+    /// An empty buffer must have room for the longest frame, or a connection could get stuck.
     const IS_LARGE_ENOUGH: () = assert!(N > FRAME_STUFFED_BYTES_MAX);
 }
 

@@ -3,12 +3,12 @@
 use crate::bucket::Rate;
 use core::time::Duration;
 
-/// Timers and limits of a room's server. How many members it takes is the roster's matter.
+/// Timers and limits of a room's server. The number of members is limited by the roster alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Config {
     /// Joins and leaves are announced while the room has at most this many members.
     pub announced_members_max: u32,
-    /// How fast a member is read; `None` without a limit.
+    /// How fast the frames of a connection are taken; `None` means without a limit.
     pub rate: Option<Rate>,
     /// How long a connection may take to join.
     pub join_max: Duration,
@@ -16,16 +16,16 @@ pub struct Config {
     pub ping_after: Duration,
     /// After this long without a byte a client counts as gone.
     pub gone_after: Duration,
-    /// After this long without taking a byte that waits a client counts as stalled.
+    /// After this long without taking a byte, while bytes wait for it, a client counts as stalled.
     pub stalled_after: Duration,
-    /// How long a connection that was put out may take to read why, before it is closed.
+    /// How long a connection that was put out may take to read the reason, before it is closed.
     pub linger_max: Duration,
-    /// The same when the server ends, which nobody is to wait for.
+    /// The same when the server ends; shorter, so that slow clients do not delay the end.
     pub linger_closing_max: Duration,
 }
 
 impl Config {
-    /// What the document says.
+    /// The values of docs/room-protocol.md section 8.
     pub const DEFAULT: Self = Self {
         announced_members_max: 64,
         rate: Some(Rate { burst: 10, per_second: 5 }),

@@ -1,8 +1,8 @@
 //! One connection to a room's server: bytes in, slices out.
 //!
-//! What its frames ask for goes to the room ([`Access`]). What it lacks of the journal is a place in it, and nothing is queued: its own
-//! frames (answers, signs of life, losses, refusals) are flags in its session, encoded only between two frames of the journal. The
-//! rest of a frame that was begun is kept aside, so that it never falls out of the ring in mid-frame.
+//! It hands its client's requests to the room ([`Access`]). It queues nothing: a place in the journal says what the client still lacks,
+//! and the connection's own frames (answers, signs of life, losses, refusals) are flags in its session, encoded only between two frames
+//! of the journal. If a frame of the journal was written in part, its rest is copied aside, so that the ring may overwrite the frame.
 //!
 //! Drain order: after every call, write what [`Connection::poll_output`] gives and tell [`Connection::handle_sent`] how much was
 //! written, until nothing is given or not all was written; then [`Connection::close`] it if [`Connection::is_ended`]. Call
@@ -17,39 +17,39 @@ use crate::limits::FRAME_STUFFED_BYTES_MAX;
 use crate::refusal::RefusalReason;
 use crate::time::Instant;
 
-/// One connection over buffers of its own: with a fixed capacity, or growing.
+/// One connection. Its two buffers `B` have a fixed capacity or grow.
 #[derive(Debug)]
 pub struct Connection<B> {
     /// Where it comes from; `None` for the server's own machine.
     origin: Option<Origin>,
-    /// Its join state, timers and rate, and what it is to be told besides the journal.
+    /// Its join state, timers and rate, and its own frames that are due.
     session: Session,
     /// How far it has got in the journal.
     reader: Reader,
-    /// What has come and was not taken: whole frames that came too fast, or the beginning of one frame.
+    /// Received bytes that were not taken: whole frames that came too fast, or the beginning of one frame.
     pending: B,
     /// Whether `pending` may hold a whole frame.
     unread: bool,
-    /// Whether what comes is thrown away up to the next frame.
+    /// Whether received bytes are thrown away up to the next 0x00.
     discarding: bool,
-    /// Whole frames, or the rest of one, that are written before anything of the journal.
+    /// Whole frames, or the rest of one, that are to be written before anything of the journal.
     owed: B,
     /// How many bytes [`Connection::poll_output`] gave last.
     offered: usize,
-    /// Whether its socket took less than it was given, the last time.
+    /// Whether the socket took less than it was given at the last write.
     blocked: bool,
     /// Whether publishing pauses until the server's other threads have caught up.
     paused: bool,
 }
 
-/// What all connections of a server are given at one moment.
+/// What a connection needs to know of its server and the time.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'c> {
     /// Timers and limits.
     pub config: &'c Config,
-    /// The time.
+    /// The time by which timers run.
     pub now: Instant,
-    /// The server's clock.
+    /// The time of day, with which messages are stamped.
     pub wall_time: WallTime,
 }
 
@@ -70,8 +70,8 @@ impl<B: Buffer> Connection<B> {
         }
     }
 
-    /// How many bytes may be read from its socket now and handed to [`Connection::handle_bytes`]. 0 while it speaks too fast or waits
-    /// for something.
+    /// How many bytes may be read from the socket now and handed to [`Connection::handle_bytes`]. 0 while frames wait, publishing
+    /// pauses, an answer is to be encoded first, or the client has sent too fast.
     pub fn wants_bytes(&self, config: &Config, now: Instant) -> usize {
         if self.unread || !self.may_take() || self.session.may_read(config, now).is_err() {
             return 0;
@@ -79,14 +79,14 @@ impl<B: Buffer> Connection<B> {
         self.pending.room()
     }
 
-    /// Whether frames may be taken, as far as the room is concerned. A newcomer is let in once all that it was owed before is written:
-    /// its welcome and history need the room in the buffer.
+    /// Whether the room and `owed` allow frames to be taken: publishing does not pause, and before the join `owed` is empty, because the
+    /// welcome and the history need its room.
     fn may_take(&self) -> bool {
         !self.paused && (!self.session.is_joining() || self.owed.as_bytes().is_empty())
     }
 
-    /// Takes what was read, at most [`Connection::wants_bytes`]; whatever is more is lost, and puts the connection out. `decoder` serves
-    /// all connections of a thread. Work is bounded by the bytes that are waiting and these.
+    /// Takes bytes that were read, at most [`Connection::wants_bytes`]; if more do not fit, they are lost and the connection is put out.
+    /// `decoder` may serve all connections of a thread. Work is bounded by the waiting bytes and these.
     pub fn handle_bytes(&mut self, context: Context<'_>, room: &mut impl Access, decoder: &mut Decoder, bytes: &[u8]) {
         self.session.handle_heard(context.now);
         if self.pending.as_bytes().is_empty() {
@@ -99,7 +99,7 @@ impl<B: Buffer> Connection<B> {
         self.take(context, room, decoder, pending.as_bytes());
     }
 
-    /// Does what is due, and goes on with what came too fast, as far as that may be taken now.
+    /// Does what is due, and takes the waiting frames that came too fast, as far as they may be taken now.
     pub fn handle_timeout(&mut self, context: Context<'_>, room: &mut impl Access, decoder: &mut Decoder) {
         let Context { config, now, .. } = context;
         if self.session.poll_timeout(config).is_some_and(|due| due <= now) {
@@ -107,7 +107,7 @@ impl<B: Buffer> Connection<B> {
         }
         self.paused = self.paused && room.pace() == Pace::Pause;
         if self.unread {
-            // What was said is a sign of life also when it is taken later, and nothing newer is read before.
+            // The waiting frames count as a sign of life: nothing newer is read before they are taken.
             self.session.handle_heard(now);
             let pending = core::mem::take(&mut self.pending);
             self.take(context, room, decoder, pending.as_bytes());
@@ -123,7 +123,7 @@ impl<B: Buffer> Connection<B> {
         [self.session.poll_timeout(config), readable].into_iter().flatten().min()
     }
 
-    /// Takes the frames in these bytes, as far as they may be taken now; the rest waits in `pending`, which is empty before.
+    /// Takes the frames in these bytes, as far as they may be taken now; the rest goes to `pending`, which must be empty.
     fn take(&mut self, context: Context<'_>, room: &mut impl Access, decoder: &mut Decoder, bytes: &[u8]) {
         decoder.resume(Partial { bytes: &[], discarding: self.discarding });
         let mut input = bytes;
@@ -136,7 +136,7 @@ impl<B: Buffer> Connection<B> {
         let Partial { bytes: begun, discarding } = decoder.partial();
         self.discarding = discarding;
         self.unread = !input.is_empty();
-        // Both come from a buffer of this capacity, or from one that this one is as large as.
+        // `begun` and `input` are parts of `bytes`, of which a caller hands in no more than `pending` has room for.
         if self.pending.extend(begun).and_then(|()| self.pending.extend(input)).is_err() {
             self.session.refuse(RefusalReason::Overlong);
         }
@@ -188,17 +188,17 @@ impl<B: Buffer> Connection<B> {
         }
     }
 
-    /// Live frames begin here, behind the welcome and the history; what was lost before that is told first.
+    /// Live frames begin where `admission` says, behind the welcome and the history; lost messages are told first.
     fn begin(&mut self, admission: &Admission) {
         self.reader = Reader::new(admission.cursor);
         self.session.handle_lagged(admission.lagged);
     }
 
-    /// What is to be written next, in one slice or in two around the end of the ring; nothing if both are empty. Work is bounded by
-    /// the connection's own frames.
+    /// The bytes that are to be written next, in one slice or in two around the end of the ring; none if both are empty. Work is
+    /// bounded by the connection's own frames.
     ///
     /// # Errors
-    /// How many messages it has lost because it read too slowly; it is told, and what is to be written is had by calling again.
+    /// How many messages the client has lost because it read too slowly. The client will be told; call again for the bytes to write.
     pub fn poll_output<'a>(&'a mut self, room: &'a impl Access) -> Result<Slices<'a>, u64> {
         while self.session.owes() && self.owed.room() > FRAME_STUFFED_BYTES_MAX {
             let mut frame = Frame::EMPTY;
@@ -220,8 +220,8 @@ impl<B: Buffer> Connection<B> {
         Ok(lacking)
     }
 
-    /// This many bytes of what [`Connection::poll_output`] gave last were written; nothing was called in between. Says whether there
-    /// may be more to write at once: not if less was written than was given.
+    /// `count` bytes of those that [`Connection::poll_output`] gave last were written; nothing may be called in between. Returns whether
+    /// there may be more to write at once: false if fewer bytes were written than were given.
     pub fn handle_sent(&mut self, now: Instant, room: &impl Access, count: usize) -> bool {
         self.blocked = count < self.offered;
         if self.blocked {
@@ -238,12 +238,12 @@ impl<B: Buffer> Connection<B> {
             return self.session.owes();
         }
         let (first, second) = self.reader.advance(room.journal(), count);
-        // Less than a frame, into an empty buffer.
+        // The rest of a frame fits into the empty buffer.
         let _ = self.owed.extend(first).and_then(|()| self.owed.extend(second));
         false
     }
 
-    /// Puts the connection out: it is told why, and closed then.
+    /// Puts the connection out: the client is told the reason, and then the connection is to be closed.
     pub fn refuse(&mut self, reason: RefusalReason) {
         self.session.refuse(reason);
     }
@@ -264,12 +264,12 @@ impl<B: Buffer> Connection<B> {
         self.paused
     }
 
-    /// Whether its socket took less than it was given: there is nothing to write before it takes more.
+    /// Whether the socket took less than it was given: nothing can be written before it takes more.
     pub const fn is_blocked(&self) -> bool {
         self.blocked
     }
 
-    /// The member, if it is one.
+    /// The member that this connection belongs to; `None` before the join, and for an observer.
     pub const fn member(&self) -> Option<MemberId> {
         self.session.member()
     }
@@ -284,8 +284,8 @@ impl<B: Buffer> Connection<B> {
         self.origin
     }
 
-    /// The connection is gone or is closed now: its member's name is free. Says whether it was put out with a reason that the other
-    /// side may still read.
+    /// The connection is gone or is closed now: its member leaves, and the name is free. Returns whether the connection was put out with
+    /// a reason that the client may still read.
     pub fn close(&mut self, room: &mut impl Access) -> bool {
         if let Some(id) = self.session.member() {
             room.leave(id);

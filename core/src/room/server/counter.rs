@@ -3,20 +3,20 @@
 /// Declares [`Counter`] and the order in which counters are shown.
 macro_rules! counters {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
-        /// What is counted. docs/command-line.md explains the counters to operators.
+        /// The counters of a room's server. docs/command-line.md explains them to operators.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Counter {
             $($(#[doc = $doc])+ $variant,)+
         }
 
         impl Counter {
-            /// All of them, in the order in which they are shown; the place of each is `counter as usize`.
+            /// All counters, in the order in which they are shown; the index of each is `counter as usize`.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// How many there are.
+            /// How many counters there are.
             pub const COUNT: usize = Self::ALL.len();
 
-            /// Its name, as it is shown.
+            /// The counter's name, as it is shown.
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)+

@@ -1,13 +1,13 @@
-//! Who left a moment ago, so that a member that comes back learns which of its own messages were taken.
+//! The members that left last, so that a member that comes back learns which of its own messages were taken.
 
 use crate::limits::DEPARTED_MAX;
 use crate::room::Token;
 use heapless::Deque;
 
-/// Tokens of the members that left last, at most [`DEPARTED_MAX`], with the highest number that was taken of each.
+/// Tokens of the members that left last, at most [`DEPARTED_MAX`], each with the highest message number that was taken of it.
 #[derive(Debug)]
 pub(super) struct Departed {
-    /// The one that left first comes first.
+    /// Token and number, in the order in which the members left.
     members: Deque<(Token, u32), DEPARTED_MAX>,
 }
 
@@ -17,9 +17,9 @@ impl Departed {
         Self { members: Deque::new() }
     }
 
-    /// A member leaves; the one that left first is forgotten if there are too many.
+    /// A member leaves. If there are too many, the one that left first is forgotten.
     pub(super) fn push(&mut self, token: Token, taken: u32) {
-        // Nothing was taken of it, or it will not be known again.
+        // No message was taken of the member, or it has the all-zero token and cannot be known again.
         if taken == 0 || !same_token(&token, &token) {
             return;
         }
@@ -30,15 +30,15 @@ impl Departed {
         let _ = self.members.push_back((token, taken));
     }
 
-    /// The highest number that was taken of the member with this token, the last time that it was one; 0 if it is not known.
-    /// Takes the same time whatever the token.
+    /// The highest message number that was taken of the member with this token before it left last; 0 if the token is not known.
+    /// Takes the same time for every token.
     pub(super) fn taken(&self, token: &Token) -> u32 {
         self.members.iter().fold(0, |found, (member, taken)| if same_token(member, token) { *taken } else { found })
     }
 }
 
-/// Compares two tokens in constant time, so that how long it takes tells nothing about how much of a guess was right. A token
-/// of zeros is like none, not even itself: a client without randomness has one, and does not want to be taken for another.
+/// Compares two tokens in constant time, so that the time does not tell how much of a guess was right. The all-zero token means no
+/// token, and never matches: clients without randomness all have it, and none must be taken for another.
 pub(super) fn same_token(first: &Token, second: &Token) -> bool {
     let difference = first.iter().zip(second).fold(0, |difference, (first, second)| difference | (first ^ second));
     let bits = first.iter().fold(0, |bits, byte| bits | byte);

@@ -1,25 +1,25 @@
-//! The last messages of a room, for newcomers: as they were sent, stuffed and ended, so that they are only copied.
+//! The last messages of a room, for newcomers. They are kept as the frames that were sent, so that they only have to be copied.
 
 use crate::frame::Frame;
 
-/// The most recent messages, as many as the storage that is handed in has frames: `HISTORY_MESSAGES_MAX`.
+/// The most recent messages, at most as many as the storage has frames: `HISTORY_MESSAGES_MAX` by the protocol.
 #[derive(Debug)]
 pub struct History<F> {
     /// The frames; a ring.
     frames: F,
-    /// Which one is the oldest.
+    /// Index of the oldest frame.
     oldest: usize,
-    /// How many there are.
+    /// How many messages there are.
     len: usize,
 }
 
 impl<F: AsRef<[Frame]> + AsMut<[Frame]>> History<F> {
-    /// No messages yet, whatever the storage holds.
+    /// A history without messages over this storage.
     pub const fn new(frames: F) -> Self {
         Self { frames, oldest: 0, len: 0 }
     }
 
-    /// Adds a message; the oldest goes if there are as many as there may be.
+    /// Adds a message. If the storage is full, the oldest message is dropped.
     pub fn push(&mut self, frame: &Frame) {
         let frames = self.frames.as_mut();
         let capacity = frames.len();
@@ -38,7 +38,7 @@ impl<F: AsRef<[Frame]> + AsMut<[Frame]>> History<F> {
         self.len
     }
 
-    /// Whether there is none.
+    /// Whether there is no message.
     pub const fn is_empty(&self) -> bool {
         self.len == 0
     }

@@ -1,11 +1,11 @@
 //! The journal: what a room has said, as the bytes that go to every member, in one fixed ring.
 //!
 //! Positions are bytes since the room began, so they mean the same in every copy of the journal. A reader is a [`Cursor`];
-//! what it lacks is one or two slices, however many frames they hold. Nothing is kept for a reader: one that falls out of
-//! the ring is told how many messages it lost ([`Lagged`]) and goes on from the middle.
+//! the bytes that it lacks are one or two slices, however many frames they hold. Nothing is kept for a reader: one that falls
+//! out of the ring is told how many messages it lost ([`Lagged`]) and goes on from the middle.
 //!
-//! Every 64th frame is marked with its sequence number, so that finding one looks at 64 frames at most. Frames end with
-//! 0x00 and have none before that (frame.rs), which is how they are told apart.
+//! Every 64th frame is marked with its sequence number, so that a search for a frame looks at 64 frames at most. A frame ends
+//! with its only 0x00 (frame.rs), by which frames are told apart.
 
 use crate::limits::JOURNAL_MARK_FRAMES;
 use crate::room::Sequence;
@@ -16,27 +16,27 @@ use crate::room::message::SAID_TAG;
 pub struct Journal<B, M> {
     /// The ring.
     bytes: B,
-    /// Marks, the one with index i in place i modulo their number.
+    /// Marks: the mark with index i stands at i modulo the length of this storage.
     marks: M,
     /// How many marks have been set.
     mark_count: u64,
-    /// Behind the last frame.
+    /// The place behind the last frame.
     head: Mark,
-    /// The first byte that this copy has ever held.
+    /// Position of the first byte that this copy has ever held.
     origin: u64,
 }
 
 /// A place between two frames.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Mark {
-    /// Where it is and what lies before it.
+    /// Its position, and the messages before it.
     cursor: Cursor,
     /// How many frames lie before it: the sequence number of the frame behind it.
     frames: u64,
 }
 
 impl Mark {
-    /// Where it is.
+    /// Its position, and the messages before it.
     pub const fn cursor(self) -> Cursor {
         self.cursor
     }
@@ -68,12 +68,12 @@ pub struct Cursor {
     messages: u64,
 }
 
-/// The reader fell out of the ring and goes on elsewhere.
+/// The reader fell out of the ring and goes on at a newer place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lagged {
     /// How many messages it lost.
     pub messages: u64,
-    /// Where it goes on.
+    /// Where the reader goes on.
     pub cursor: Cursor,
 }
 
@@ -87,8 +87,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, M: AsRef<[Mark]> + AsMut<[Mark]>> Journal<B, 
         Self { bytes, marks, mark_count: 0, head, origin: 0 }
     }
 
-    /// Appends a frame, which ends with 0x00, and gives its sequence number. What is oldest goes. Work is bounded by the
-    /// frame's length; of a frame longer than the ring only the end is kept.
+    /// Appends a frame, which ends with 0x00, and returns its sequence number. It overwrites the oldest bytes. Work is bounded by
+    /// the frame's length; of a frame longer than the ring only the end is kept.
     pub fn append(&mut self, frame: &[u8]) -> Sequence {
         self.mark_if_due();
         self.write(frame);
@@ -109,7 +109,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, M: AsRef<[Mark]> + AsMut<[Mark]>> Journal<B, 
         }
     }
 
-    /// Writes bytes behind the last.
+    /// Writes bytes behind the last frame.
     fn write(&mut self, bytes: &[u8]) {
         let ring = self.bytes.as_mut();
         let kept = &bytes[bytes.len().saturating_sub(ring.len())..];
@@ -121,8 +121,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, M: AsRef<[Mark]> + AsMut<[Mark]>> Journal<B, 
         ring[..second.len()].copy_from_slice(second);
     }
 
-    /// Copies what `source` has and this copy lacks; what this copy cannot hold is passed over. Work is bounded by the size
-    /// of the ring.
+    /// Copies the frames that `source` has and this copy lacks; the oldest are skipped if they do not fit. Work is bounded by the
+    /// size of the ring.
     pub fn copy_from<B2: AsRef<[u8]> + AsMut<[u8]>, M2: AsRef<[Mark]> + AsMut<[Mark]>>(
         &mut self,
         source: &Journal<B2, M2>,
@@ -131,7 +131,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, M: AsRef<[Mark]> + AsMut<[Mark]>> Journal<B, 
             self.write(first);
             self.write(second);
         } else {
-            // Too far behind: begin anew with what is there.
+            // This copy is too far behind: it begins anew with what `source` still holds.
             let oldest = source.oldest();
             self.head.cursor.position = oldest;
             self.origin = oldest;
@@ -151,7 +151,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, M: AsRef<[Mark]> + AsMut<[Mark]>> Journal<B, 
         self.head = source.head;
     }
 
-    /// Behind the last frame.
+    /// The place behind the last frame.
     pub const fn head(&self) -> Cursor {
         self.head.cursor
     }
@@ -161,15 +161,15 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, M: AsRef<[Mark]> + AsMut<[Mark]>> Journal<B, 
         Sequence(self.head.frames)
     }
 
-    /// The first byte still held, which may lie within a frame.
+    /// Position of the first byte still held, which may lie within a frame.
     fn oldest(&self) -> u64 {
         self.origin.max(self.head.cursor.position.saturating_sub(as_u64(self.bytes.as_ref().len())))
     }
 
-    /// What a reader lacks, in constant time: nothing, if its place is beyond the head of this copy.
+    /// The bytes from `cursor` to the head, in constant time; none if `cursor` is beyond the head of this copy.
     ///
     /// # Errors
-    /// [`Lagged`] when that is not there any more.
+    /// [`Lagged`] when the ring does not hold all of these bytes any more.
     pub fn read(&self, cursor: Cursor) -> Result<Slices<'_>, Lagged> {
         self.slices(cursor.position).ok_or_else(|| {
             let middle = self.middle();
@@ -177,13 +177,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, M: AsRef<[Mark]> + AsMut<[Mark]>> Journal<B, 
         })
     }
 
-    /// The bytes from a position to the head; `None` if they are no longer all there.
+    /// The bytes from a position to the head; `None` if the ring does not hold all of them any more.
     fn slices(&self, position: u64) -> Option<Slices<'_>> {
         let ring = self.bytes.as_ref();
         if position < self.oldest() {
             return None;
         }
-        // A place beyond the head is one that a copy has not come to yet: nothing is lacking there.
+        // A position beyond the head was not copied to this journal yet: there is nothing to read.
         let length = as_usize(self.head.cursor.position.saturating_sub(position));
         let place = ring_index(position, ring.len()).unwrap_or(0);
         let first = length.min(ring.len() - place);
@@ -197,7 +197,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, M: AsRef<[Mark]> + AsMut<[Mark]>> Journal<B, 
         self.marks_from(middle).next().map_or(self.head.cursor, |mark| mark.cursor)
     }
 
-    /// The marks that are still held at or behind a position, in ascending order.
+    /// The marks that are still held, from a position on, in ascending order.
     fn marks_from(&self, position: u64) -> impl Iterator<Item = Mark> {
         let marks = self.marks.as_ref();
         let first = self.mark_count.saturating_sub(as_u64(marks.len()));
@@ -208,7 +208,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, M: AsRef<[Mark]> + AsMut<[Mark]>> Journal<B, 
     /// The place in front of the frame with this sequence number, which may be the next one. Work: all marks and 64 frames.
     ///
     /// # Errors
-    /// The oldest place there is, when that frame is not there any more.
+    /// The oldest mark that is held, or the head, when the journal does not hold that frame any more.
     pub fn find(&self, sequence: Sequence) -> Result<Cursor, Mark> {
         let wanted = sequence.0.min(self.head.frames);
         let mut start = None;
@@ -232,8 +232,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, M: AsRef<[Mark]> + AsMut<[Mark]>> Journal<B, 
         }
     }
 
-    /// The place that a reader has reached once it has been sent `count` bytes from `cursor` on, and how many bytes of the
-    /// next frame it has been sent beyond that. Work: the frames among those bytes.
+    /// The end of the last frame that lies whole within the `count` bytes behind `cursor`, and how many of these bytes belong to
+    /// the next frame. Work: one step for each byte up to the end of that frame.
     pub fn advance(&self, cursor: Cursor, count: usize) -> (Cursor, usize) {
         let sent = cursor.position + as_u64(count);
         let reached = self.frames_from(cursor).take_while(|end| end.position <= sent).last().unwrap_or(cursor);
@@ -248,7 +248,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, M: AsRef<[Mark]> + AsMut<[Mark]>> Journal<B, 
         core::iter::from_fn(move || {
             let _code = bytes.next()?;
             let tag = bytes.next();
-            // A tag is not 0, so one that is 0 ends a frame that has none.
+            // No stuffed byte is 0: a 0 in the place of the tag ends a frame that has no tag.
             let length = if tag == Some(0) { 2 } else { 3 + as_u64(bytes.position(|byte| byte == 0)?) };
             cursor.position += length;
             cursor.messages += u64::from(is_message(tag));
@@ -267,12 +267,12 @@ fn ring_index(index: u64, length: usize) -> Option<usize> {
     index.checked_rem(as_u64(length)).map(as_usize)
 }
 
-/// A length as a number of the journal; lengths have at most 64 bits.
+/// A length as a 64-bit number; no machine has longer ones.
 fn as_u64(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
 
-/// A distance within the ring as a length; the ring's length is one, so its distances are.
+/// A distance within the ring as a length. It is at most the ring's length, so it fits.
 fn as_usize(distance: u64) -> usize {
     usize::try_from(distance).unwrap_or(usize::MAX)
 }

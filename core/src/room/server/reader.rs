@@ -1,4 +1,4 @@
-//! One reader of the journal: how far it has got, and what it lacks.
+//! One reader of the journal: how far it has got, and which bytes it lacks.
 
 use super::journal::Slices;
 use super::{Cursor, Journal, Lagged, Mark};
@@ -6,20 +6,20 @@ use super::{Cursor, Journal, Lagged, Mark};
 /// A place in the journal that moves forward only.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Reader {
-    /// Everything before it was read or is lost.
+    /// Everything before this place was read or is lost.
     cursor: Cursor,
 }
 
 impl Reader {
-    /// A reader that begins here.
+    /// A reader that begins at `cursor`.
     pub const fn new(cursor: Cursor) -> Self {
         Self { cursor }
     }
 
-    /// What it lacks. If that is not all there, it goes on behind what is lost.
+    /// The bytes that the reader lacks. If the journal does not hold all of them any more, the reader skips the lost ones.
     ///
     /// # Errors
-    /// How many messages it has lost; what it lacks now is had by calling again.
+    /// How many messages the reader has lost; call again for the bytes that it lacks then.
     pub fn read<'j, B, M>(&mut self, journal: &'j Journal<B, M>) -> Result<Slices<'j>, u64>
     where
         B: AsRef<[u8]> + AsMut<[u8]>,
@@ -31,7 +31,7 @@ impl Reader {
         })
     }
 
-    /// It has been sent all that it lacked.
+    /// All bytes that the reader lacked were sent.
     pub fn finish<B, M>(&mut self, journal: &Journal<B, M>)
     where
         B: AsRef<[u8]> + AsMut<[u8]>,
@@ -40,8 +40,8 @@ impl Reader {
         self.cursor = journal.head();
     }
 
-    /// It has been sent `count` bytes of what it lacked. If they end within a frame, the rest of that frame is given, to be sent
-    /// before anything else, and counts as read. Work: one step for each of the bytes.
+    /// The first `count` bytes that the reader lacked were sent. If they end within a frame, returns the rest of that frame, which is
+    /// to be sent before anything else and counts as read. Work: one step for each of the bytes.
     pub fn advance<'j, B, M>(&mut self, journal: &'j Journal<B, M>, count: usize) -> Slices<'j>
     where
         B: AsRef<[u8]> + AsMut<[u8]>,

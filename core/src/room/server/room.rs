@@ -1,9 +1,9 @@
 //! What all connections of a room share: names, members, order, history, journal (docs/room-protocol.md section 6).
 //!
-//! It has no clock; the time that it stamps messages with is handed in, in milliseconds since 1970.
+//! It has no clock; the caller hands in the time with which messages are stamped, in milliseconds since 1970.
 //!
-//! Invariants: a newcomer's history and cursor are taken in one step, so that each message is in the one or behind the other. What
-//! comes from a connection whose generation is not the member's changes nothing.
+//! Invariants: a newcomer's history and cursor are taken in one step, so that each message is either in the history or behind the
+//! cursor. A call for a connection whose generation is not the member's changes nothing.
 
 use super::departed::{Departed, same_token};
 use super::{Buffer, Config, Counter, Cursor, History, Journal, Mark, Member, MemberId, Roster};
@@ -26,19 +26,19 @@ pub struct Room<R, B, M, F> {
     roster: R,
     /// The generation of the next member or takeover.
     generation_next: u64,
-    /// Who left last.
+    /// The members that left last.
     departed: Departed,
     /// The last messages.
     history: History<F>,
-    /// All that was said, as far as it reaches.
+    /// The latest messages, joins and leaves, as many as fit.
     journal: Journal<B, M>,
-    /// Where the frame in the making is.
+    /// The buffer in which frames are encoded.
     frame: Frame,
-    /// What has happened so far, by [`Counter`].
+    /// The counts, by [`Counter`].
     counters: [u64; Counter::COUNT],
 }
 
-/// Longest WELCOME as it travels, in bytes: 13 varints and 5 single bytes of at most 88 bytes, stuffing and end.
+/// Longest WELCOME as it travels, in bytes: 13 varints and 5 single bytes, together at most 88, one of stuffing, and 0x00.
 const WELCOME_BYTES_MAX: usize = 90;
 
 /// HISTORY_END as it travels, in bytes.
@@ -58,29 +58,29 @@ pub struct WallTime {
 pub struct Join<'a> {
     /// The name, unchecked.
     pub name: &'a str,
-    /// What it will prove with that it is the same member.
+    /// The secret by which the client will prove that it is the same member.
     pub token: Token,
-    /// The last frame that it has seen.
+    /// The last frame that the client has seen.
     pub seen: Option<Seen>,
 }
 
-/// Somebody is let in.
+/// How a member or observer that is let in begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Admission {
-    /// Where its live frames begin.
+    /// Where its frames of the journal begin.
     pub cursor: Cursor,
-    /// How many messages before that it has lost.
+    /// How many messages before `cursor` it has lost.
     pub lagged: u64,
-    /// What it is told first; then comes the history, if `welcome.history` is not 0.
+    /// Its first frame; the history comes behind it, if `welcome.history` is not 0.
     pub welcome: Welcome,
 }
 
-/// Why something that a member said was not taken; nothing has changed.
+/// Why a member's message was not taken; nothing has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SayError {
     /// The connection is not the member's any more.
     Stale,
-    /// The number was taken before: the client repeats what it did not know to have arrived.
+    /// The message was taken before: the client repeats it because it did not know that.
     Doubled,
     /// The text is refused.
     Refused(RefusalReason),
@@ -108,12 +108,13 @@ where
         }
     }
 
-    /// Lets a member in, or lets it go on from another connection if name and token are those of a member. Announces newcomers
-    /// to a room that is not too large. Appends to `owed`, which is empty, what comes before the journal: WELCOME, the last messages
-    /// (as many of the newest as there is room for, none for who comes back), HISTORY_END.
+    /// Lets a newcomer in, or lets a member go on from another connection if name and token are the member's. Announces a newcomer
+    /// unless the room has more members than `announced_members_max`. Appends to `owed`, which must be empty, the frames that come
+    /// before the journal: WELCOME, the last messages (as many of the newest as there is room for, none for a client that has seen
+    /// frames of this run of the server), HISTORY_END.
     ///
     /// # Errors
-    /// The reason when it is refused; nothing has changed then.
+    /// The reason when the join is refused; nothing has changed then.
     pub fn join(
         &mut self,
         now: WallTime,
@@ -130,7 +131,7 @@ where
         Ok((MemberId { slot, generation }, self.admission(now, join.seen, taken, owed)))
     }
 
-    /// The member in this slot goes on from another connection; gives the highest number taken of it.
+    /// The member in this slot goes on from another connection. Returns the highest message number taken of it.
     fn take_over(&mut self, slot: u32, join: &Join<'_>) -> Result<u32, RefusalReason> {
         let generation = self.generation_next;
         match self.roster.get_mut(slot) {
@@ -142,7 +143,7 @@ where
         }
     }
 
-    /// Enters a newcomer and announces it; gives its slot, and the highest number taken of it when it was in before.
+    /// Enters a newcomer and announces it. Returns its slot, and the highest message number taken of it when it was a member before.
     fn admit(&mut self, name: &Username, join: &Join<'_>) -> Result<(u32, u32), RefusalReason> {
         let taken = self.departed.taken(&join.token);
         let member = Member { name: name.clone(), token: join.token, generation: self.generation_next, taken };
@@ -159,16 +160,16 @@ where
         self.roster.count() <= self.config.announced_members_max
     }
 
-    /// Lets somebody listen who is no member: it is neither named nor announced. `seen` is the last frame that it has seen; what comes
-    /// before the journal is appended to `owed` as in [`Room::join`].
+    /// Lets an observer in, which has no name and is not announced. `seen` is the last frame that it has seen. The frames before the
+    /// journal are appended to `owed` as in [`Room::join`].
     pub fn observe(&mut self, now: WallTime, seen: Option<Seen>, owed: &mut impl Buffer) -> Admission {
         self.admission(now, seen, 0, owed)
     }
 
-    /// Where somebody begins that was let in just now: behind the last frame that it has seen, or with the history.
+    /// Finds where a client that is let in begins: behind the last frame that it has seen, or with the history.
     fn admission(&mut self, now: WallTime, seen: Option<Seen>, taken: u32, owed: &mut impl Buffer) -> Admission {
         let head = self.journal.next_sequence();
-        // One beyond the head is of another run, whatever epoch it names.
+        // A frame beyond the head is of another run of the server, whatever epoch the client names.
         let replay = seen.filter(|seen| seen.epoch == self.epoch && seen.sequence < head);
         let (cursor, next, lagged) = match replay {
             Some(seen) => {
@@ -192,9 +193,9 @@ where
         Admission { cursor, lagged, welcome }
     }
 
-    /// Appends what somebody who was let in gets before the journal.
+    /// Appends WELCOME, history and HISTORY_END to `owed`.
     fn owe_welcome(&mut self, welcome: &Welcome, history: usize, owed: &mut impl Buffer) {
-        // An empty buffer takes a welcome, and as many messages as it said that it had room for.
+        // `owed` is empty, so it has room for a WELCOME, and `history` was chosen by its room.
         if let Ok(frame) = self.frame.encode(&Message::Welcome(*welcome)) {
             let _ = owed.extend(frame);
         }
@@ -206,7 +207,7 @@ where
         }
     }
 
-    /// The welcome for somebody who begins here.
+    /// The WELCOME for a client whose frames begin at `next`.
     fn welcome(&self, now: WallTime, (next, cursor): (Sequence, Cursor), taken: u32, history: usize) -> Welcome {
         let Config { rate, ping_after, gone_after, announced_members_max, .. } = self.config;
         Welcome {
@@ -230,10 +231,10 @@ where
         }
     }
 
-    /// A member says something: it gets the next sequence number and the server's time.
+    /// A member says something: the message gets the next sequence number and the server's time.
     ///
     /// # Errors
-    /// [`SayError`] when it is not taken.
+    /// [`SayError`] when the message is not taken.
     pub fn say(
         &mut self,
         now: WallTime,
@@ -274,7 +275,7 @@ where
         true
     }
 
-    /// The member in a slot.
+    /// The member in a slot, with its generation.
     pub fn current(&self, slot: u32) -> Option<MemberId> {
         self.roster.get(slot).map(|member| MemberId { slot, generation: member.generation })
     }
@@ -316,17 +317,17 @@ where
         &self.history
     }
 
-    /// All that was said, as far as it reaches.
+    /// The latest messages, joins and leaves, as many as fit.
     pub const fn journal(&self) -> &Journal<B, M> {
         &self.journal
     }
 
-    /// Counts one.
+    /// Adds one to this counter.
     pub fn count(&mut self, counter: Counter) {
         self.counters[counter as usize] += 1;
     }
 
-    /// What has been counted.
+    /// The value of this counter.
     pub const fn counted(&self, counter: Counter) -> u64 {
         self.counters[counter as usize]
     }
@@ -337,7 +338,7 @@ where
     }
 }
 
-/// A span in whole milliseconds; what does not fit is as long as can be said.
+/// A span in whole milliseconds; `u32::MAX` if it does not fit.
 fn whole_ms(span: Duration) -> u32 {
     u32::try_from(span.as_millis()).unwrap_or(u32::MAX)
 }

@@ -11,20 +11,20 @@ use crate::username::Username;
 pub struct Member {
     /// Its name, which no other member has.
     pub name: Username,
-    /// What it proves with that it is the one that joined.
+    /// The secret by which it proves that it is the member that joined.
     pub token: Token,
-    /// Raised when it goes on from another connection, so that the old one is ignored.
+    /// Grows when the member goes on from another connection, so that the old connection is ignored.
     pub generation: u64,
-    /// The highest number of its own that was taken; 0 if none was.
+    /// The highest message number that was taken of it; 0 if none was.
     pub taken: u32,
 }
 
 /// A member as its connection knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemberId {
-    /// Its place in the roster.
+    /// Its slot in the roster.
     pub slot: u32,
-    /// No other member and no other connection has the same.
+    /// The generation of its connection: no other member and no other connection has the same.
     pub generation: u64,
 }
 
@@ -55,7 +55,7 @@ pub trait Roster {
     fn slot_count(&self) -> u32;
 }
 
-/// A roster of at most `N` members in place. Look-up takes `N` steps: it is meant for few.
+/// A roster of at most `N` members in place. Look-up takes `N` steps: it is meant for few members.
 #[derive(Debug)]
 pub struct FixedRoster<const N: usize> {
     /// The slots.
@@ -75,7 +75,7 @@ impl<const N: usize> Default for FixedRoster<N> {
     }
 }
 
-/// An index as the number of a slot; what does not fit is no slot.
+/// An index as the number of a slot; `None` if it has more than 32 bits.
 fn slot(index: usize) -> Option<u32> {
     u32::try_from(index).ok()
 }

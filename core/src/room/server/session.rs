@@ -1,8 +1,9 @@
-//! One connection to a room's server: what its frames ask for, when it is silent for too long, how fast it is read.
+//! The session of one connection to a room's server: what the client's frames ask for, when the client has been silent for too long,
+//! how fast its frames are taken.
 //!
-//! What a frame asks for is handed out as a [`Request`], and the connection tells what came of that. The session's own frames (answers,
-//! signs of life, refusals, losses) are flags until [`Session::poll_frame`] encodes them, which is only done between two frames of
-//! the journal.
+//! A frame that asks for something gives a [`Request`], and the connection tells the session how that went. The session's own frames
+//! (answers, signs of life, refusals, losses) are flags until [`Session::poll_frame`] encodes them, which is only done between two
+//! frames of the journal.
 
 use super::{Access, Config, Join, MemberId};
 use crate::bucket::Bucket;
@@ -13,50 +14,50 @@ use crate::room::message::{DecodeError, JOIN_TAG, OBSERVE_TAG, VERSION};
 use crate::room::{Kind, Message, Names, Seen};
 use crate::time::Instant;
 
-/// One connection.
+/// The session of one connection.
 #[derive(Debug)]
 pub(super) struct Session {
-    /// Who it is.
+    /// Whether the client has joined, and as what.
     state: State,
-    /// Whether it is to be closed.
+    /// Whether the connection is to be closed.
     ended: bool,
-    /// When its last byte came; while it joins, when it was accepted.
+    /// When the client's last byte came; before the join, when the connection was accepted.
     heard_at: Instant,
-    /// Since when bytes for it wait without one being taken.
+    /// Since when bytes wait for the client, which has taken none of them; `None` if no bytes wait.
     blocked_since: Option<Instant>,
-    /// How fast it may speak.
+    /// Tokens for the client's frames.
     bucket: Bucket,
-    /// What it is still to be told.
+    /// What the client is still to be told.
     due: Due,
 }
 
-/// Who a connection is.
+/// Whether a client has joined, and as what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// It has not said yet.
+    /// It has not joined yet.
     Joining,
-    /// A member.
+    /// It has joined as this member.
     Member(MemberId),
-    /// Somebody who listens.
+    /// It has joined as an observer.
     Observer,
 }
 
-/// What a connection is still to be told, in the order in which it is told.
+/// What a client is still to be told, in the order in which it is told.
 #[derive(Debug, Default)]
 struct Due {
-    /// Messages that it has lost.
+    /// How many messages it has lost.
     lagged: u64,
     /// The answer to its last frame.
     answer: Option<Answer>,
-    /// Whether it is to give a sign of life: asked, or to be asked.
+    /// Whether it was asked or is to be asked for a sign of life.
     ping: Ping,
     /// Whether it has asked for a sign of life.
     pong: bool,
-    /// Why it is put out.
+    /// The reason why it is put out.
     refused: Option<RefusalReason>,
 }
 
-/// Whether a connection has been asked for a sign of life.
+/// Whether a client has been asked for a sign of life.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Ping {
     /// No: it has been heard of late.
@@ -90,33 +91,33 @@ enum Answer {
     },
 }
 
-/// What a connection asks for.
+/// What a frame asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Request<'a> {
     /// To be let in: answer with [`Session::handle_joined`] or [`Session::refuse`].
     Join(Join<'a>),
     /// To listen: answer with [`Session::handle_observing`].
     Observe {
-        /// The last frame that it has seen.
+        /// The last frame that the client has seen.
         seen: Option<Seen>,
     },
-    /// To say something: answer with [`Session::handle_unsaid`] if it is not taken.
+    /// To say something: answer with [`Session::handle_unsaid`] if the message is not taken.
     Say {
         /// The member.
         id: MemberId,
-        /// Its own number for this.
+        /// The member's own number for the message.
         number: u32,
-        /// How.
+        /// How it is said.
         kind: Kind,
-        /// What, unchecked.
+        /// The text, unchecked.
         text: &'a str,
     },
-    /// Something that is not known here, which is answered already.
+    /// A frame of a kind that is not known here; its answer is due already.
     Unsupported,
 }
 
 impl Session {
-    /// A connection that has just been accepted.
+    /// The session of a connection that has just been accepted.
     pub(super) const fn new(now: Instant) -> Self {
         Self {
             state: State::Joining,
@@ -128,7 +129,7 @@ impl Session {
         }
     }
 
-    /// Bytes have come, whatever they are. They are a sign of life, but give nobody more time to join.
+    /// Bytes have come, whatever they are. They are a sign of life, but do not prolong the time to join.
     pub(super) fn handle_heard(&mut self, now: Instant) {
         if self.state != State::Joining {
             self.heard_at = now;
@@ -136,7 +137,7 @@ impl Session {
         }
     }
 
-    /// Takes a frame, and says what it asks for. Not to be called while [`Session::may_read`] says no.
+    /// Takes a frame, and returns what it asks for. Must not be called while [`Session::may_read`] gives an error.
     pub(super) fn handle_frame<'a>(
         &mut self,
         config: &Config,
@@ -163,7 +164,7 @@ impl Session {
         }
     }
 
-    /// Whether a frame that cannot be read asks to be let in by another version: tag and version never change place.
+    /// Whether a frame that cannot be decoded is a Join or an Observe of another version: tag and version never change place.
     fn is_of_other_version(&self, frame: &[u8]) -> bool {
         self.state == State::Joining && matches!(frame, [JOIN_TAG | OBSERVE_TAG, version, ..] if *version != VERSION)
     }
@@ -175,7 +176,7 @@ impl Session {
         }
     }
 
-    /// Takes a message, and says what it asks for.
+    /// Takes a message, and returns what it asks for.
     fn handle_message<'a>(&mut self, config: &Config, now: Instant, message: Message<'a>) -> Option<Request<'a>> {
         match (self.state, message) {
             (State::Joining, Message::Join { version, .. } | Message::Observe { version, .. })
@@ -206,7 +207,7 @@ impl Session {
                 self.due.pong = true;
                 None
             }
-            // Whatever else makes no sense at this point.
+            // Every other message makes no sense in this state.
             _ => {
                 self.refuse(RefusalReason::Malformed);
                 None
@@ -226,7 +227,7 @@ impl Session {
         self.heard_at = now;
     }
 
-    /// What the member said was not taken.
+    /// The member's message with this number was not taken.
     pub(super) fn handle_unsaid(&mut self, number: u32, reason: RefusalReason) {
         self.due.answer = Some(Answer::Unsaid { number, reason });
     }
@@ -236,12 +237,12 @@ impl Session {
         self.due.lagged += messages;
     }
 
-    /// Puts the connection out: it is told why, and closed then.
+    /// Puts the connection out: the client is told the reason, and then the connection is to be closed.
     pub(super) fn refuse(&mut self, reason: RefusalReason) {
         self.due.refused.get_or_insert(reason);
     }
 
-    /// Bytes wait for the connection. `taken` says whether some were taken just now, which is a sign of life.
+    /// Bytes wait for the client. `taken` says whether it took some just now, which is a sign of life.
     pub(super) fn handle_blocked(&mut self, now: Instant, taken: bool) {
         if taken {
             self.handle_heard(now);
@@ -249,7 +250,7 @@ impl Session {
         self.blocked_since = if taken { Some(now) } else { self.blocked_since.or(Some(now)) };
     }
 
-    /// Nothing waits for the connection any more.
+    /// No bytes wait for the client any more.
     pub(super) fn handle_drained(&mut self) {
         self.blocked_since = None;
     }
@@ -257,7 +258,7 @@ impl Session {
     /// Does what is due.
     pub(super) fn handle_timeout(&mut self, config: &Config, now: Instant) {
         if self.stalled_at(config).is_some_and(|due| due <= now) {
-            // It takes nothing, so it cannot be told.
+            // The client takes nothing, so it cannot be told.
             self.refuse(RefusalReason::Stalled);
             self.ended = true;
         } else if self.gone_at(config).is_some_and(|due| due <= now) {
@@ -268,8 +269,8 @@ impl Session {
         }
     }
 
-    /// When [`Session::handle_timeout`] has something to do. Never earlier than it was, but for [`Session::handle_blocked`] and
-    /// what is read too fast.
+    /// When [`Session::handle_timeout`] has something to do. [`Session::handle_drained`] never makes this earlier, so a write that
+    /// takes everything needs no new look at it.
     pub(super) fn poll_timeout(&self, config: &Config) -> Option<Instant> {
         [self.stalled_at(config), self.gone_at(config), self.ping_at(config)].into_iter().flatten().min()
     }
@@ -288,7 +289,7 @@ impl Session {
         }
     }
 
-    /// When the connection is to be asked for a sign of life.
+    /// When the client is to be asked for a sign of life.
     fn ping_at(&self, config: &Config) -> Option<Instant> {
         match self.state {
             _ if self.ended || self.due.refused.is_some() || self.due.ping != Ping::Quiet => None,
@@ -300,7 +301,7 @@ impl Session {
     /// Whether the next frame may be taken.
     ///
     /// # Errors
-    /// Not yet: at this instant at the latest, or `None` when the answer to the last one has been encoded.
+    /// The instant from which it may be taken; `None` if the answer to the last frame has to be encoded first, or the connection ends.
     pub(super) fn may_read(&self, config: &Config, now: Instant) -> Result<(), Option<Instant>> {
         if self.due.answer.is_some() || self.due.refused.is_some() || self.ended {
             return Err(None);
@@ -308,13 +309,13 @@ impl Session {
         config.rate.map_or(Ok(()), |rate| self.bucket.has_token(rate, now)).map_err(Some)
     }
 
-    /// Whether [`Session::poll_frame`] has something.
+    /// Whether [`Session::poll_frame`] has a frame to give.
     pub(super) fn owes(&self) -> bool {
         let Due { lagged, answer, ping, pong, refused } = &self.due;
         !self.ended && (*lagged > 0 || answer.is_some() || *ping == Ping::Due || *pong || refused.is_some())
     }
 
-    /// Encodes the next of the connection's own frames; `None` when nothing is due.
+    /// Encodes the next of the session's own frames; `None` when none is due.
     pub(super) fn poll_frame<'f>(&mut self, room: &impl Access, frame: &'f mut Frame) -> Option<&'f [u8]> {
         if self.ended {
             return None;
@@ -342,16 +343,16 @@ impl Session {
         } else {
             return None;
         };
-        // None of these is longer than a frame may be.
+        // None of these messages is longer than a frame may be.
         frame.encode(&message).ok()
     }
 
-    /// Whether it has neither joined nor been let in to listen.
+    /// Whether the client has not joined yet, neither as a member nor as an observer.
     pub(super) const fn is_joining(&self) -> bool {
         matches!(self.state, State::Joining)
     }
 
-    /// The member, if it is one.
+    /// The member, if the client has joined as one.
     pub(super) const fn member(&self) -> Option<MemberId> {
         match self.state {
             State::Member(id) => Some(id),
@@ -359,12 +360,12 @@ impl Session {
         }
     }
 
-    /// Whether it is to be sent what the room says.
+    /// Whether the client is to be sent the journal.
     pub(super) const fn is_listening(&self) -> bool {
         !self.ended && matches!(self.state, State::Member(_) | State::Observer)
     }
 
-    /// Why it was put out or refused, if it was.
+    /// Why the client was put out or refused, if it was.
     pub(super) const fn put_out(&self) -> Option<RefusalReason> {
         self.due.refused
     }
@@ -375,7 +376,7 @@ impl Session {
     }
 }
 
-/// The reason for what is wrong with a frame.
+/// The refusal reason for an error in a frame.
 const fn frame_refusal(error: FrameError) -> RefusalReason {
     match error {
         FrameError::Overlong => RefusalReason::Overlong,
