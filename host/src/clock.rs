@@ -1,4 +1,4 @@
-//! The clock that the engines are given: milliseconds since this process first asked, never going back; and the one on the wall.
+//! Two clocks for the engines: milliseconds since this process first asked, which never go back, and the time of day.
 
 #[cfg(target_os = "linux")]
 use chat_core::room::server::WallTime;
@@ -7,21 +7,21 @@ use std::sync::LazyLock;
 #[cfg(target_os = "linux")]
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The arbitrary zero.
+/// The zero of the engines' instants.
 static ZERO: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
 
-/// The present.
+/// The present as an engine's instant.
 pub(crate) fn now() -> Instant {
     Instant::from_millis(u64::try_from(ZERO.elapsed().as_millis()).unwrap_or(u64::MAX))
 }
 
-/// The system's instant for one of the engines', for timers.
+/// The system's instant for an engine's instant, for timers.
 #[cfg(target_os = "linux")]
 pub(crate) fn system_instant(instant: Instant) -> std::time::Instant {
     *ZERO + std::time::Duration::from_millis(instant.millis())
 }
 
-/// What the system's clock says, as a server tells it. One that says a time before 1970 was never set, and says 0 here.
+/// The time of day by the system's clock. A clock before 1970 was never set, and gives 0.
 #[cfg(target_os = "linux")]
 pub(crate) fn wall_time(trusted: bool) -> WallTime {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

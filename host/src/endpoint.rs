@@ -1,4 +1,4 @@
-//! `HOST[:PORT]` and `ADDR:PORT`, as they stand on the command line.
+//! `HOST[:PORT]` and `ADDR:PORT` of the command line.
 
 use crate::failure::{Failure, cause};
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6, ToSocketAddrs as _};
@@ -26,7 +26,7 @@ impl FromStr for Endpoint {
             }
         } else {
             match text.split_once(':') {
-                // Two colons or more are an IPv6 address, which has its port only behind brackets.
+                // Two colons or more are an IPv6 address, which can have a port only with brackets.
                 Some((_, rest)) if rest.contains(':') => (text, None),
                 Some((host, port)) => (host, Some(port)),
                 None => (text, None),
@@ -49,10 +49,10 @@ impl FromStr for Endpoint {
 }
 
 impl Endpoint {
-    /// Looks the host up, without waiting in the thread of the caller. The result is not empty.
+    /// Looks the host up in another thread. The result is not empty.
     ///
     /// # Errors
-    /// The name is not known or its server does not answer.
+    /// The name is not known, or the name server does not answer.
     pub async fn resolve(&self, port_default: u16) -> Result<Vec<SocketAddr>, Failure> {
         let failure = || Failure::lost(format!("cannot look {} up: the system starts no thread", self.host));
         // A thread for each, and none of smol's pool: those that have nothing to do wake twice a second.
@@ -66,7 +66,7 @@ impl Endpoint {
     /// Looks the host up. The result is not empty.
     ///
     /// # Errors
-    /// The name is not known or its server does not answer.
+    /// The name is not known, or the name server does not answer.
     pub fn look_up(&self, port_default: u16) -> Result<Vec<SocketAddr>, Failure> {
         let found = (self.host.as_str(), self.port.unwrap_or(port_default)).to_socket_addrs();
         let reason = match found.map(Iterator::collect::<Vec<_>>) {
@@ -84,12 +84,12 @@ impl Endpoint {
 /// Reads `ADDR:PORT`, an address of this machine to bind.
 ///
 /// # Errors
-/// Says what is wrong and how it is written.
+/// A sentence that says what is wrong, and how to write an address.
 pub fn parse_bind_address(text: &str) -> Result<SocketAddr, String> {
     let wrong = || {
         format!("{text:?} is no ADDR:PORT; write for example 0.0.0.0:9090, [::]:9090 or 127.0.0.1:0 (0: any free port)")
     };
-    // The standard library reads an interface's number, and not its name.
+    // The standard library reads the number of an interface, but not its name.
     let Some((host, port)) = text.strip_prefix('[').and_then(|rest| rest.split_once("]:")) else {
         return text.parse().map_err(|_| wrong());
     };

@@ -1,4 +1,4 @@
-//! How the program ends when it does not end well: one line for the user, and the exit code.
+//! How the program ends after a failure: one line for the user, and the exit code.
 
 use crate::log::{self, Level};
 use std::fmt;
@@ -10,7 +10,7 @@ use std::process::ExitCode;
 pub struct Failure {
     /// What went wrong, with whom, and what to do about it.
     message: String,
-    /// Which exit code that is.
+    /// The kind of failure, which decides the exit code.
     kind: Kind,
 }
 
@@ -24,7 +24,7 @@ enum Kind {
 }
 
 impl Failure {
-    /// Somebody or something refused, or was lost: exit code 1.
+    /// Something was refused or lost: exit code 1.
     pub fn lost(message: impl Into<String>) -> Self {
         Self { message: message.into(), kind: Kind::Lost }
     }
@@ -34,7 +34,7 @@ impl Failure {
         Self { message: message.into(), kind: Kind::Usage }
     }
 
-    /// Tells it on standard error, and waits until it is written. A server does not wait: it calls [`log::say`].
+    /// Writes the message to standard error, and waits until it is written. A server must not wait: it calls [`log::say`].
     pub fn report(&self) {
         log::say(Level::Failure, self);
         log::finish(None);
@@ -57,7 +57,7 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// What the system says of an error, without the number that means nothing to most people.
+/// The system's words for an error, without its number, which means nothing to most people.
 pub(crate) fn cause(error: &io::Error) -> String {
     let text = error.to_string();
     match text.find(" (os error") {

@@ -1,9 +1,9 @@
-//! What a program says on standard output and standard error, in whole lines; a client's screen alone is not written here.
+//! Standard output and standard error, written in whole lines. Only a client's screen is written elsewhere.
 //!
-//! Nobody who says something waits until it is written: a terminal may be stopped, a pipe may have a reader that does not read. Lines
-//! go into a bounded queue for each of the two streams, and a thread writes them, which lives as long as there are any. What cannot be
-//! written is dropped and counted, and the count is told as soon as writing goes on. The streams themselves are left as they are:
-//! O_NONBLOCK would be the shell's too, which shares them.
+//! A caller never waits until a line is written, because a terminal may be stopped, or the reader of a pipe may not read. Each of the
+//! two streams has a bounded queue of lines, and a thread that writes them and ends when the queue is empty. Lines that find no room or
+//! cannot be written are dropped and counted, and the count is written as soon as possible. The streams themselves stay blocking:
+//! O_NONBLOCK would also change them for the shell, which shares them.
 
 mod queue;
 
@@ -15,13 +15,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 use std::{panic, process};
 
-/// How long a server that ends waits for its last lines to be written.
+/// How long a server that ends waits until its last lines are written.
 pub const SERVER_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Pause before another try where somebody else has made the stream one that does not wait.
+/// Pause before another try, where another program has made the stream non-blocking and it is full.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
-/// Bytes of the writers' stacks: they call little.
+/// Bytes of the writing threads' stacks; they need little.
 const STACK_BYTES: usize = 64 << 10;
 
 /// How much a line matters.
@@ -31,7 +31,7 @@ pub enum Level {
     Failure,
     /// Something is not as it should be, and the program goes on.
     Warning,
-    /// Something that is good to know.
+    /// Something that an operator may want to know.
     Information,
 }
 
@@ -58,18 +58,18 @@ pub fn print(lines: String) {
     OUTPUT.push(lines);
 }
 
-/// Writes whole lines to standard error as they are: counters.
+/// Writes whole lines to standard error without a prefix: counters.
 pub fn print_error(lines: String) {
     ERRORS.push(lines);
 }
 
-/// Tells the operator something on standard error, in one line.
+/// Writes one line for the operator to standard error.
 pub fn say(level: Level, text: impl Display) {
     ERRORS.push(line(level, text));
 }
 
-/// From now on a panic is one line, and ends the program with exit code 1: a fault of the program, or a library that has not got what
-/// it needs of the system.
+/// From now on a panic writes one line and ends the program with exit code 1. A panic is a fault of the program, or of a library that
+/// did not get what it needs from the system.
 pub fn report_panics() {
     panic::set_hook(Box::new(|panic| {
         let payload = panic.payload();
@@ -85,15 +85,15 @@ pub fn report_panics() {
     }));
 }
 
-/// Waits until everything is written, for so long at most; without a limit as long as that takes, which is right for a program that was
-/// started to say something. To be called at the end of the program.
+/// Waits until all lines are written, at most for `patience`. `None` waits as long as it takes, which is right for a program whose
+/// purpose is its output. To be called at the end of the program.
 pub fn finish(patience: Option<Duration>) {
     let deadline = patience.map(|patience| Instant::now() + patience);
     OUTPUT.finish(deadline);
     ERRORS.finish(deadline);
 }
 
-/// A line as it is written.
+/// A line with its prefix.
 fn line(level: Level, text: impl Display) -> String {
     let prefix = match level {
         Level::Failure => "",
@@ -103,15 +103,15 @@ fn line(level: Level, text: impl Display) -> String {
     format!("chat-host: {prefix}{text}\n")
 }
 
-/// A stream with what waits to be written to it.
+/// A stream and the lines that wait to be written to it.
 struct Stream {
-    /// What waits.
+    /// The lines that wait.
     queue: Mutex<Queue>,
-    /// Told when nothing waits any more.
+    /// Notified when the queue is empty and the writing thread ends.
     drained: Condvar,
     /// Writes whole lines.
     write: fn(&[u8]) -> io::Result<()>,
-    /// Tells how many lines are lost; says whether that could be told.
+    /// Writes how many lines are lost. Returns whether that could be written.
     tell_lost: fn(u64) -> bool,
 }
 
@@ -121,12 +121,12 @@ impl Stream {
         Self { queue: Mutex::new(Queue::new()), drained: Condvar::new(), write, tell_lost }
     }
 
-    /// Takes the lock. Nothing is left half done where a thread panics.
+    /// Takes the lock. A thread that panics while it holds the lock leaves the queue in order.
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues lines, and sees to it that somebody writes them. Does not wait.
+    /// Queues lines, and starts a thread that writes them unless one runs. Does not wait.
     fn push(&'static self, lines: String) {
         let begins = {
             let mut queue = self.lock();
@@ -136,12 +136,12 @@ impl Stream {
         let writer =
             || thread::Builder::new().name("log".to_owned()).stack_size(STACK_BYTES).spawn(|| self.write_queued());
         if begins && writer().is_err() {
-            // No thread can be had at this moment: the next line tries again, or the program's end writes what waits.
+            // No thread can be started now: the next line tries again, or the program's end writes the queue.
             self.lock().end_writing(0);
         }
     }
 
-    /// Writes until nothing waits any more.
+    /// Writes until the queue is empty.
     fn write_queued(&self) {
         let mut lost = 0;
         loop {
@@ -165,7 +165,7 @@ impl Stream {
                     drop(queue);
                     self.tell(&mut lost);
                     if lost > 0 {
-                        // The next line is the next try.
+                        // The count could not be written: the next line tries again.
                         let mut queue = self.lock();
                         if queue.is_empty() {
                             queue.end_writing(lost);
@@ -178,14 +178,14 @@ impl Stream {
         }
     }
 
-    /// Tells how many lines are lost, if any are.
+    /// Writes how many lines are lost, if any are; sets the count to 0 if that worked.
     fn tell(&self, lost: &mut u64) {
         if *lost > 0 && (self.tell_lost)(*lost) {
             *lost = 0;
         }
     }
 
-    /// Waits until nothing waits any more, or until the deadline.
+    /// Waits until the queue is empty, or until the deadline. Writes the lines itself if no thread does.
     fn finish(&self, deadline: Option<Instant>) {
         let mut queue = self.lock();
         if !queue.is_empty() && queue.begin_writing() {
@@ -203,7 +203,7 @@ impl Stream {
     }
 }
 
-/// Writes everything, however long that takes.
+/// Writes all bytes, however long that takes.
 fn write_all(mut stream: impl Write, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match stream.write(bytes) {
@@ -218,7 +218,7 @@ fn write_all(mut stream: impl Write, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Waits a moment if a stream takes nothing just now; every other error is one.
+/// Waits a moment if a non-blocking stream is full; passes other errors on.
 fn wait_if_full(error: io::Error) -> io::Result<()> {
     match error.kind() {
         io::ErrorKind::Interrupted => Ok(()),

@@ -1,5 +1,5 @@
-//! What a program needs of the system before it begins: a few open files and threads, both of which may be limited. One that cannot have
-//! them says so at its start; libraries would end it with a panic.
+//! The open files and threads that a program needs before it begins; the system may limit both. A program that cannot have them says so
+//! at its start; without this check a library would panic.
 
 use crate::failure::{Failure, cause};
 use std::fs::File;
@@ -7,21 +7,21 @@ use std::io;
 use std::sync::mpsc::channel;
 use std::thread;
 
-/// Files that a client has open at the same time, with some to spare: its socket, the terminal, what it waits with, and what the
-/// system's own look-up of names opens.
+/// Files that a client has open at the same time, with some to spare: its socket, the terminal, the reactor's files, and those that
+/// the system opens to look a name up.
 #[cfg(feature = "client")]
 pub const CLIENT_FILES: usize = 12;
 
-/// Threads that every program has: its own work, the reactor's, that of the signals, and one for what blocks.
+/// Threads that every program starts: the reactor's, the signals', and one for calls that block.
 pub const THREADS: usize = 3;
 
-/// What is always there and opened fast.
+/// A file that always exists and is opened fast.
 const ANY_FILE: &str = if cfg!(windows) { "NUL" } else { "/dev/null" };
 
-/// Sees to it that this many files and threads can be had.
+/// Checks that this many files can be opened and this many threads started.
 ///
 /// # Errors
-/// They cannot: says how many there are, and which limit to raise.
+/// There are fewer: the message says how many there are, and which limit to raise.
 pub fn check(files: usize, threads: usize) -> Result<(), Failure> {
     let free = (0..files).map_while(|_| File::open(ANY_FILE).ok()).collect::<Vec<_>>().len();
     if free < files {
@@ -39,12 +39,12 @@ pub fn check(files: usize, threads: usize) -> Result<(), Failure> {
     })
 }
 
-/// Starts so many threads, and ends them when all are there.
+/// Starts this many threads, and ends them when all have started.
 fn start_threads(count: usize) -> io::Result<()> {
     let mut senders = Vec::new();
     for _ in 0..count {
         let (sender, receiver) = channel::<()>();
-        // Ends when the sender is gone.
+        // The thread ends when its sender is dropped.
         thread::Builder::new().spawn(move || receiver.recv())?;
         senders.push(sender);
     }

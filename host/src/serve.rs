@@ -25,7 +25,7 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 use supervisor::Supervisor;
 
-/// Files that both servers have open before anybody comes, with some to spare.
+/// Files that both servers have open before the first client comes, with some to spare.
 const SERVER_FILES: usize = 14;
 
 /// Files of each thread of the room.
@@ -37,14 +37,14 @@ struct Servers<'r> {
     relay: Option<relay::server::Driver<'r>>,
     /// The room.
     room: Option<room::server::Driver>,
-    /// What says whether the clock is to be trusted.
+    /// The file that says whether the clock is to be trusted.
     clock_state: Option<ClockState>,
 }
 
 /// Runs the servers until a signal ends them.
 ///
 /// # Errors
-/// An address cannot be bound, the clock's state not be watched, or a socket fails.
+/// An address cannot be bound, the clock's file cannot be watched, or a socket fails.
 pub fn run(options: &Serve) -> Result<(), Failure> {
     raise_file_limit();
     let thread_count = usize::from(options.thread_count().get());
@@ -53,7 +53,7 @@ pub fn run(options: &Serve) -> Result<(), Failure> {
         let mut requests = Requests::of_server()?;
         let mut payloads = vec![[0; DATAGRAM_BYTES_MAX]; relay::server::SLOT_COUNT];
         let mut slots = vec![Slot::EMPTY; relay::server::SLOT_COUNT];
-        // Naming one runs that one alone.
+        // If the command line names one server, only that one runs.
         let (relay, room) = (options.udp.is_some(), options.tcp.is_some());
         let mut servers = Servers {
             relay: if relay || !room { Some(start_relay(options, &mut payloads, &mut slots)?) } else { None },
@@ -80,7 +80,7 @@ pub fn run(options: &Serve) -> Result<(), Failure> {
 }
 
 impl Servers<'_> {
-    /// Says on standard output that the servers run, and where; at a terminal also what the others type.
+    /// Writes to standard output that the servers run, and their addresses; at a terminal also the commands that users type.
     fn announce(&self) -> io::Result<()> {
         let relay = self.relay.as_ref().map(relay::server::Driver::local_address).transpose()?;
         let room = self.room.as_ref().map(room::server::Driver::local_address).transpose()?;
@@ -97,7 +97,7 @@ impl Servers<'_> {
         Ok(())
     }
 
-    /// Where the servers are asked whether they answer.
+    /// The servers as targets of the health check.
     fn targets(&self) -> io::Result<Vec<Target>> {
         let relay = self.relay.as_ref().map(|relay| Ok(Target::bound(Protocol::Relay, relay.local_address()?)));
         let room = self.room.as_ref().map(|room| Ok(Target::bound(Protocol::Room, room.local_address()?)));
@@ -134,7 +134,7 @@ impl Servers<'_> {
     }
 }
 
-/// The work of a part of the server, if there is that part; else nothing, for ever.
+/// Runs a part of the server if there is that part; otherwise waits for ever.
 async fn run_or_wait<'s, S>(
     part: Option<&'s mut S>,
     run: impl FnOnce(&'s mut S) -> std::pin::Pin<Box<dyn Future<Output = io::Result<()>> + 's>>,

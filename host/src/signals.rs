@@ -1,7 +1,6 @@
 //! The signals that a program of ours reacts to.
 //!
-//! They are taken by a thread of their own, so that a program whose standard output nobody reads, and which therefore waits in a
-//! write, ends all the same.
+//! A thread of its own takes them, so that a program also ends while it waits in a write because nobody reads its standard output.
 
 use crate::failure::{Failure, cause};
 use async_io::Timer;
@@ -11,7 +10,7 @@ use smol::future;
 use smol::stream::StreamExt as _;
 use std::time::Duration;
 
-/// How long a program may take to leave properly once it has been asked to.
+/// How long a program may take to leave properly after a signal has asked for its end.
 const LEAVE_TIME: Duration = Duration::from_secs(3);
 
 /// What a signal asks for.
@@ -29,19 +28,20 @@ pub(crate) enum Request {
 #[cfg(unix)]
 const SIGNALS: &[Signal] = &[Signal::Int, Signal::Term, Signal::Usr1];
 
-/// The signals that a program at a person's terminal takes. A client that is to survive its terminal (nohup) does not read keys.
+/// The signals that a program at a person's terminal takes. SIGHUP ends it: a client that shall survive its terminal (nohup) does
+/// not read keys, and takes [`SIGNALS`] alone.
 #[cfg(all(unix, feature = "client"))]
 const SIGNALS_AT_TERMINAL: &[Signal] = &[Signal::Int, Signal::Term, Signal::Usr1, Signal::Hup, Signal::Cont];
 
-/// Elsewhere there is only the interruption.
+/// The signals that every program of ours takes: other systems have the interruption alone.
 #[cfg(not(unix))]
 const SIGNALS: &[Signal] = &[Signal::Int];
 
-/// As [`SIGNALS`].
+/// The signals that a program at a person's terminal takes: the same.
 #[cfg(all(not(unix), feature = "client"))]
 const SIGNALS_AT_TERMINAL: &[Signal] = SIGNALS;
 
-/// Signals that have come and not been taken.
+/// The requests of signals that have come and were not taken.
 #[derive(Debug)]
 pub(crate) struct Requests(Receiver<Request>);
 
@@ -52,13 +52,13 @@ impl Requests {
         Self::of(SIGNALS)
     }
 
-    /// Takes over SIGHUP and SIGCONT too.
+    /// Takes over [`SIGNALS_AT_TERMINAL`]: SIGHUP and SIGCONT too.
     #[cfg(feature = "client")]
     pub(crate) fn at_terminal() -> Result<Self, Failure> {
         Self::of(SIGNALS_AT_TERMINAL)
     }
 
-    /// Takes over SIGHUP too, unless whoever has started the server wants it ignored (nohup(1)).
+    /// Takes over SIGHUP too, unless the server was started with SIGHUP ignored (nohup(1)).
     #[cfg(target_os = "linux")]
     pub(crate) fn of_server() -> Result<Self, Failure> {
         let hangup = if is_hangup_ignored() { None } else { Some(Signal::Hup) };
@@ -73,10 +73,10 @@ impl Requests {
         let watch = async move {
             loop {
                 let request = next(&mut signals).await;
-                // Fails when the program ends already.
+                // This fails when the program is ending already.
                 let _ = sender.try_send(request);
                 if request == Request::End {
-                    // Whoever is asked twice, or does not come to leave, is ended.
+                    // A second signal, or `LEAVE_TIME` without an exit, ends the process.
                     future::or(async { _ = Timer::after(LEAVE_TIME).await }, again(&mut signals)).await;
                     #[cfg(feature = "client")]
                     crate::terminal::restore();
@@ -88,7 +88,7 @@ impl Requests {
         Ok(Self(receiver))
     }
 
-    /// Waits for the next. Cancelling loses nothing.
+    /// Waits for the next request. Cancelling loses nothing.
     pub(crate) async fn next(&mut self) -> Request {
         match self.0.recv().await {
             Ok(request) => request,
@@ -97,7 +97,7 @@ impl Requests {
     }
 }
 
-/// Whether SIGHUP is ignored, as Linux tells it: a mask in hexadecimal, whose lowest bit is signal 1.
+/// Whether SIGHUP is ignored. Linux shows the ignored signals as a mask in hexadecimal; its lowest bit is signal 1, SIGHUP.
 #[cfg(target_os = "linux")]
 fn is_hangup_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -105,7 +105,7 @@ fn is_hangup_ignored() -> bool {
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
-/// The next signal.
+/// Waits for the next signal, and returns its request.
 async fn next(signals: &mut Signals) -> Request {
     loop {
         match signals.next().await {
@@ -118,7 +118,7 @@ async fn next(signals: &mut Signals) -> Request {
     }
 }
 
-/// Waits until the end is asked for once more.
+/// Waits until a second signal asks for the end.
 async fn again(signals: &mut Signals) {
     while next(signals).await != Request::End {}
 }

@@ -1,39 +1,39 @@
-//! Lines that wait to be written to one stream: so many bytes at most, and a count in the place of those that were dropped.
+//! Lines that wait to be written to one stream: a bounded number of bytes, and a count in the place of lines that were dropped.
 
 use std::collections::VecDeque;
 
-/// Most bytes that wait: some seventy times the counters of both servers.
+/// Most bytes that wait: about seventy times the counters of both servers.
 pub(super) const QUEUE_BYTES_MAX: usize = 64 << 10;
 
-/// What waits at one place of the queue.
+/// One entry of the queue.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Entry {
     /// Whole lines.
     Lines(String),
-    /// So many lines were dropped here.
+    /// This many lines were dropped here.
     Lost(u64),
 }
 
 /// The lines of one stream, and whether a thread writes them.
 #[derive(Debug)]
 pub(super) struct Queue {
-    /// What waits, the oldest first. Never two counts beside each other.
+    /// The entries, oldest first. Two counts never stand beside each other.
     entries: VecDeque<Entry>,
     /// Bytes of the lines that wait.
     bytes: usize,
-    /// Lines that are lost, which could not be told when writing ended last.
+    /// Lines that are lost, of which the count could not be written when writing ended last.
     untold: u64,
     /// Whether a thread writes.
     writing: bool,
 }
 
 impl Queue {
-    /// Nothing waits.
+    /// An empty queue.
     pub(super) const fn new() -> Self {
         Self { entries: VecDeque::new(), bytes: 0, untold: 0, writing: false }
     }
 
-    /// Queues lines, or counts them as lost where there is no room. A queue that is empty takes lines of any length.
+    /// Queues lines, or counts them as lost if there is no room. An empty queue takes lines of any length.
     pub(super) fn push(&mut self, lines: String) {
         if self.bytes > 0 && self.bytes + lines.len() > QUEUE_BYTES_MAX {
             match self.entries.back_mut() {
@@ -46,7 +46,7 @@ impl Queue {
         }
     }
 
-    /// Takes what has waited longest.
+    /// Takes the oldest entry.
     pub(super) fn pop(&mut self) -> Option<Entry> {
         let entry = self.entries.pop_front();
         if let Some(Entry::Lines(lines)) = &entry {
@@ -55,28 +55,28 @@ impl Queue {
         entry
     }
 
-    /// Whether nothing waits.
+    /// Whether the queue is empty.
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Whether the caller is to write; if so, nobody else is told the same before [`Queue::end_writing`].
+    /// Returns whether the caller has to write. After true, every call returns false until [`Queue::end_writing`].
     pub(super) const fn begin_writing(&mut self) -> bool {
         !std::mem::replace(&mut self.writing, true)
     }
 
-    /// Nobody writes any more; so many lines are lost and could not be told.
+    /// The writer ends; the count of `untold` lost lines could not be written.
     pub(super) const fn end_writing(&mut self, untold: u64) {
         self.untold += untold;
         self.writing = false;
     }
 
-    /// How many lines are lost that could not be told; they count as told from now on.
+    /// Takes the count of lost lines that could not be written.
     pub(super) const fn take_untold(&mut self) -> u64 {
         std::mem::replace(&mut self.untold, 0)
     }
 
-    /// Whether somebody writes.
+    /// Whether a thread writes.
     pub(super) const fn is_writing(&self) -> bool {
         self.writing
     }

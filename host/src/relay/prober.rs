@@ -10,10 +10,10 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// Asks the relay at this address until it answers, until the deadline at most. Says how long that took.
+/// Sends PROBEs to the relay at this address until it answers, but not beyond the deadline. Returns how long the answer took.
 ///
 /// # Errors
-/// Why it counts as silent.
+/// Why the relay counts as silent.
 pub(crate) fn ask(address: SocketAddr, deadline: Instant) -> Result<Duration, Fault> {
     let begin = Instant::now();
     let mut prober = Prober::new(clock::now(), RandomState::new().hash_one(std::process::id()));
@@ -39,7 +39,7 @@ fn probe(prober: &mut Prober, address: SocketAddr, deadline: Instant) -> io::Res
             socket.send(datagram)?;
             continue;
         }
-        // Zero would mean for ever.
+        // A timeout of zero would mean for ever.
         let wait = clock::system_instant(due).min(deadline).saturating_duration_since(now);
         socket.set_read_timeout(Some(wait.max(Duration::from_millis(1))))?;
         match socket.recv(&mut buffer) {

@@ -1,7 +1,7 @@
 //! The relay server's driver: one socket, one engine, no task per client.
 //!
-//! It works in rounds: receive what has arrived, then send what waits, each up to a bound, so that neither starves the
-//! other and what arrived together goes out together.
+//! It works in rounds: it receives the datagrams that have arrived, then sends those that wait, each up to a bound. So neither
+//! starves the other, and messages that arrived together go out together.
 
 mod roster;
 mod socket;
@@ -16,10 +16,10 @@ use socket::{RECEIVE_BATCH, SEND_BATCH};
 use std::io;
 use std::net::SocketAddr;
 
-/// Datagrams that may wait to be sent: at 1,000 clients about 0.4 s of sending, more would only be late.
+/// Datagrams that may wait to be sent: at 1,000 clients about 0.4 s of sending. More of them would only be late.
 pub const SLOT_COUNT: usize = 128;
 
-/// Room that a batch of arrivals may need: two datagrams for each, because INCOMING is longer than MESSAGE.
+/// Datagrams that a batch of arrivals may need in the ring: two for each, because INCOMING is longer than MESSAGE.
 const BATCH_SLOTS: usize = 2 * RECEIVE_BATCH;
 
 /// Most datagrams received in one round: a third of a millisecond of work.
@@ -32,11 +32,11 @@ const SEND_ROUND: usize = 8 * SEND_BATCH;
 /// A relay server on its socket.
 #[derive(Debug)]
 pub struct Driver<'r> {
-    /// Where datagrams come and go.
+    /// The socket for all datagrams.
     socket: Socket,
-    /// What is done with them.
+    /// The engine.
     server: Server<'r, GrowingRoster>,
-    /// Whether the send buffer was full when it was last tried.
+    /// Whether the send buffer was full at the last attempt to send.
     blocked: bool,
 }
 
@@ -87,10 +87,10 @@ impl<'r> Driver<'r> {
         Ok(if more_to_receive && !self.blocked { Rest::More } else { rest })
     }
 
-    /// Receives up to [`RECEIVE_ROUND`] datagrams, and says whether there may be more.
+    /// Receives up to [`RECEIVE_ROUND`] datagrams, and returns whether there may be more.
     ///
-    /// While there is no room for what they may hold, arrivals wait in the kernel's buffer, which has room for thousands. Not while
-    /// the send buffer is full: how long that lasts is up to the network, and newcomers are to be heard.
+    /// While the ring has no room for their messages, arrivals wait in the kernel's buffer, which has room for thousands. But while
+    /// the send buffer is full they are received all the same: the network may keep it full for long, and newcomers must be heard.
     fn receive(&mut self) -> io::Result<bool> {
         let Self { socket, server, blocked } = self;
         let mut count = 0;
@@ -105,7 +105,7 @@ impl<'r> Driver<'r> {
                 }
                 Err(Errno::EAGAIN) => return Ok(false),
                 Err(error) => {
-                    // Counted as received, so that an error that stays ends the round.
+                    // The error counts as a datagram, so that an error that stays ends the round.
                     skip_unless_fatal(error)?;
                     count += 1;
                 }
@@ -130,7 +130,7 @@ impl<'r> Driver<'r> {
                         server.handle_unreachable();
                     }
                     if error == Errno::EIO {
-                        // This network cannot cut datagrams up at all.
+                        // The network cannot cut bursts up at all.
                         server.set_burst_max(1);
                     }
                     count += 1;
@@ -148,7 +148,7 @@ impl<'r> Driver<'r> {
         self.socket.local_address()
     }
 
-    /// What has happened so far.
+    /// What was counted so far.
     pub const fn counters(&self) -> &Counters {
         self.server.counters()
     }
@@ -162,8 +162,8 @@ fn skip_unless_fatal(error: Errno) -> io::Result<()> {
     }
 }
 
-/// Whether single datagrams may go where a burst does not: the network cannot cut it up, or not for this destination because that takes
-/// only shorter packets, or there is no memory for so much at once.
+/// Whether single datagrams may be sent where a burst failed: the network cannot cut the burst up, or the destination takes only
+/// shorter packets, or there is no memory for so many bytes at once.
 const fn is_about_length(error: Errno) -> bool {
     matches!(error, Errno::EIO | Errno::EINVAL | Errno::EMSGSIZE | Errno::ENOBUFS | Errno::ENOMEM)
 }

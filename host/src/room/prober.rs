@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 /// Bytes read at once: more than a history with short texts.
 const READ_BYTES: usize = 1_024;
 
-/// Visits the room at this address, until the deadline at most. Says how long it took until the end of the history.
+/// Visits the room at this address, but not beyond the deadline. Returns how long it took until the end of the history.
 ///
 /// # Errors
-/// Why it counts as silent.
+/// Why the room counts as silent.
 pub(crate) fn ask(address: SocketAddr, deadline: Instant) -> Result<Duration, Fault> {
     let begin = Instant::now();
     let mut stream = TcpStream::connect_timeout(&address, left(deadline)).map_err(fault)?;
@@ -38,8 +38,8 @@ pub(crate) fn ask(address: SocketAddr, deadline: Instant) -> Result<Duration, Fa
     Ok(after)
 }
 
-/// Leaves, and waits for the end, so that the room sees a leave and no broken connection. It has answered: whatever happens now
-/// does not matter.
+/// Leaves, and waits for the end of the connection, so that the room sees a leave and no broken connection. The room has answered
+/// already, so errors do not matter here.
 fn leave(stream: &mut TcpStream, prober: &mut Prober, deadline: Instant) {
     if let Some(frame) = prober.poll_frame()
         && stream.write_all(frame).is_ok()
@@ -49,7 +49,7 @@ fn leave(stream: &mut TcpStream, prober: &mut Prober, deadline: Instant) {
     }
 }
 
-/// Reads what there is, until the deadline at most.
+/// Waits for bytes and reads them, but not beyond the deadline.
 fn read(stream: &mut TcpStream, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
     loop {
         if Instant::now() >= deadline {
@@ -63,12 +63,12 @@ fn read(stream: &mut TcpStream, buffer: &mut [u8], deadline: Instant) -> io::Res
     }
 }
 
-/// The time up to the deadline; not zero, which would mean for ever.
+/// The time up to the deadline; at least 1 ms, because a timeout of zero would mean for ever.
 fn left(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
 }
 
-/// What an error says of the room.
+/// The fault that an error of the connection shows.
 fn fault(error: io::Error) -> Fault {
     if error.kind() == ErrorKind::TimedOut { Fault::Silent } else { Fault::Unreachable(error) }
 }

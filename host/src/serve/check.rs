@@ -1,7 +1,7 @@
 //! `chat-host check`: whether the servers answer (docs/command-line.md).
 //!
-//! They are asked from outside, as clients ask, by blocking sockets in threads of their own and without smol: `serve` asks itself
-//! by this too, and whatever hangs there must not hang its judge.
+//! It asks the servers from outside, as clients do, with blocking sockets in threads of its own and without smol: the watchdog of
+//! `serve` uses it too, and a server that hangs must not hang the check.
 
 use super::fault::Fault;
 use crate::command::Check;
@@ -17,23 +17,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long they may take if nobody says.
+/// How long the servers may take if the command line does not say.
 const TIME: Duration = Duration::from_secs(5);
 
 /// Pause before a server that refuses is asked again.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
-/// How much longer than the deadline a thread is waited for, whose own word says more than that nothing came.
+/// How long a checking thread is waited for beyond the deadline, because its own verdict says more than "nothing came".
 const GRACE: Duration = Duration::from_millis(200);
 
 /// A server to be asked.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
-    /// Which one it is.
+    /// Whether it is a relay or a room.
     protocol: Protocol,
-    /// Where it is.
+    /// Where the server is.
     place: Place,
-    /// Whether one that refuses, or is not there, is waited for.
+    /// Whether it is waited for while it refuses or is not there.
     patience: Patience,
 }
 
@@ -46,7 +46,7 @@ enum Patience {
     Deadline,
 }
 
-/// What the servers speak.
+/// The protocol of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Protocol {
     /// The relay's, over UDP.
@@ -58,27 +58,27 @@ pub(crate) enum Protocol {
 /// Where a server is.
 #[derive(Debug, Clone)]
 enum Place {
-    /// Where this leads.
+    /// At the addresses to which this host name leads.
     Endpoint(Endpoint),
     /// At any of these addresses.
     Addresses(Vec<SocketAddr>),
 }
 
-/// What a server has shown of itself.
+/// The result of checking one server.
 #[derive(Debug)]
 pub(crate) struct Verdict {
     /// The server.
     protocol: Protocol,
-    /// Its address, or what it is called if none was found.
+    /// Its address, or its name if no address was found.
     place: String,
     /// How long its answer took.
     outcome: Result<Duration, Fault>,
 }
 
-/// Where the verdict of a thread that asks will be.
+/// The slot into which a checking thread puts its verdict.
 type Answer = Arc<Mutex<Option<Verdict>>>;
 
-/// Asks the servers that the command line names, or those that this machine runs by default, and says how they answered.
+/// Checks the servers that the command line names, or else those that this machine runs by default, and prints the verdicts.
 ///
 /// # Errors
 /// One of them does not answer.
@@ -96,7 +96,7 @@ pub fn run(options: &Check) -> Result<(), Failure> {
     let mut faults = Vec::new();
     for verdict in ask_all(targets, options.seconds.unwrap_or(TIME)) {
         if verdict.outcome.is_ok() {
-            // Should nobody read it, the exit code tells.
+            // If nobody reads the output, the exit code still tells.
             log::print(format!("{verdict}\n"));
         } else {
             faults.push(verdict.to_string());
@@ -105,7 +105,7 @@ pub fn run(options: &Check) -> Result<(), Failure> {
     if faults.is_empty() { Ok(()) } else { Err(Failure::lost(faults.join("; "))) }
 }
 
-/// Asks all at once, and waits for so long in all.
+/// Checks all targets at the same time, and waits at most for `time`.
 pub(crate) fn ask_all(targets: impl Iterator<Item = Target>, time: Duration) -> Vec<Verdict> {
     let deadline = Instant::now() + time;
     let asked: Vec<_> = targets.map(|target| (target.clone().start(deadline), target)).collect();
@@ -118,7 +118,7 @@ pub(crate) fn ask_all(targets: impl Iterator<Item = Target>, time: Duration) -> 
         .collect()
 }
 
-/// Waits until the thread that asks has a verdict and has woken this one, or until the deadline.
+/// Waits until the checking thread has put its verdict into `answer`, or until the deadline.
 fn wait(answer: &Answer, deadline: Instant) -> Option<Verdict> {
     loop {
         let verdict = answer.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -131,8 +131,8 @@ fn wait(answer: &Answer, deadline: Instant) -> Option<Verdict> {
 }
 
 impl Target {
-    /// The server that this machine runs and that is bound to this address. One on all addresses is asked at the loopback's; if it
-    /// serves both families, at either.
+    /// The server that this machine runs and that is bound to this address. A server on all addresses is asked at the loopback address;
+    /// if it serves IPv6 and IPv4, at either loopback address.
     pub(crate) fn bound(protocol: Protocol, address: SocketAddr) -> Self {
         let hosts = match address {
             SocketAddr::V4(v4) if v4.ip().is_unspecified() => vec![Ipv4Addr::LOCALHOST.into()],
@@ -145,7 +145,7 @@ impl Target {
         Self { protocol, place: Place::Addresses(addresses), patience: Patience::None }
     }
 
-    /// Asks in a thread of its own.
+    /// Checks the server in a thread of its own.
     fn start(self, deadline: Instant) -> io::Result<Answer> {
         let answer = Answer::default();
         let (asker, shared) = (thread::current(), Arc::clone(&answer));
@@ -157,7 +157,7 @@ impl Target {
         thread::Builder::new().name("check".to_owned()).spawn(ask).map(|_| answer)
     }
 
-    /// Asks, and asks a server again that refuses or is not there if it is waited for.
+    /// Checks the server, and checks it again while it refuses or is not there, if it is waited for.
     fn ask(&self, deadline: Instant) -> Verdict {
         loop {
             let verdict = self.ask_once(deadline);
@@ -169,7 +169,7 @@ impl Target {
         }
     }
 
-    /// Asks at one address after the other, each for its share of the time, until one answers.
+    /// Checks one address after the other, each for its share of the time, until one answers.
     fn ask_once(&self, deadline: Instant) -> Verdict {
         let found = match &self.place {
             Place::Endpoint(endpoint) => endpoint.look_up(self.protocol.port()),
@@ -196,7 +196,7 @@ impl Target {
         verdict
     }
 
-    /// What it has shown of itself, at no address yet.
+    /// A verdict without an address yet.
     fn verdict(&self, outcome: Result<Duration, Fault>) -> Verdict {
         Verdict { protocol: self.protocol, place: self.to_string(), outcome }
     }
@@ -213,7 +213,7 @@ impl Protocol {
 }
 
 impl Verdict {
-    /// Whether asking again would change nothing: a server that has answered, or something else in its place.
+    /// Whether asking again would change nothing: the server has answered or was silent, or something else has answered in its place.
     fn is_final(&self) -> bool {
         match &self.outcome {
             Ok(_) | Err(Fault::NotFound(_) | Fault::Silent | Fault::Rubbish) => true,
@@ -221,8 +221,8 @@ impl Verdict {
         }
     }
 
-    /// Whether the server is to be left alone: it has answered, even if only to refuse, or it cannot be asked because this machine
-    /// is short of files or memory. One that is merely full must not be ended for that, and everybody in it be put out.
+    /// Whether the server counts as alive for the watchdog: it has answered, even if only to refuse, or it cannot be asked because this
+    /// machine is short of files or memory. A server that is merely full must not be restarted, which would put all its members out.
     pub(crate) fn is_alive(&self) -> bool {
         match &self.outcome {
             Ok(_) | Err(Fault::Refused(_)) => true,
@@ -258,7 +258,7 @@ impl fmt::Display for Verdict {
         let Self { protocol, place, outcome } = self;
         match outcome {
             Ok(after) => {
-                // Without floating point: its formatting would be 12 KB of the program for this number alone.
+                // This avoids floating point, whose formatting would add 12 KB to the program for this number alone.
                 let tenths = after.as_micros() / 100;
                 write!(f, "{protocol} {place} answered in {}.{} ms", tenths / 10, tenths % 10)
             }

@@ -1,8 +1,8 @@
-//! Whether the system's clock is to be trusted, as a file says (`--clock-state` in docs/command-line.md).
+//! The file that says whether the system's clock is to be trusted (`--clock-state` in docs/command-line.md).
 //!
-//! For machines without a battery clock: whatever sets their clock writes the file. Nothing is looked at from time to time: the
-//! kernel tells when something changes in the file's folder, which holds for files that are replaced, too. Whatever the file does
-//! not say clearly counts as untrusted.
+//! It is for machines without a battery clock: the program that sets the clock writes the file. The file is not polled: the kernel
+//! reports changes in the file's folder, so that a file that is replaced is noticed too. A file that does not say clearly that the
+//! clock is trusted counts as untrusted.
 
 use crate::failure::{Failure, cause};
 use crate::log::{self, Level};
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Longest content that is read, in bytes: a word and a line feed would be 10.
+/// Longest content that is read, in bytes; the longer word with its line feed has 10.
 const CONTENT_BYTES_MAX: usize = 64;
 
 /// Whether the clock is to be trusted, for all threads that tell the time.
@@ -25,17 +25,17 @@ const CONTENT_BYTES_MAX: usize = 64;
 pub(crate) struct Trust(Arc<AtomicBool>);
 
 impl Trust {
-    /// A clock that is trusted until somebody says otherwise.
+    /// A clock that is trusted until a file says otherwise.
     pub(crate) fn new() -> Self {
         Self(Arc::new(AtomicBool::new(true)))
     }
 
-    /// Whether it is trusted now.
+    /// Whether the clock is trusted now.
     pub(crate) fn is_given(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Takes over what a file says.
+    /// Sets whether the clock is trusted.
     fn set(&self, trusted: bool) {
         self.0.store(trusted, Ordering::Relaxed);
     }
@@ -48,22 +48,22 @@ pub(crate) struct ClockState {
     path: PathBuf,
     /// Its name in its folder.
     name: OsString,
-    /// What changes in its folder.
+    /// The changes in its folder.
     changes: Async<Inotify>,
-    /// What it said last.
+    /// What the file said last.
     said: Result<bool, Fault>,
-    /// Who is told.
+    /// The flag that all threads read.
     trust: Trust,
 }
 
-/// Why a file says nothing.
+/// Why a file does not say whether the clock is trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Fault {
-    /// It is not there, or nothing is in it yet.
+    /// The file does not exist, or is empty.
     Missing,
-    /// The system does not let it be read.
+    /// The file cannot be read, for this reason.
     Unreadable(String),
-    /// It has neither of the two words, or is too long.
+    /// The file has neither of the two words, or is too long.
     Malformed,
 }
 
@@ -71,7 +71,7 @@ impl ClockState {
     /// Reads the file, and watches it from then on.
     ///
     /// # Errors
-    /// Its folder cannot be watched. A file that is not there is none: it is untrusted, until it comes.
+    /// The file's folder cannot be watched. A missing file is no error: the clock is untrusted until the file comes.
     pub(crate) fn open(path: &Path, trust: Trust) -> Result<Self, Failure> {
         let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
         let name = path.file_name().ok_or_else(|| Failure::usage(format!("--clock-state: {path:?} names no file")))?;
@@ -82,7 +82,7 @@ impl ClockState {
                 cause(&error)
             ))
         })?;
-        // Watched first, so that no change falls between.
+        // The folder is watched before the file is read, so that no change is missed.
         let said = read(path);
         trust.set(said == Ok(true));
         let state = Self { path: path.to_owned(), name: name.to_owned(), changes, said, trust };
@@ -95,11 +95,11 @@ impl ClockState {
     /// Follows the file for ever. Cancelling loses nothing.
     ///
     /// # Errors
-    /// The system tells no changes any more.
+    /// The system does not report changes any more.
     pub(crate) async fn run(&mut self) -> io::Result<()> {
         loop {
             let events = self.changes.read_with(|inotify| inotify.read_events().map_err(io::Error::from)).await?;
-            // Those without a name are about the folder, or tell that some were lost.
+            // Events without a name are about the folder, or say that events were lost.
             if events.iter().any(|event| event.name.as_ref().is_none_or(|name| *name == self.name)) {
                 let said = read(&self.path);
                 if said != self.said {
@@ -123,8 +123,8 @@ impl ClockState {
     }
 }
 
-/// Watches a folder for whatever may change what a file in it says. Writing alone does not: a file counts when it is closed, so
-/// that one that is being written is not read half.
+/// Watches a folder for all events that may change the content of a file in it. A file that is written counts when it is closed, so
+/// that a half-written file is not read.
 fn watch(folder: &Path) -> io::Result<Async<Inotify>> {
     let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
     let comes = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_CLOSE_WRITE;
@@ -134,7 +134,7 @@ fn watch(folder: &Path) -> io::Result<Async<Inotify>> {
     Async::new(inotify)
 }
 
-/// What a file says: whether the clock is to be trusted.
+/// Reads the file: whether the clock is to be trusted.
 fn read(path: &Path) -> Result<bool, Fault> {
     let content = read_start(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Fault::Missing,
@@ -149,7 +149,7 @@ fn read(path: &Path) -> Result<bool, Fault> {
     }
 }
 
-/// The first bytes of a file, one more than may be. A pipe in its place is not waited for.
+/// The first bytes of a file, one more than it may have. Does not wait if the file is a pipe.
 fn read_start(path: &Path) -> io::Result<Vec<u8>> {
     let file = File::options().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)?;
     let mut content = Vec::new();

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
-/// A socket for this address, not bound yet. An IPv6 one serves IPv4 too, whatever the system's default is.
+/// A socket for this address, not bound yet. An IPv6 socket serves IPv4 too, whatever the system's default is.
 pub(crate) fn open(address: SocketAddr, kind: SockType) -> io::Result<OwnedFd> {
     let family = if address.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
     let socket = socket(family, kind, SockFlag::SOCK_CLOEXEC, None)?;

@@ -8,13 +8,13 @@ use std::io;
 /// Why a server counts as silent.
 #[derive(Debug)]
 pub(crate) enum Fault {
-    /// It has no address, in a whole sentence.
+    /// It has no address; the failure is a whole sentence.
     NotFound(Failure),
-    /// There is no way to it, or nobody listens.
+    /// No route leads to it, or nobody listens there.
     Unreachable(io::Error),
-    /// Nothing has come in time.
+    /// Nothing came in time.
     Silent,
-    /// What has come is not of its protocol.
+    /// The bytes that came are not of its protocol.
     Rubbish,
     /// It has closed the connection.
     Closed,

@@ -1,17 +1,18 @@
-//! What an operator at a terminal is told after the start: what the others type, with addresses that they can reach, and how to stop.
+//! What an operator at a terminal is told after the start: the commands that users type, with addresses that they can reach, and how
+//! to stop the server.
 //!
-//! Scripts do not see it: it is for a standard output that is a terminal.
+//! It is written only if standard output is a terminal, so scripts do not see it.
 
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
-/// Most addresses that are told. A machine with more has virtual networks, and whoever made them knows the addresses.
+/// Most addresses that are shown. A machine with more has virtual networks, and the operator who made them knows their addresses.
 const ADDRESSES_MAX: usize = 3;
 
-/// Addresses of this machine that others can reach: those of interfaces that are up and are no loopback, IPv4 first, without
-/// link-local ones, which mean nothing without the name of the other machine's interface.
+/// Addresses of this machine that others can reach: those of interfaces that are up and are no loopback, IPv4 first. Link-local
+/// addresses are left out: they are of no use without the name of the other machine's interface.
 pub(super) fn reachable_addresses() -> Vec<IpAddr> {
     let running = InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING;
     let addresses = getifaddrs().into_iter().flatten().filter_map(|interface| {
@@ -63,7 +64,7 @@ pub(super) fn invitation(room: Option<SocketAddr>, relay: Option<SocketAddr>, re
     text + "Ctrl-C ends the server.\n"
 }
 
-/// An address as a client takes it, without the port that it takes by itself.
+/// An address for a client's command line, without the port if it is the default.
 fn endpoint(address: SocketAddr, default_port: u16) -> String {
     if address.port() == default_port { address.ip().to_string() } else { address.to_string() }
 }

@@ -1,4 +1,4 @@
-//! What stands before anybody comes: limits raised, sockets bound, threads started; and what to do where that fails.
+//! The start of the servers: raises limits, binds sockets, starts threads, and says what to do if that fails.
 
 use crate::command::{self, Serve};
 use crate::failure::{Failure, cause};
@@ -61,7 +61,7 @@ fn room_failure(error: &io::Error, options: &room::server::Options) -> Failure {
     })
 }
 
-/// Binds a socket: where the operator says, else on every address, IPv6 and IPv4, or IPv4 alone where the system has no IPv6.
+/// Binds a socket to the operator's address; without one, to all addresses, IPv6 and IPv4, or IPv4 alone if the system has no IPv6.
 fn bind<S>(
     protocol: &str,
     address: Option<SocketAddr>,

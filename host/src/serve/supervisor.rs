@@ -1,9 +1,9 @@
 //! What a service manager such as systemd is told, if there is one (sd_notify(3), docs/command-line.md): that the servers run, that
 //! they answer, and that they end.
 //!
-//! The watchdog has a thread of its own and asks from outside, as `chat-host check` does: a thread of the servers that hangs, hangs
-//! for it too. The socket to the manager is opened once and kept. The crate sd-notify opens one for each message, which a server
-//! that has as many connections as it may have files cannot: it would be ended for being full.
+//! The watchdog has a thread of its own and asks from outside, as `chat-host check` does, so it notices every server that hangs. The
+//! socket to the manager is opened once and kept. The crate sd-notify opens a socket for each message: a full server, which has no
+//! file left for it, could not report and would be ended.
 
 use super::check::{Target, ask_all};
 use crate::failure::cause;
@@ -18,28 +18,28 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How often the servers are asked within the time after which the manager takes them for hung.
+/// How often the servers are checked within the period after which the manager takes them for hung.
 const CHECKS_PER_PERIOD: u32 = 3;
 
-/// How long a manager may take that does not read what it is told.
+/// How long a message to the manager may wait if the manager does not read.
 const TELL_MAX: Duration = Duration::from_secs(1);
 
 /// A service manager that knows that the servers run.
 #[derive(Debug)]
 pub(crate) struct Supervisor {
-    /// Where it hears.
+    /// The socket to the manager.
     socket: UnixDatagram,
-    /// Whether the servers end, so that nobody need ask them.
+    /// Whether the servers end, so that the watchdog stops.
     ending: Arc<AtomicBool>,
 }
 
 impl Supervisor {
-    /// Tells the manager, if there is one, that the servers are ready, and from then on, if it wants that, again and again that
-    /// they answer.
+    /// Tells the manager, if there is one, that the servers are ready. If the manager wants a watchdog, it is told from then on again
+    /// and again that the servers answer.
     pub(crate) fn tell_ready(targets: Vec<Target>) -> Option<Self> {
         let supervisor = connect().and_then(|socket| socket.map(|socket| Self::new(socket, targets)).transpose());
         supervisor.unwrap_or_else(|error| {
-            // The servers run all the same.
+            // The servers run without a manager too.
             let cause = cause(&error);
             log::say(
                 Level::Warning,
@@ -65,7 +65,7 @@ impl Supervisor {
     /// Tells that the servers end.
     pub(crate) fn tell_stopping(self) {
         self.ending.store(true, Ordering::Relaxed);
-        // A manager that is gone need not know.
+        // This fails when the manager is gone, which does not matter.
         let _ = self.socket.send(b"STOPPING=1");
     }
 }
@@ -82,15 +82,14 @@ fn connect() -> io::Result<Option<UnixDatagram>> {
     Ok(Some(socket))
 }
 
-/// After how long without a word the manager takes this process for hung, if it does.
+/// The time without a message after which the manager takes this process for hung; `None` if it wants no watchdog.
 fn period() -> Option<Duration> {
     let number = |name| env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let is_meant = number("WATCHDOG_PID").is_none_or(|id| id == u64::from(std::process::id()));
     number("WATCHDOG_USEC").filter(|&micros| is_meant && micros > 0).map(Duration::from_micros)
 }
 
-/// Asks the servers, each time with so long a pause, and tells the manager if all answer; until the servers end, and the
-/// program with them.
+/// Checks the servers once in each `pause`, and tells the manager if all are alive. Ends when the servers end.
 fn watch(socket: &UnixDatagram, targets: &[Target], pause: Duration, ending: &AtomicBool) {
     loop {
         let begin = Instant::now();
@@ -100,7 +99,7 @@ fn watch(socket: &UnixDatagram, targets: &[Target], pause: Duration, ending: &At
         }
         let dead: Vec<_> = verdicts.iter().filter(|verdict| !verdict.is_alive()).map(ToString::to_string).collect();
         if dead.is_empty() {
-            // If it is not heard, the manager does what it is there for.
+            // If this fails, the manager restarts the program, which is its task.
             let _ = socket.send(b"WATCHDOG=1");
         } else {
             log::say(Level::Warning, format_args!("the watchdog is not told that all is well: {}", dead.join("; ")));

@@ -12,19 +12,19 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-/// The first pause after nobody has answered; it doubles from there.
+/// Pause after the first round in which no server has answered; it doubles from there.
 const PAUSE_MIN: Duration = Duration::from_secs(2);
 
-/// The longest.
+/// Longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(300);
 
-/// From one success to the next question. A Pi's clock is off by a tenth of a second an hour at worst.
+/// Pause after an answer. A Pi's clock drifts by a tenth of a second an hour at worst.
 const PAUSE_TRUSTED: Duration = Duration::from_secs(3_600);
 
-/// A clock that is off by less is left alone, in seconds.
+/// A clock that is off by less than this, in seconds, is left alone.
 const OFF_BY_MAX: f64 = 0.25;
 
-/// Asks for ever: first the servers that the network offers (a file of addresses), then those of the settings.
+/// Asks time servers for ever: in each round first those that the network offers (a file of addresses), then those of the settings.
 pub(crate) fn run(build: u64, state: &Path, offered: &Path, servers: &[&str]) -> Result<(), String> {
     let mut told = HashMap::new();
     let mut pause = PAUSE_MIN;
@@ -49,13 +49,13 @@ pub(crate) fn run(build: u64, state: &Path, offered: &Path, servers: &[&str]) ->
     }
 }
 
-/// The addresses in what the network offers; anything else in it is left out.
+/// The addresses in the text that the network offers; all other words are left out.
 fn addresses(offers: &str) -> impl Iterator<Item = String> {
     offers.split_whitespace().filter_map(|word| Some(word.parse::<IpAddr>().ok()?.to_string()))
 }
 
-/// The first server with an answer that can be true: its name, the time, and how far the clock is behind. What is wrong with the
-/// others is printed, each thing once.
+/// The first server whose answer can be true: its name, the time, and how many seconds the clock is behind. Prints why other servers
+/// were refused, each reason once.
 fn first_answer(
     servers: impl Iterator<Item = String>,
     build: u64,
@@ -86,7 +86,7 @@ fn set(time: Duration) -> Result<(), String> {
         .map_err(|error| format!("cannot set the clock: {error}"))
 }
 
-/// Tells the chat server. The file is there with all it says or not at all: it is written beside, then moved.
+/// Tells the chat server that the clock can be trusted. A new file is written and then renamed, so that `state` is never half written.
 fn trust(state: &Path) -> Result<(), String> {
     let beside = state.with_extension("new");
     std::fs::write(&beside, "trusted\n")

@@ -1,5 +1,5 @@
-//! What runs on the Pi's card beside chat-host and busybox (docs/pi-image.md). One program, because each would bring the standard
-//! library along; the scripts in pi-image/root call it.
+//! The program that runs on the Pi beside chat-host and busybox (docs/pi-image.md); the scripts in pi-image/root call it. It is one
+//! program for three tasks, because each program would bring the standard library along.
 
 mod clock;
 mod name;
@@ -8,12 +8,12 @@ mod sntp;
 
 use std::process::ExitCode;
 
-/// How it is called.
+/// How the program is called.
 const USAGE: &str = "usage: pi-guest settings FILE FOLDER
        pi-guest clock BUILD_SECONDS STATE_FILE OFFERED_FILE [SERVER]...
        pi-guest name HOSTNAME ROOM_PORT RELAY_PORT";
 
-/// Runs what is asked for; 2 for a wrong command line, 1 for anything else that ends it.
+/// Runs one task. Exit code 2 for a wrong command line, 1 for every other failure.
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says how it is called.
+/// Prints how the program is called.
 fn usage() -> ExitCode {
     eprintln!("{USAGE}");
     ExitCode::from(2)

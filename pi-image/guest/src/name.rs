@@ -1,15 +1,15 @@
-//! The Pi's name in the local network: answers multicast DNS for `HOSTNAME.local`, and tells who looks for services that there is a
-//! chat. Nothing is asked, and nothing of what comes is kept but what RFC 6762 needs for two machines not to have one name.
+//! The Pi's name in the local network: answers multicast DNS for `HOSTNAME.local`, and shows the chat to browsers of services. It asks
+//! nothing, and keeps nothing of what it hears except what RFC 6762 needs so that two machines do not have the same name.
 
 use mdns_sd::{DaemonEvent, IfKind, ServiceDaemon, ServiceInfo};
 
-/// What browsers of services show this as.
+/// The type of service that browsers of services see.
 const SERVICE: &str = "_chat-host._tcp.local.";
 
-/// How often it is looked whether an address came or went, in seconds.
+/// Pause between two checks whether an address came or went, in seconds.
 const ADDRESS_CHECK_SECONDS: u32 = 2;
 
-/// Answers until the responder ends, which is an error. An address that comes later is answered with too.
+/// Answers until the responder ends, which is an error. Addresses that come later are answered with too.
 pub(crate) fn run(hostname: &str, room_port: u16, relay_port: u16) -> Result<(), String> {
     let daemon = start(hostname, room_port, relay_port).map_err(|error| format!("multicast DNS: {error}"))?;
     let events = daemon.monitor().map_err(|error| format!("multicast DNS: {error}"))?;

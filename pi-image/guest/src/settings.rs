@@ -9,13 +9,13 @@ mod text;
 use key::{KEYS, Key};
 use std::path::Path;
 
-/// The longest line that is looked at, in bytes; a comment may be longer.
+/// Longest line that is read, in bytes; a comment may be longer.
 const LINE_BYTES_MAX: usize = 300;
 
-/// How much of a wrong value is shown.
+/// Characters of a wrong value that are shown.
 const SHOWN_CHARACTERS_MAX: usize = 40;
 
-/// What is wrong with a line, in words for who wrote it.
+/// What is wrong with a line, in words for the person who wrote it.
 #[derive(Debug, PartialEq, Eq)]
 struct Complaint {
     /// The line, from 1.
@@ -27,7 +27,7 @@ struct Complaint {
 /// A value for every key, in the order of `KEYS`.
 #[derive(Debug)]
 struct Settings {
-    /// The values; the line that each comes from, or `None` for the default.
+    /// The values, each with the line that it comes from, or `None` for the default.
     values: Vec<(String, Option<usize>)>,
     /// What is wrong with the file.
     complaints: Vec<Complaint>,
@@ -80,7 +80,7 @@ impl Settings {
         let Some((name, value)) = line.split_once('=') else {
             return Err(format!("{} is no setting (key = value): skipped", shown(line)));
         };
-        // A remark behind a value; no value has a # in it.
+        // A remark may stand behind a value; no value has a # in it.
         let value = value.split('#').next().unwrap_or_default().trim();
         let name = name.trim().to_ascii_lowercase();
         let Some(index) = KEYS.iter().position(|key| key.name == name) else {
@@ -104,7 +104,7 @@ impl Settings {
         index.map_or(("", None), |index| (self.values[index].0.as_str(), self.values[index].1))
     }
 
-    /// A router or name server without an address of one's own comes from DHCP, and a router must be in the address's network.
+    /// Router and name server count only with a fixed address (otherwise DHCP gives them), and the router must be in its network.
     fn check_address(&mut self) {
         let (address, _) = self.value("address");
         let address = address.to_owned();
@@ -127,7 +127,7 @@ impl Settings {
     }
 }
 
-/// What stands in the file, so that it can be printed on a console: no control characters, and not too much of it.
+/// Text of the file in a form that can be printed on a console: without control characters, and cut if it is long.
 fn shown(text: &str) -> String {
     let cut: String = text.chars().take(SHOWN_CHARACTERS_MAX).collect();
     let dots = if cut.len() < text.len() { "…" } else { "" };

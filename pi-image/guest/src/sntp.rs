@@ -1,12 +1,12 @@
-//! One question to a time server, and whether its answer can be true (docs/pi-image.md, Time).
+//! Asks a time server, and judges whether its answer can be true (docs/pi-image.md, Time).
 //!
-//! The protocol is the crate's; the bounds are ours: never before the day the image was built, never more than 20 years after it.
+//! The crate rsntp speaks the protocol; the bounds are ours: never before the day the image was built, never more than 20 years after.
 
 use rsntp::{Config, SntpClient};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
-/// How long a server may take. Whatever comes later would tell a time that is as much too old.
+/// How long a server may take. The time in a later answer would be too old by as much.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// How far after the build a time is believed, in seconds: 20 years, longer than a card lasts.
@@ -15,11 +15,11 @@ const SECONDS_AFTER_BUILD_MAX: u64 = 20 * 365 * 86_400;
 /// Why there is no time to set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// No answer, or one that is not of the protocol.
+    /// There was no answer, or one that is not of the protocol.
     NoAnswer(String),
-    /// A time before the image was built.
+    /// The time is before the image was built.
     BeforeBuild,
-    /// A time more than 20 years after that.
+    /// The time is more than 20 years after the image was built.
     FarFuture,
 }
 
@@ -33,22 +33,22 @@ impl std::fmt::Display for Refused {
     }
 }
 
-/// How far this machine's clock is behind, in seconds (negative: ahead), as this server says. Waits for 2 s at most, and for the
-/// name to be found.
+/// How many seconds this machine's clock is behind this server's (negative: ahead). Waits for 2 s at most, besides the time to look
+/// the name up.
 pub(crate) fn ask(server: &str) -> Result<f64, Refused> {
     let client = SntpClient::with_config(Config::default().bind_address(any_address(server)).timeout(ANSWER_TIME_MAX));
     let answer = client.synchronize(server).map_err(|error| Refused::NoAnswer(error.to_string()))?;
     Ok(answer.clock_offset().as_secs_f64())
 }
 
-/// Where to send from: the crate takes IPv4 unless told otherwise.
+/// The local address to bind to: by default the crate uses IPv4.
 fn any_address(server: &str) -> SocketAddr {
     let is_v6 = server.starts_with('[') || server.parse::<Ipv6Addr>().is_ok();
     let any: IpAddr = if is_v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
     (any, 0).into()
 }
 
-/// The time that a clock would have which is behind by so much, if that can be true.
+/// The time that a clock at `now` should show if it is `behind` by so many seconds, if that time can be true.
 pub(crate) fn judge(now: SystemTime, behind: f64, build: u64) -> Result<Duration, Refused> {
     // A clock before 1970 is behind every build.
     let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();

@@ -1,7 +1,7 @@
-//! A UDP socket that receives and sends in batches (`recvmmsg`, `sendmmsg`), and never waits but where it says so.
+//! A UDP socket that receives and sends in batches (`recvmmsg`, `sendmmsg`). Only its `readable` and `writable` wait.
 //!
-//! An IPv6 socket serves IPv4 too. A socket on all addresses answers each client from the one that it speaks to: left alone, the
-//! network would choose, and a client that listens to one address alone would hear nothing.
+//! An IPv6 socket serves IPv4 too. A socket on all addresses answers each client from the own address that the client sends to:
+//! otherwise the network would choose the address, and a client that accepts answers from one address alone would hear nothing.
 
 use crate::serve::dual_stack;
 use chat_core::limits::DATAGRAM_BYTES_MAX;
@@ -25,23 +25,23 @@ pub(super) const SEND_BATCH: usize = 64;
 /// Bytes of receive buffer asked of the kernel, which charges some 800 bytes for a short datagram: a burst of 5,000.
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 
-/// Bytes of send buffer. What goes to a neighbour that has left waits in it for seconds, up to 200 KB for each, and with the
-/// usual 200 KB in all would delay everybody.
+/// Bytes of send buffer asked of the kernel. Datagrams to a neighbour that has left wait in it for seconds, up to 200 KB for each
+/// neighbour: in the usual buffer of 200 KB they would delay all other clients.
 const SEND_BUFFER_BYTES: usize = 4 << 20;
 
-/// Most datagrams for one address that one message of `sendmmsg` holds. With 16 a datagram costs 0.4 of one by itself, with more
-/// hardly less.
+/// Most datagrams for one address that one message of `sendmmsg` holds. In a burst of 16 a datagram costs 0.4 of what it costs
+/// alone; in longer bursts it costs hardly less.
 const BURST_DATAGRAMS: usize = 16;
 
-/// What the kernel cuts bursts into.
+/// Bytes of the datagrams that the kernel cuts a burst into.
 const SEGMENT_BYTES: u16 = 1_200;
 
 const _: () = assert!(SEGMENT_BYTES as usize == DATAGRAM_BYTES_MAX);
 
-/// Own addresses that are told apart; clients that speak to further ones are answered from the one that the network chooses.
+/// Own addresses that are told apart. Clients that send to further own addresses are answered from the one that the network chooses.
 const LOCAL_ADDRESSES_MAX: usize = 256;
 
-/// Room for one received datagram, one byte more than allowed, so that longer ones show.
+/// Room for one received datagram: one byte more than is allowed, so that a longer datagram shows.
 type Buffer = [u8; DATAGRAM_BYTES_MAX + 1];
 
 /// A bound UDP socket.
@@ -49,17 +49,17 @@ type Buffer = [u8; DATAGRAM_BYTES_MAX + 1];
 pub struct Socket {
     /// The socket, registered with the reactor.
     inner: Async<UdpSocket>,
-    /// Own addresses that clients have spoken to, in place of their number less 1.
+    /// Own addresses that clients have sent to; the address with number n ([`Local`]) has index n - 1.
     local_addresses: Vec<LocalAddress>,
-    /// Where received datagrams are put.
+    /// Buffers for received datagrams.
     buffers: Box<[Buffer]>,
-    /// What the kernel said last of how many datagrams it dropped; wraps.
+    /// How many datagrams the kernel has dropped by its last count, which wraps.
     dropped_total: u32,
     /// How many datagrams the kernel takes at once for one address.
     burst_max: usize,
 }
 
-/// What one batch of receiving brought.
+/// The outcome of receiving one batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Received {
     /// How many datagrams.
@@ -75,7 +75,7 @@ impl Socket {
     /// What the system says.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
         let socket = dual_stack::open(address, SockType::Datagram)?;
-        // The first wants a privilege, the second is bounded by net.core.rmem_max; with neither, the default does.
+        // The forced size needs a privilege, the other is bounded by net.core.rmem_max. If both fail, the default size will do.
         let _ = socket::setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER_BYTES)
             .or_else(|_| socket::setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER_BYTES));
         let _ = socket::setsockopt(&socket, sockopt::SndBufForce, &SEND_BUFFER_BYTES)
@@ -87,7 +87,7 @@ impl Socket {
         }
         socket::setsockopt(&socket, sockopt::RxqOvfl, &1)?;
         socket::bind(socket.as_raw_fd(), &SockaddrStorage::from(address))?;
-        // Linux knows this since 4.18; 0 leaves it to each message.
+        // Linux has this option since 4.18; with 0, each message says its own segment size.
         let segments = socket::setsockopt(&socket, sockopt::UdpGsoSegment, &0).is_ok();
         Ok(Self {
             burst_max: if segments { BURST_DATAGRAMS } else { 1 },
@@ -106,18 +106,18 @@ impl Socket {
         self.inner.get_ref().local_addr()
     }
 
-    /// How many datagrams for one address [`Socket::send`] takes as one.
+    /// Most datagrams for one address that [`Socket::send`] takes as one burst.
     pub const fn burst_max(&self) -> usize {
         self.burst_max
     }
 
-    /// Takes what has arrived, up to `RECEIVE_BATCH` datagrams, without waiting.
+    /// Hands up to `RECEIVE_BATCH` datagrams that have arrived to `handle`, without waiting.
     ///
     /// # Errors
     /// What the system says; `EAGAIN` when nothing has arrived.
     pub fn receive(&mut self, mut handle: impl FnMut(SocketAddr, Local, &[u8])) -> Result<Received, Errno> {
-        // Made anew each time: nix does not restore the room for control messages that the kernel has shortened, and the
-        // count of dropped datagrams would be lost with it.
+        // The headers are made anew each time: the kernel shortens their room for control messages, nix does not restore it, and
+        // the count of dropped datagrams would be lost.
         let control = nix::cmsg_space!(u32, libc::in6_pktinfo);
         let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(RECEIVE_BATCH, Some(control));
         let mut buffers = self.buffers.iter_mut();
@@ -141,7 +141,7 @@ impl Socket {
                     _ => {}
                 }
             }
-            // Neither is missing on Linux; were they, the engine would count what it cannot use.
+            // Linux always gives a source and the bytes; without them, the engine would count the datagram as unusable.
             let source = message.address.as_ref().and_then(to_address).unwrap_or((Ipv4Addr::UNSPECIFIED, 0).into());
             handle(source, local, message.iovs().next().unwrap_or_default());
         }
@@ -150,11 +150,11 @@ impl Socket {
         Ok(Received { count, dropped })
     }
 
-    /// Sends the first of these, up to `SEND_BATCH` that go out from one own address and are all bursts or none, without waiting, and
-    /// says how many.
+    /// Sends the first of these without waiting: up to `SEND_BATCH` that leave from the same own address and are either all bursts or
+    /// all single datagrams. Returns how many were sent.
     ///
     /// # Errors
-    /// What the system says of the first; `EAGAIN` when the send buffer is full. Those before a bad one are sent.
+    /// What the system says of the first; `EAGAIN` when the send buffer is full. An error of a later one shows at the next call.
     pub fn send<'a>(&self, transmits: impl Iterator<Item = Transmit<'a>>) -> Result<usize, Errno> {
         let mut transmits = transmits.peekable();
         let kind = |transmit: &Transmit<'a>| (transmit.local, transmit.bytes.len() > DATAGRAM_BYTES_MAX);
@@ -170,7 +170,7 @@ impl Socket {
         };
         let segments = is_burst.then_some(ControlMessage::UdpGsoSegments(&SEGMENT_BYTES));
         let control: heapless::Vec<_, 2> = from.into_iter().chain(segments).collect();
-        // No more than is needed: what follows the last one is taken for one more.
+        // No more room than is needed: the kernel takes bytes behind the last control message for another one.
         let space = match (from.is_some(), is_burst) {
             (true, true) => Some(nix::cmsg_space!(libc::in6_pktinfo, u16)),
             (true, false) => Some(nix::cmsg_space!(libc::in6_pktinfo)),
@@ -200,17 +200,17 @@ impl Socket {
     }
 }
 
-/// One of this machine's own addresses, as it is told and wanted beside a datagram (`IP_PKTINFO`, `IPV6_PKTINFO`).
+/// One of this machine's own addresses, in the form that the kernel gives and takes with a datagram (`IP_PKTINFO`, `IPV6_PKTINFO`).
 #[derive(Debug, Clone, Copy)]
 enum LocalAddress {
-    /// On an IPv4 socket.
+    /// An address of an IPv4 socket.
     Ipv4(libc::in_pktinfo),
-    /// On an IPv6 socket; IPv4 in its mapped form.
+    /// An address of an IPv6 socket; IPv4 in its mapped form.
     Ipv6(libc::in6_pktinfo),
 }
 
 impl LocalAddress {
-    /// The address to which an IPv4 datagram came. The interface is left to the routes.
+    /// The address to which an IPv4 datagram came. Its interface is left out: the routes choose it.
     fn of_ipv4(info: libc::in_pktinfo) -> Self {
         Self::Ipv4(libc::in_pktinfo {
             ipi_ifindex: 0,
@@ -219,12 +219,12 @@ impl LocalAddress {
         })
     }
 
-    /// The address to which a datagram came. The interface is left to the routes, or to the destination's scope.
+    /// The address to which a datagram came. Its interface is left out: the routes or the destination's scope choose it.
     fn of_ipv6(info: libc::in6_pktinfo) -> Self {
         Self::Ipv6(libc::in6_pktinfo { ipi6_ifindex: 0, ipi6_addr: info.ipi6_addr })
     }
 
-    /// What tells it from others.
+    /// The IP address, by which own addresses are told apart.
     fn ip(&self) -> IpAddr {
         match self {
             Self::Ipv4(info) => Ipv4Addr::from(info.ipi_spec_dst.s_addr.to_ne_bytes()).into(),
@@ -233,7 +233,7 @@ impl LocalAddress {
     }
 }
 
-/// The number of an own address, which gets one if it has none; 0 if nothing can be sent from it, or there are too many.
+/// The number of an own address; a new address gets the next number. 0 if nothing can be sent from it, or too many have numbers.
 fn number_of(known: &mut Vec<LocalAddress>, address: LocalAddress) -> Local {
     let ip = address.ip().to_canonical();
     let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
@@ -248,7 +248,7 @@ fn number_of(known: &mut Vec<LocalAddress>, address: LocalAddress) -> Local {
     Local(index.and_then(|index| u16::try_from(index + 1).ok()).unwrap_or_default())
 }
 
-/// Fills two lists in step.
+/// Fills two lists with the parts of pairs.
 fn collect<A, B, const N: usize>(pairs: impl Iterator<Item = (A, B)>) -> (heapless::Vec<A, N>, heapless::Vec<B, N>) {
     let mut lists = (heapless::Vec::new(), heapless::Vec::new());
     for (first, second) in pairs.take(N) {
@@ -258,7 +258,7 @@ fn collect<A, B, const N: usize>(pairs: impl Iterator<Item = (A, B)>) -> (heaple
     lists
 }
 
-/// The address that the kernel wrote down.
+/// The socket address in the kernel's form as the standard library's.
 fn to_address(address: &SockaddrStorage) -> Option<SocketAddr> {
     if let Some(v4) = address.as_sockaddr_in() {
         return Some(SocketAddr::V4((*v4).into()));

@@ -1,25 +1,25 @@
-//! What every address has taken: the allowances of core in a table that grows and is purged.
+//! The connections and joins of each address: core's allowances in a table that grows and is purged.
 
 use chat_core::room::server::{AddressLimits, Allowance, Origin};
 use chat_core::time::Instant;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What every address has taken.
+/// The allowances of all addresses.
 #[derive(Debug)]
 pub(super) struct Addresses {
     /// The limits.
     limits: AddressLimits,
-    /// What is taken. Accepting and all workers share it; it is held for a look-up only.
+    /// The table, shared by the listener and all workers. It is locked for one look-up only.
     table: Mutex<Table>,
 }
 
-/// What is taken, by address.
+/// Allowances by address.
 #[derive(Debug)]
 struct Table {
-    /// Addresses that have taken something.
+    /// The allowance of each address that has connections or has joined of late.
     allowances: HashMap<Origin, Allowance>,
-    /// With so many addresses, those that have nothing any more are forgotten.
+    /// At this number of addresses, those without connections and late joins are forgotten.
     purge_at: usize,
 }
 
@@ -27,29 +27,29 @@ struct Table {
 const PURGE_MIN: usize = 64;
 
 impl Addresses {
-    /// Nothing is taken.
+    /// A table without addresses.
     pub(super) fn new(limits: AddressLimits) -> Self {
         Self { limits, table: Mutex::new(Table { allowances: HashMap::new(), purge_at: PURGE_MIN }) }
     }
 
-    /// Takes the lock; a thread that panicked with it has left numbers behind that are no more than wrong by one.
+    /// Takes the lock. If a thread panicked while it held the lock, a number may be wrong by one, and the others go on.
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A connection comes; says whether it may stay. One that may not is not counted.
+    /// A connection comes. Returns whether it may stay; if not, it is not counted.
     pub(super) fn connect(&self, origin: Option<Origin>) -> bool {
         let Some(origin) = origin else { return true };
         self.lock().allowances.entry(origin).or_insert(Allowance::NEW).connect(&self.limits)
     }
 
-    /// A connection that may stay asks to join; says whether it may.
+    /// A connection that was counted asks to join. Returns whether it may.
     pub(super) fn join(&self, origin: Option<Origin>, now: Instant) -> bool {
         let Some(origin) = origin else { return true };
         self.lock().allowances.get_mut(&origin).is_none_or(|allowance| allowance.join(&self.limits, now))
     }
 
-    /// A connection that stayed is gone. Constant time on average.
+    /// A connection that was counted is gone. Constant time on average.
     pub(super) fn disconnect(&self, origin: Option<Origin>, now: Instant) {
         let Some(origin) = origin else { return };
         let mut table = self.lock();
@@ -59,7 +59,7 @@ impl Addresses {
         }
         if allowances.len() >= *purge_at {
             allowances.retain(|_, allowance| !allowance.is_new(now));
-            // At least as many must come before the next time.
+            // The next purge comes after at least as many new addresses as this one has left.
             *purge_at = PURGE_MIN + 2 * allowances.len();
         }
     }

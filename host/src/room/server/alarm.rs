@@ -1,29 +1,29 @@
-//! What wakes a worker that sleeps in a system call, and costs nothing while it is awake.
+//! The alarm that wakes a worker from its sleep in a system call, and that costs no system call while the worker is awake.
 //!
-//! Invariant: whoever has news for a worker stores them first and wakes then; the worker goes to sleep in the opposite order. So
-//! either the worker sees the news, or the other sees that it sleeps.
+//! Invariant: a thread that has news for a worker stores the news first, then wakes the worker. The worker says first that it sleeps,
+//! then looks for news. So either the worker sees the news, or the other thread sees that the worker sleeps.
 
 use super::sync::AtomicBool;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Wake;
 
-/// A worker's alarm; `ring` ends its sleep, also one that has not begun yet.
+/// A worker's alarm. Ringing its bell ends the worker's sleep, or its next sleep if the worker is about to sleep.
 #[derive(Debug)]
 pub struct Alarm<R> {
-    /// Whether it sleeps, or is about to.
+    /// Whether the worker sleeps, or is about to.
     asleep: AtomicBool,
-    /// Ends its sleep.
+    /// The bell that ends the worker's sleep.
     ring: R,
 }
 
 impl<R> Alarm<R> {
-    /// Of a worker that is awake.
+    /// The alarm of a worker that is awake.
     pub fn new(ring: R) -> Self {
         Self { asleep: AtomicBool::new(false), ring }
     }
 
-    /// Goes to sleep unless there are `news`, which are looked for while the alarm is set. Says whether to sleep.
+    /// Sets the alarm, then looks for `news`. Returns whether the worker may sleep: there are no news, and the alarm stays set.
     pub fn set_unless(&self, news: impl FnOnce() -> bool) -> bool {
         self.asleep.swap(true, Ordering::AcqRel);
         let sleeps = !news();
@@ -38,7 +38,7 @@ impl<R> Alarm<R> {
         self.asleep.swap(false, Ordering::AcqRel);
     }
 
-    /// What rings.
+    /// The bell.
     pub const fn bell(&self) -> &R {
         &self.ring
     }

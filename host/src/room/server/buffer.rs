@@ -1,9 +1,9 @@
-//! A connection's bytes in memory that grows, and that an idle connection does not have.
+//! A buffer for a connection's bytes that grows, and that takes no memory for an idle connection.
 
 use chat_core::limits::Full;
 use chat_core::room::server::Buffer;
 
-/// A buffer without a capacity of its own. While it is empty it is one pointer: a room has many members, most of them idle.
+/// A buffer without a fixed capacity. An empty one is one pointer: a room has many members, most of them idle.
 #[derive(Debug, Default)]
 pub struct GrowingBuffer(
     #[allow(clippy::box_collection, reason = "the vector's own three words are too many")] Option<Box<Vec<u8>>>,

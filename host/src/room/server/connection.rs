@@ -1,6 +1,6 @@
-//! One connection of a worker: the engine on its socket, what it waits for, and how it ends.
+//! One connection of a worker: its engine and its socket, the events that it waits for, and how it ends.
 //!
-//! Nothing here waits: reading and writing say `WouldBlock`, and the worker waits.
+//! Nothing here waits: the socket is non-blocking, and the worker waits for its events.
 
 use super::buffer::GrowingBuffer;
 use super::desk::Desk;
@@ -19,15 +19,15 @@ pub(super) type Engine = server::Connection<GrowingBuffer>;
 /// One connection and its socket.
 #[derive(Debug)]
 pub(super) struct Connection {
-    /// The socket; never waits.
+    /// The socket, which is non-blocking.
     pub(super) stream: TcpStream,
-    /// What is said on it.
+    /// The protocol's engine.
     pub(super) engine: Engine,
-    /// What the poller waits for.
+    /// The events that the poller waits for.
     pub(super) interest: Interest,
-    /// When it is looked at.
+    /// When the connection is due in the worker's schedule.
     pub(super) scheduled: Option<Instant>,
-    /// Once it was put out, how many more bytes are read from it before it is closed.
+    /// How many more bytes are read before the connection is closed; `None` until it was put out.
     pub(super) lingering: Option<u32>,
 }
 
@@ -38,7 +38,7 @@ impl Connection {
         Self { stream, engine, interest, scheduled: None, lingering: None }
     }
 
-    /// Reads once and takes what came. The end of the stream is a leave.
+    /// Reads once, and hands the bytes to the engine. The end of the stream is a leave.
     ///
     /// # Errors
     /// The connection is gone.
@@ -64,7 +64,7 @@ impl Connection {
         }
     }
 
-    /// Writes what the connection lacks, as far as its socket takes it.
+    /// Writes the bytes that the client lacks, as many as the socket takes.
     ///
     /// # Errors
     /// The connection is gone.
@@ -83,15 +83,15 @@ impl Connection {
         }
     }
 
-    /// Closes in such a way that the other side can read why it was put out: a socket closed with something unread resets the
-    /// connection, and what was sent last may be lost. Gives back until when; `None` if it is gone already.
+    /// Closes the sending side only, so that the client can read why it was put out: closing a socket that has unread bytes resets the
+    /// connection, and the bytes that were sent last may be lost. Returns `until`; `None` if the connection is gone already.
     pub(super) fn linger(&mut self, until: Instant) -> Option<Instant> {
         self.stream.shutdown(Shutdown::Write).ok()?;
         self.lingering = Some(ROOM_LINGER_BYTES_MAX);
         Some(until)
     }
 
-    /// Reads what nobody will hear any more, and says whether there may be more.
+    /// Reads bytes and throws them away. Returns whether there may be more.
     pub(super) fn drain(&mut self, buffer: &mut [u8]) -> bool {
         let left = self.lingering.get_or_insert_default();
         match self.stream.read(buffer) {
@@ -104,7 +104,7 @@ impl Connection {
     }
 }
 
-/// Writes what fits of two slices, and says how much that is. `send` of one slice is cheaper than `writev`.
+/// Writes as much of two slices as the socket takes, and returns how many bytes. `send` of one slice is cheaper than `writev`.
 fn write(stream: &TcpStream, first: &[u8], second: &[u8]) -> io::Result<usize> {
     let mut stream = stream;
     let written = match second {
@@ -117,7 +117,7 @@ fn write(stream: &TcpStream, first: &[u8], second: &[u8]) -> io::Result<usize> {
     }
 }
 
-/// Whether the same may work later.
+/// Whether the error is temporary, so that the same call may work later.
 fn is_for_now(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }

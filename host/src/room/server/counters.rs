@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Counters([AtomicU64; Counter::COUNT]);
 
 impl Counters {
-    /// Counts as many.
+    /// Adds to a counter.
     pub(super) fn add(&self, counter: Counter, count: u64) {
         self.0[counter as usize].fetch_add(count, Ordering::Relaxed);
     }
 
-    /// Name and value of each, in the order of [`Counter::ALL`].
+    /// Name and value of each counter, in the order of [`Counter::ALL`].
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
         Counter::ALL.iter().map(|&counter| (counter.name(), self.0[counter as usize].load(Ordering::Relaxed)))
     }

@@ -1,5 +1,5 @@
-//! The room as the connections of one worker reach it: what they say goes into the registry, under its lock; what they lack is
-//! read from the worker's own ring.
+//! The room as the connections of one worker reach it: their messages go into the registry, under its lock; the frames that they
+//! lack are read from the worker's own ring.
 
 use super::addresses::Addresses;
 use super::counters::Counters;
@@ -12,18 +12,18 @@ use chat_core::room::server::{
 use chat_core::room::{Kind, Seen};
 use chat_core::time::Instant;
 
-/// What the connections of one worker share at one moment.
+/// The room for the connections of one worker, borrowed for one call.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Desk<'w> {
-    /// Which worker it is.
+    /// The worker's index.
     pub(super) worker: usize,
     /// The room.
     pub(super) registry: &'w Registry,
     /// The worker's copy of the journal.
     pub(super) ring: &'w Ring,
-    /// What is counted.
+    /// The server's counters.
     pub(super) counters: &'w Counters,
-    /// What every address has taken.
+    /// The allowances of all addresses.
     pub(super) addresses: &'w Addresses,
 }
 

@@ -18,12 +18,12 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::thread::JoinHandle;
 
-/// What an operator may set.
+/// The options of a room's server.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
     /// Timers and limits of the protocol.
     pub config: Config,
-    /// Most members; `None` without a limit but memory and file descriptors.
+    /// Most members; with `None` only memory and file descriptors limit them.
     pub members_max: Option<u32>,
     /// Worker threads; at least 1.
     pub thread_count: usize,
@@ -36,21 +36,21 @@ pub struct Options {
 /// A running room's server.
 #[derive(Debug)]
 pub struct Driver {
-    /// Where connections come from.
+    /// The listening socket.
     listener: Listener,
-    /// Hands connections to the workers, by turns, and wakes them.
+    /// For each worker, the channel for its connections, and its waker. Connections are dealt out in turn.
     workers: Vec<(Sender<Accepted>, Waker)>,
-    /// Whose turn it is.
+    /// The index of the worker that got the last connection.
     turn: usize,
     /// The workers' threads.
     threads: Vec<JoinHandle<()>>,
-    /// Tells of each worker that ends, and why.
+    /// Receives an error for each worker that fails.
     ends: Receiver<io::Error>,
     /// The room.
     registry: Arc<Registry>,
-    /// What is counted.
+    /// The server's counters.
     counters: Arc<Counters>,
-    /// What every address has taken.
+    /// The allowances of all addresses.
     addresses: Arc<Addresses>,
     /// Whether the clock is to be trusted.
     trust: Trust,
@@ -87,28 +87,28 @@ impl Driver {
     /// Serves until something on this machine fails.
     ///
     /// # Errors
-    /// The listening socket cannot be used any more, or a worker has failed: its members would hear nothing, and soon nobody could
-    /// say anything.
+    /// The listening socket cannot be used any more, or a worker has failed: its members would hear nothing, and the other members
+    /// would soon have to pause for ever.
     pub async fn run(&mut self) -> io::Result<()> {
         let Self { listener, workers, turn, ends, counters, addresses, .. } = self;
         let serve = |stream, origin| {
             *turn = (*turn + 1) % workers.len();
             let (accepted, waker) = &workers[*turn];
-            // A worker that is gone closes the connection, which is all that can be done for it.
+            // If the worker is gone, the connection is closed here; nothing else can be done for it.
             let _ = accepted.try_send(Accepted { stream, origin });
             waker.wake_by_ref();
         };
         let failed = async {
             match ends.recv().await {
                 Ok(error) => Err(error),
-                // All have ended: somebody has called `close`.
+                // All workers have ended, because `close` was called.
                 Err(_) => future::pending().await,
             }
         };
         future::or(failed, listener.run(counters, addresses, serve)).await
     }
 
-    /// Puts everybody out with the reason, lets nobody in any more, and ends the workers.
+    /// Puts all connections out with the reason, lets nobody in any more, and ends the workers.
     pub fn close(&mut self) {
         self.registry.close();
         self.listener.turn_all_away();
@@ -126,7 +126,7 @@ impl Driver {
         self.listener.local_address()
     }
 
-    /// Whether newcomers are told that the clock is to be trusted, for whoever knows.
+    /// The flag that says whether newcomers are told that the clock is trusted, for the thread that finds out.
     pub(crate) const fn trust(&self) -> &Trust {
         &self.trust
     }
@@ -137,13 +137,13 @@ impl Driver {
     }
 }
 
-/// Tells why a worker has ended, also if that was a panic.
+/// Reports why a worker has failed, also if it panicked.
 struct EndNotice {
-    /// Who is told.
+    /// The channel to the driver.
     sender: Sender<io::Error>,
-    /// Which worker it is.
+    /// The worker's index.
     index: usize,
-    /// How it has ended; a panic leaves what is here at the beginning.
+    /// How the worker has ended. It begins as the error for a panic, which a panic leaves here.
     outcome: io::Result<()>,
 }
 
@@ -151,7 +151,7 @@ impl Drop for EndNotice {
     fn drop(&mut self) {
         if let Err(error) = &self.outcome {
             let text = format!("the thread room-{} has failed: {}", self.index, cause(error));
-            // Fails when nobody serves any more.
+            // This fails when the driver is gone.
             let _ = self.sender.try_send(io::Error::new(error.kind(), text));
         }
     }
@@ -170,8 +170,8 @@ fn spawn(setup: Setup, sender: Sender<io::Error>) -> io::Result<JoinHandle<()>> 
 /// Memory that a worker needs beside its journal, in bytes: its stack, and its first connections.
 const WORKER_BYTES: usize = 4 << 20;
 
-/// Whether there is memory for a journal and a copy of it for each worker. Linux gives more than it has, but no piece that is larger
-/// than all its memory, so all are asked for as one.
+/// Checks that there is memory for a journal and a copy of it for each worker. Linux promises more memory than it has, but no single
+/// piece larger than all of it, so the check asks for one piece.
 fn check_memory(journal_bytes: usize, thread_count: usize) -> io::Result<()> {
     let each = journal_bytes.checked_add(WORKER_BYTES);
     let bytes = each.and_then(|each| each.checked_mul(thread_count.checked_add(1)?));

@@ -1,4 +1,4 @@
-//! The room's listening socket: accepts without ever stopping for good, and without spinning.
+//! The room's listening socket. It goes on accepting after every error that may pass, and pauses before it tries again.
 
 use super::addresses::Addresses;
 use super::counters::Counters;
@@ -17,20 +17,21 @@ use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
 /// Connections that may wait to be accepted: as many as the kernel allows (`net.core.somaxconn`, 4,096 since Linux 5.4). With the
-/// usual 128, a class that joins at once waits for seconds. A number would be held against the C library's own constant, and be
-/// refused where that is 128 (musl).
+/// usual 128, a class that joins at once waits for seconds. A number cannot be used: nix compares it with the C library's constant,
+/// and refuses a larger one, and with musl that is 128.
 const BACKLOG: Backlog = Backlog::MAXALLOWABLE;
 
-/// Bytes that the kernel keeps for a connection that does not read; it doubles what it is told. Left alone it takes megabytes.
+/// Bytes of send buffer that the kernel is asked for; it takes twice as much. By default it takes megabytes for a client that does
+/// not read.
 const SEND_BUFFER_BYTES: usize = 64 << 10;
 
 /// Connections accepted before other tasks get their turn.
 const ACCEPT_ROUND: usize = 64;
 
-/// Pause when there is no file descriptor or memory for one more connection, or something else fails that may fail again at once.
+/// Pause after an error that may come again at once, such as no file descriptor or memory for one more connection.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Most connections that are told that the server ends before they were served.
+/// Most waiting connections that are accepted at the server's end, only to tell them that it ends.
 const TURNED_AWAY_MAX: usize = 4_096;
 
 /// A bound and listening socket.
@@ -38,7 +39,7 @@ const TURNED_AWAY_MAX: usize = 4_096;
 pub struct Listener {
     /// The socket.
     inner: Async<TcpListener>,
-    /// A file descriptor to give up when there is no other, so that a newcomer can be told.
+    /// A spare file descriptor. It is closed when there is no other left, so that a newcomer can be accepted and told why it must go.
     spare: Option<File>,
 }
 
@@ -67,7 +68,7 @@ impl Listener {
         self.inner.get_ref().local_addr()
     }
 
-    /// Accepts for ever, and hands each connection with its origin to `serve`; one too many of its address is turned away.
+    /// Accepts for ever, and hands each connection with its origin to `serve`. A connection too many from one address is turned away.
     ///
     /// # Errors
     /// The socket cannot be used any more.
@@ -111,7 +112,7 @@ impl Listener {
         }
     }
 
-    /// Tells all that wait that the server ends.
+    /// Accepts the connections that wait, and tells them that the server ends.
     pub(super) fn turn_all_away(&self) {
         for _ in 0..TURNED_AWAY_MAX {
             let Ok((stream, _)) = self.inner.get_ref().accept() else { break };
@@ -119,7 +120,7 @@ impl Listener {
         }
     }
 
-    /// Gives up the spare descriptor to tell all that wait that there is no room for them.
+    /// Closes the spare descriptor, and uses it to accept the connections that wait and to tell them that there is no room.
     fn shed(&mut self, counters: &Counters) {
         self.spare = None;
         for _ in 0..ACCEPT_ROUND {
@@ -134,13 +135,13 @@ impl Listener {
 /// Why no connection was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Trouble {
-    /// Nobody waits.
+    /// No connection waits.
     Nobody,
-    /// There is no file descriptor or memory for one more.
+    /// There is no file descriptor or memory for one more connection.
     Shortage,
-    /// The one that waited is gone.
+    /// The connection that waited is gone.
     Gone,
-    /// Something that accept(2) does not know.
+    /// An error that accept(2) does not list.
     Unknown,
     /// The listening socket cannot be used any more.
     Broken,
@@ -153,7 +154,7 @@ impl Trouble {
             Some(Errno::EAGAIN) => Self::Nobody,
             Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM) => Self::Shortage,
             Some(Errno::EBADF | Errno::EINVAL | Errno::ENOTSOCK | Errno::EFAULT) => Self::Broken,
-            // Linux passes on errors of the network that the connection came from, and a firewall's refusal.
+            // Linux passes on errors of the new connection's network, and a firewall's refusal.
             Some(
                 Errno::ECONNABORTED
                 | Errno::EHOSTDOWN
@@ -172,12 +173,12 @@ impl Trouble {
     }
 }
 
-/// Tells a newcomer why it is turned away. If it cannot be told at once, it is gone.
+/// Tells a newcomer why it is turned away.
 pub(super) fn turn_away(stream: &TcpStream, reason: RefusalReason) {
     let mut stream = stream;
     let mut frame = Frame::EMPTY;
     let refusal = frame.encode(&Message::Refused { reason }).unwrap_or_default();
-    // Its send buffer is empty, so this does not wait; if it fails, the newcomer is gone.
+    // The connection's send buffer is empty, so this does not wait. If it fails, the newcomer is gone.
     let _ = stream.write_all(refusal);
 }
 

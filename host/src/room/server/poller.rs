@@ -1,7 +1,7 @@
-//! What a worker waits with: its sockets in an epoll of its own, and its alarm among them.
+//! How a worker waits: an epoll of its own for its sockets and its alarm.
 //!
-//! Not the reactor that all threads of smol share: there, what one thread waits for is found by another, which wakes it; for a
-//! single message that costs more than all other work on it (docs/ARCHITECTURE.md, "Decisions").
+//! It does not use smol's reactor, because all threads share that: one thread finds the events that another waits for, and wakes it.
+//! For a single message this costs more than all other work on it (docs/ARCHITECTURE.md, "The room's server").
 
 use super::alarm::{Alarm, Bell};
 use nix::errno::Errno;
@@ -17,36 +17,36 @@ pub(super) const ROUND_EVENTS: usize = 1_024;
 /// The alarm's number among the sockets.
 const ALARM: u64 = u64::MAX;
 
-/// What a connection waits for. One that waits for nothing is not asked about at all: the system would tell again and again of
-/// an end that nobody takes note of yet.
+/// The events that a connection waits for. A connection that waits for none is taken out of the epoll, which would otherwise report
+/// the end of the connection again and again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Interest {
-    /// Something to read, or its end.
+    /// There is something to read, or the stream has ended.
     pub(super) readable: bool,
-    /// Room to write.
+    /// There is room to write.
     pub(super) writable: bool,
 }
 
-/// An epoll and an alarm.
+/// An epoll with an alarm.
 #[derive(Debug)]
 pub(super) struct Poller {
-    /// The sockets.
+    /// The sockets and the alarm's bell.
     epoll: Epoll,
-    /// Wakes from other threads.
+    /// The alarm, by which other threads wake the worker.
     alarm: Arc<Alarm<EventFd>>,
-    /// Where events are written to.
+    /// The buffer for events.
     events: Vec<EpollEvent>,
 }
 
 impl Bell for EventFd {
     fn ring(&self) {
-        // It can only fail if it has been rung 2^64 times and not been heard.
+        // This can only fail if the bell was rung 2^64 times and never read.
         let _ = self.write(1);
     }
 }
 
 impl Poller {
-    /// Nothing to wait for but the alarm.
+    /// A poller that waits for its alarm alone.
     ///
     /// # Errors
     /// There is no file descriptor left.
@@ -57,22 +57,22 @@ impl Poller {
         Ok(Self { epoll, alarm: Arc::new(Alarm::new(bell)), events: vec![EpollEvent::empty(); ROUND_EVENTS] })
     }
 
-    /// One whose system calls all fail, as if the system had no memory left for it.
+    /// A poller whose system calls all fail, as if the system had no memory left for it.
     #[cfg(test)]
     pub(super) fn broken() -> Self {
         let no_epoll = std::fs::File::open("/dev/null").unwrap();
         Self { epoll: Epoll(no_epoll.into()), ..Self::new().unwrap() }
     }
 
-    /// What wakes from other threads.
+    /// The alarm, by which other threads wake the worker.
     pub(super) const fn alarm(&self) -> &Arc<Alarm<EventFd>> {
         &self.alarm
     }
 
-    /// Waits for another thing than before. A socket that is closed is forgotten without this.
+    /// Changes the events that a socket is waited for. A socket that is closed needs no change: the system forgets it.
     ///
     /// # Errors
-    /// The system has no memory for it.
+    /// The system has no memory for the socket.
     pub(super) fn change(
         &self,
         stream: &TcpStream,
@@ -90,7 +90,7 @@ impl Poller {
         }
     }
 
-    /// Waits for so long at most, or without end; hands each socket's number and what it is ready for to `ready`.
+    /// Waits at most for `timeout`, or without end; hands the key of each socket that is ready to `ready`, with its events.
     ///
     /// # Errors
     /// The sockets cannot be waited for any more.
@@ -99,7 +99,7 @@ impl Poller {
         timeout: Option<Duration>,
         mut ready: impl FnMut(usize, Interest),
     ) -> nix::Result<()> {
-        // Longer than can be said is as good as waking once in between.
+        // A timeout that does not fit is cut: the worker wakes once in between.
         let timeout =
             timeout.map_or(EpollTimeout::NONE, |time| EpollTimeout::try_from(time).unwrap_or(EpollTimeout::MAX));
         let count = match self.epoll.wait(&mut self.events, timeout) {
@@ -110,7 +110,7 @@ impl Poller {
         for event in &self.events[..count] {
             match usize::try_from(event.data()) {
                 Ok(key) if event.data() != ALARM => ready(key, Interest::of(event.events())),
-                // Read back to zero.
+                // Reading sets the bell back to zero.
                 _ => _ = self.alarm.bell().read(),
             }
         }
@@ -119,7 +119,7 @@ impl Poller {
 }
 
 impl Interest {
-    /// As the system wants it.
+    /// The events as epoll's flags.
     fn flags(self) -> EpollFlags {
         let mut flags = EpollFlags::empty();
         flags.set(EpollFlags::EPOLLIN, self.readable);
@@ -127,7 +127,7 @@ impl Interest {
         flags
     }
 
-    /// What the system says. An error shows when the socket is used, whatever for.
+    /// The events of epoll's flags. An error counts as both events: it shows when the socket is read or written.
     fn of(flags: EpollFlags) -> Self {
         let failed = flags.intersects(EpollFlags::EPOLLERR | EpollFlags::EPOLLHUP);
         let readable = failed || flags.contains(EpollFlags::EPOLLIN);

@@ -15,13 +15,13 @@ use chat_core::room::{Kind, Seen};
 use std::num::NonZeroU32;
 use std::task::{Context, Poll, Waker};
 
-/// A journal in memory of its own.
+/// A journal on the heap.
 pub type Ring = Journal<Vec<u8>, Vec<Mark>>;
 
-/// Fewest bytes of a frame, about: what decides how many marks a ring needs.
+/// About the fewest bytes of a usual frame; the number of marks of a ring follows from it.
 const FRAME_BYTES_USUAL: usize = 16;
 
-/// A ring of this many bytes, with as many marks as it can use.
+/// A ring of this many bytes, with as many marks as it can need.
 pub fn ring(bytes: usize) -> Ring {
     let frames_per_mark = usize::try_from(JOURNAL_MARK_FRAMES).unwrap_or(usize::MAX);
     let mark_count = bytes / (FRAME_BYTES_USUAL * frames_per_mark) + 2;
@@ -31,13 +31,13 @@ pub fn ring(bytes: usize) -> Ring {
 /// What the threads of a room's server share.
 #[derive(Debug)]
 pub struct Registry {
-    /// Everything, behind one lock.
+    /// The shared state, behind one lock.
     shared: Mutex<Shared>,
     /// Bytes of the journal.
     ring_bytes: usize,
 }
 
-/// What stands behind the lock.
+/// The state behind the lock.
 #[derive(Debug)]
 struct Shared {
     /// The room.
@@ -50,34 +50,34 @@ struct Shared {
     closing: bool,
 }
 
-/// The connection by which a member is one, in 16 bytes.
+/// The connection of a member, in 16 bytes.
 #[derive(Debug, Clone, Copy)]
 struct Owner {
-    /// Its generation; its slot is the owner's place.
+    /// The member's generation. Its slot is the index in `owners`.
     generation: u64,
-    /// One more than the number of the worker that serves it.
+    /// One more than the index of the worker that serves the connection.
     worker: NonZeroU32,
 }
 
 /// A worker as the others see it.
 #[derive(Debug, Default)]
 struct Worker {
-    /// Wakes it; there while it waits for news.
+    /// Wakes the worker; `None` unless it waits for news.
     waker: Option<Waker>,
-    /// How far its own ring has got.
+    /// The position of its own ring's head.
     position: u64,
     /// Members of its connections that went on from another connection.
     replaced: Vec<MemberId>,
     /// Whether publishers among its connections pause.
     paused: bool,
-    /// Whether they may go on, and it has not been told yet.
+    /// Whether these publishers may go on, and the worker has not been told yet.
     resumed: bool,
 }
 
-/// What a worker is told beside what was said.
+/// What a worker is told besides the journal.
 #[derive(Debug, Default)]
 pub struct News {
-    /// Members that went on from another connection: theirs are to be closed.
+    /// Members that went on from another connection: their old connections are to be closed.
     pub replaced: Vec<MemberId>,
     /// Whether publishers that were told to pause go on.
     pub resumed: bool,
@@ -103,16 +103,16 @@ impl Registry {
         ring(self.ring_bytes)
     }
 
-    /// Takes the lock. A thread that panicked with it has left the room as it was between two steps, at worst without one
+    /// Takes the lock. If a thread panicked while it held the lock, the room is as it was between two steps, at worst without one
     /// announcement, so the others go on.
     fn lock(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Lets a member in, or go on, by a connection of this worker ([`Room::join`]).
+    /// Lets a newcomer in, or a member go on, by a connection of this worker ([`Room::join`]).
     ///
     /// # Errors
-    /// The reason when it is refused.
+    /// The reason when the join is refused.
     pub fn join(
         &self,
         worker: usize,
@@ -127,7 +127,7 @@ impl Registry {
         Ok((id, admission))
     }
 
-    /// Lets somebody listen ([`Room::observe`]).
+    /// Lets an observer in ([`Room::observe`]).
     ///
     /// # Errors
     /// The reason when the server ends.
@@ -142,10 +142,10 @@ impl Registry {
         Ok(shared.room.observe(now, seen, owed))
     }
 
-    /// A member says something by a connection of this worker.
+    /// A member says something by a connection of this worker ([`Room::say`]).
     ///
     /// # Errors
-    /// [`SayError`] when it is not taken.
+    /// [`SayError`] when the message is not taken.
     pub fn say(
         &self,
         worker: usize,
@@ -160,7 +160,7 @@ impl Registry {
         Ok(shared.pace(worker, self.ring_bytes / 2))
     }
 
-    /// How a publisher among the connections of this worker is to go on.
+    /// When the next message of a publisher of this worker may be taken.
     pub fn pace(&self, worker: usize) -> Pace {
         self.lock().pace(worker, self.ring_bytes / 2)
     }
@@ -175,7 +175,7 @@ impl Registry {
         left
     }
 
-    /// Wakes the workers that wait and have something to fetch. To be called after any number of joins, messages and leaves, once.
+    /// Wakes the workers that wait and have something to fetch. To be called once after any number of joins, messages and leaves.
     pub fn announce(&self) {
         wake(self.lock());
     }
@@ -190,7 +190,7 @@ impl Registry {
         self.lock().room.member_count()
     }
 
-    /// Brings a worker's ring up to date, and gives what else it is to know.
+    /// Brings a worker's ring up to date, and returns the other news for the worker.
     pub fn fetch(&self, worker: usize, ring: &mut Ring) -> News {
         let mut shared = self.lock();
         ring.copy_from(shared.room.journal());
@@ -210,7 +210,7 @@ impl Registry {
         news.unwrap_or_default()
     }
 
-    /// Whether a worker whose ring has got to `seen` has something to fetch. If not, it is woken when it has.
+    /// Whether a worker whose ring has got to `seen` has something to fetch. If not, the worker is woken when it has.
     pub fn poll_news(&self, worker: usize, seen: Cursor, context: &mut Context<'_>) -> Poll<()> {
         let mut shared = self.lock();
         if shared.has_news(worker, seen) {
@@ -222,7 +222,7 @@ impl Registry {
         Poll::Pending
     }
 
-    /// Tells all workers that the server ends, and lets nobody in any more.
+    /// Begins the server's end: nobody is let in any more, and all workers are told.
     pub fn close(&self) {
         let mut shared = self.lock();
         shared.closing = true;
@@ -230,7 +230,7 @@ impl Registry {
     }
 }
 
-/// Gives the lock back and wakes all workers that wait.
+/// Gives the lock back, then wakes the workers that wait and have something to fetch.
 fn wake(mut shared: MutexGuard<'_, Shared>) {
     let wakers = shared.take_wakers();
     drop(shared);
@@ -238,12 +238,12 @@ fn wake(mut shared: MutexGuard<'_, Shared>) {
 }
 
 impl Shared {
-    /// Whether anybody may be let in; once the server ends, nobody is.
+    /// Refuses newcomers once the server ends.
     const fn check_open(&self) -> Result<(), RefusalReason> {
         if self.closing { Err(RefusalReason::ShuttingDown) } else { Ok(()) }
     }
 
-    /// The member is a connection of this worker from now on; the worker that had it before is told.
+    /// From now on the member's connection is one of this worker; the worker of its connection before is told.
     fn own(&mut self, id: MemberId, worker: usize) {
         let slot = id.slot as usize;
         if self.owners.len() <= slot {
@@ -259,7 +259,7 @@ impl Shared {
         }
     }
 
-    /// Whether there is something that this worker has not fetched.
+    /// Whether this worker, whose ring has got to `seen`, has something to fetch.
     fn has_news(&self, worker: usize, seen: Cursor) -> bool {
         let told = self.workers.get(worker).is_none_or(|worker| worker.replaced.is_empty() && !worker.resumed);
         self.closing || !told || self.room.journal().head() != seen
@@ -272,7 +272,7 @@ impl Shared {
         self.workers.iter().any(|worker| head - worker.position > distance_max)
     }
 
-    /// How a publisher of this worker is to go on; if it is to pause, the worker will be told when that is over.
+    /// When the next message of a publisher of this worker may be taken. After a pause the worker is told that it may go on.
     fn pace(&mut self, worker: usize, distance_max: usize) -> Pace {
         if !self.is_behind(distance_max) {
             return Pace::Go;
@@ -283,7 +283,7 @@ impl Shared {
         Pace::Pause
     }
 
-    /// If no worker is behind any more, those with publishers that pause are to be told; says whether there are such.
+    /// If no worker is behind any more, marks the workers whose publishers pause as to be told. Returns whether there are any.
     fn resume(&mut self, distance_max: usize) -> bool {
         if self.is_behind(distance_max) {
             return false;
@@ -297,8 +297,8 @@ impl Shared {
         told
     }
 
-    /// The wakers of all workers that wait and have something to fetch. They are to be woken when the lock is free again: waking
-    /// may be a system call.
+    /// Takes the wakers of all workers that wait and have something to fetch. The caller wakes them when the lock is free again,
+    /// because waking may be a system call.
     fn take_wakers(&mut self) -> Vec<Waker> {
         let head = self.room.journal().head().position();
         let closing = self.closing;

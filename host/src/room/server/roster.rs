@@ -6,7 +6,7 @@ use chat_core::username::Username;
 use hashbrown::HashTable;
 use std::hash::{BuildHasher, RandomState};
 
-/// A roster without a capacity of its own.
+/// A roster without a fixed capacity.
 #[derive(Debug)]
 pub struct GrowingRoster {
     /// The slots.
@@ -15,7 +15,7 @@ pub struct GrowingRoster {
     free: Vec<u32>,
     /// Slots in use by the hash of the name's key.
     names: HashTable<u32>,
-    /// Keys of the hash: names can be chosen by an attacker.
+    /// Random keys of the hash, because an attacker can choose names.
     hash: RandomState,
     /// Most members that may be admitted.
     count_max: u32,
@@ -42,7 +42,7 @@ impl GrowingRoster {
         }
     }
 
-    /// A slot to put somebody in. Room for its hash is reserved, and for giving the slot back.
+    /// A free slot for a new member. Reserves memory for the member's hash, and for giving the slot back.
     fn reserve(&mut self) -> Result<u32, Full> {
         let Self { slots, free, names, .. } = self;
         names.try_reserve(1, |&slot| hash_at(slots, slot)).map_err(|_| Full)?;
@@ -50,7 +50,7 @@ impl GrowingRoster {
             return Ok(slot);
         }
         slots.try_reserve(1).map_err(|_| Full)?;
-        // As many as there are slots, so that leaving never needs memory.
+        // `free` has room for as many entries as there are slots, so that leaving never needs memory.
         let slot_count = slots.len() + 1;
         free.try_reserve(slot_count - free.len()).map_err(|_| Full)?;
         slots.push(None);
@@ -95,7 +95,7 @@ impl Roster for GrowingRoster {
         if let Ok(entry) = self.names.find_entry(taken.hash, |&other| other == slot) {
             entry.remove();
         }
-        // Room for it was reserved when the slot was made.
+        // Room for this entry was reserved when the slot was made.
         self.free.push(slot);
         Some(taken.member)
     }

@@ -1,14 +1,14 @@
-//! When which connection is to be looked at: at most one instant for each.
+//! When each connection has something to do: at most one instant for each connection.
 //!
-//! Deadlines mostly move away, so an instant that comes may be earlier than need be, and never later.
+//! Deadlines mostly move away, and are then not rescheduled: an instant may be earlier than the deadline, but never later.
 
 use chat_core::time::Instant;
 use std::collections::BTreeSet;
 
-/// Instants in their order.
+/// The instants in ascending order.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
-    /// With the connections' numbers.
+    /// Instants with the connections' keys.
     due: BTreeSet<(Instant, usize)>,
 }
 
@@ -28,12 +28,12 @@ impl Schedule {
         }
     }
 
-    /// When the next one is to be looked at.
+    /// The earliest instant; `None` if no connection is scheduled.
     pub(super) fn next(&self) -> Option<Instant> {
         self.due.first().map(|due| due.0)
     }
 
-    /// Takes the next one that is to be looked at by now.
+    /// Takes the key of the next connection that is due by now.
     pub(super) fn pop(&mut self, now: Instant) -> Option<usize> {
         self.due.first().filter(|due| due.0 <= now)?;
         self.due.pop_first().map(|due| due.1)

@@ -1,4 +1,4 @@
-//! What threads synchronize with: the standard library's, or loom's where loom explores every order of events.
+//! The types with which threads synchronize: the standard library's, or loom's in the models that explore every order of events.
 
 #[cfg(loom)]
 pub(super) use loom::sync::{Mutex, MutexGuard, atomic::AtomicBool};

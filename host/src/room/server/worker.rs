@@ -1,7 +1,7 @@
-//! A worker: one thread with its share of the connections, its own copy of the journal, and one flusher.
+//! A worker: one thread with its share of the connections and its own copy of the journal.
 //!
-//! It works in rounds: wait; read what has come, and put what members say into the registry; tell the other workers, once; copy what
-//! all of them have said; write to each connection what it lacks, in one call.
+//! It works in rounds: it waits; reads from its sockets, and puts its members' messages into the registry; wakes the other workers,
+//! once; copies the new frames of the journal; and writes to each connection the bytes that it lacks, in one call.
 
 use super::addresses::Addresses;
 use super::connection::{Connection, Engine};
@@ -24,30 +24,30 @@ use std::sync::Arc;
 use std::task::{self, Waker};
 use std::time::Duration;
 
-/// Bytes read at once. What a member says too fast waits in memory, so this bounds it.
+/// Bytes read at once. Frames that a member sends too fast wait in memory, so this bounds their bytes.
 const READ_BYTES: usize = 4_096;
 
-/// Connections written to before the sockets are looked at again.
+/// Connections written to before the worker waits for its sockets again.
 const PASS_CONNECTIONS: usize = 256;
 
 /// What a worker thread is given.
 #[derive(Debug)]
 pub(super) struct Setup {
-    /// Which worker it is.
+    /// The worker's index.
     pub(super) index: usize,
     /// The room.
     pub(super) registry: Arc<Registry>,
     /// Timers and limits.
     pub(super) config: Config,
-    /// What is counted.
+    /// The server's counters.
     pub(super) counters: Arc<Counters>,
-    /// What every address has taken.
+    /// The allowances of all addresses.
     pub(super) addresses: Arc<Addresses>,
     /// Whether the clock is to be trusted.
     pub(super) trust: Trust,
-    /// Connections to serve; the poller's alarm is to be rung for each.
+    /// New connections; the sender rings the poller's alarm for each.
     pub(super) accepted: Receiver<Accepted>,
-    /// What it waits with.
+    /// How it waits for its sockets and its alarm.
     pub(super) poller: Poller,
 }
 
@@ -56,29 +56,29 @@ pub(super) struct Setup {
 pub(super) struct Accepted {
     /// Its socket.
     pub(super) stream: TcpStream,
-    /// Where it comes from.
+    /// The address that it counts for; `None` for the server's own machine.
     pub(super) origin: Option<Origin>,
 }
 
 /// A worker on its thread.
 struct Worker {
-    /// What it was given.
+    /// What the worker was started with.
     setup: Setup,
-    /// What the registry wakes it with.
+    /// The waker that the registry gets.
     waker: Waker,
     /// Its copy of the journal.
     ring: Ring,
-    /// Finds frames, for all connections.
+    /// The decoder that finds the frames of all connections.
     decoder: Decoder,
-    /// Where is read to, for all connections.
+    /// The buffer into which all connections are read.
     buffer: Vec<u8>,
     /// The connections.
     connections: Slab<Connection>,
-    /// When they are looked at.
+    /// When the connections have something to do.
     schedule: Schedule,
-    /// Where the pass over the connections goes on that has begun.
+    /// The key with which the pass over the connections goes on; `None` if none has begun.
     pass: Option<usize>,
-    /// Whether publishing pauses until all workers have caught up, for everybody here.
+    /// Whether all publishers of this worker pause until all workers have caught up.
     pausing: bool,
     /// How far the server's end has got.
     phase: Phase,
@@ -89,9 +89,9 @@ struct Worker {
 enum Phase {
     /// It serves.
     Serving,
-    /// It ends: everybody is being told.
+    /// It ends: the clients are being told.
     Closing,
-    /// Everybody has been told. Who has not read that yet may do so for a moment.
+    /// All clients have been told. A client that has not read it yet may do so for a moment.
     Closed,
 }
 
@@ -124,7 +124,7 @@ impl Worker {
         }
     }
 
-    /// Waits, reads what has come, and writes.
+    /// One round: waits, reads, does what is due, and writes.
     fn round(&mut self) -> io::Result<()> {
         let mut ready = heapless::Vec::<_, ROUND_EVENTS>::new();
         let timeout = self.patience();
@@ -140,7 +140,7 @@ impl Worker {
         Ok(())
     }
 
-    /// How long to wait for the sockets: not at all while there is something else to do.
+    /// How long to wait for the sockets: zero while there is something else to do; `None` without end.
     fn patience(&self) -> Option<Duration> {
         let Setup { index, registry, accepted, poller, .. } = &self.setup;
         let news = || {
@@ -165,7 +165,7 @@ impl Worker {
                 continue;
             }
             if stream.set_nonblocking(true).is_err() {
-                // It cannot be served, so it is closed; the other side sees that.
+                // The connection cannot be served, so it is closed, which its client sees.
                 self.setup.counters.add(Counter::ConnectionsFailed, 1);
                 self.setup.addresses.disconnect(origin, clock::now());
                 continue;
@@ -176,7 +176,7 @@ impl Worker {
         }
     }
 
-    /// A socket is ready for this.
+    /// A socket is ready: reads from it if it may, and writes.
     fn turn(&mut self, key: usize, ready: Interest) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         if connection.lingering.is_some() {
@@ -198,7 +198,7 @@ impl Worker {
         }
     }
 
-    /// Something has changed: does what is due, goes on with what was read and not taken, and writes.
+    /// Something has changed for a connection: does what is due, takes waiting frames, and writes.
     fn change(&mut self, key: usize) {
         let Some(connection) = self.connections.get_mut(key).filter(|connection| connection.lingering.is_none()) else {
             return;
@@ -208,7 +208,7 @@ impl Worker {
         self.go_on(key);
     }
 
-    /// Writes the connection's own frames and what it lacks of the journal, and sees what it waits for then.
+    /// Writes the connection's own frames and the frames of the journal that it lacks, then settles it.
     fn go_on(&mut self, key: usize) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         match connection.flush(clock::now(), &desk(&self.setup, &self.ring)) {
@@ -217,7 +217,7 @@ impl Worker {
         }
     }
 
-    /// Sees what a connection waits for.
+    /// Brings a connection's events in the poller and its instant in the schedule up to date; ends it if its engine has ended.
     fn settle(&mut self, key: usize) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let Connection { stream, engine, interest, scheduled, .. } = connection;
@@ -235,7 +235,7 @@ impl Worker {
         *interest = wanted;
     }
 
-    /// A connection is gone or is closed now. One that was put out may still read why.
+    /// A connection is gone or is closed now. A client that was put out may still read the reason.
     fn end(&mut self, key: usize) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let Config { linger_max, linger_closing_max, .. } = self.setup.config;
@@ -278,7 +278,7 @@ impl Worker {
         }
     }
 
-    /// Writes to the next connections what they lack; when all have had their turn, begins again with what is new.
+    /// Writes to the next connections the bytes that they lack. When all have had their turn, a new pass begins if there are new frames.
     fn flush(&mut self) {
         if self.phase == Phase::Closed {
             return;
@@ -300,7 +300,7 @@ impl Worker {
             }
             let gone = connection.flush(now, &desk).is_err();
             if gone || connection.engine.is_blocked() || connection.engine.is_ended() {
-                // There is room for as many as are in a pass.
+                // There is room for all connections of one call.
                 let _ = changed.push((key, gone));
             }
         }
@@ -309,7 +309,7 @@ impl Worker {
         }
         if self.phase == Phase::Closing && self.pass.is_none() {
             self.phase = Phase::Closed;
-            // Those who take nothing cannot be told, and are not waited for.
+            // A client that takes nothing cannot be told, and is not waited for.
             for key in 0..self.connections.capacity() {
                 if self.connections.get(key).is_some_and(|connection| connection.lingering.is_none()) {
                     self.remove(key);
@@ -318,8 +318,8 @@ impl Worker {
         }
     }
 
-    /// Copies what was said and does what else the registry tells. Says where a pass over the connections begins, if there is to be
-    /// one.
+    /// Copies the new frames of the journal, and does what else the registry tells. Returns the key with which a pass over the
+    /// connections begins; `None` if no pass is needed.
     fn fetch(&mut self) -> Option<usize> {
         let Setup { index, registry, .. } = &self.setup;
         let head = self.ring.head();
@@ -336,7 +336,7 @@ impl Worker {
         (news.closing || self.ring.head() != head).then_some(0)
     }
 
-    /// Lets the publishers that pause go on, until they are to pause again.
+    /// Lets the publishers that pause go on, one after the other, until they have to pause again.
     fn resume(&mut self) {
         self.pausing = false;
         for key in 0..self.connections.capacity() {
@@ -362,13 +362,13 @@ impl Worker {
     }
 }
 
-/// What the connections are given at this moment.
+/// The context for a call of an engine now.
 fn context(setup: &Setup) -> Context<'_> {
     let wall_time = clock::wall_time(setup.trust.is_given());
     Context { config: &setup.config, now: clock::now(), wall_time }
 }
 
-/// The room, as the connections reach it.
+/// The room, as the connections of this worker reach it.
 fn desk<'w>(setup: &'w Setup, ring: &'w Ring) -> Desk<'w> {
     let Setup { index, registry, counters, addresses, .. } = setup;
     Desk { worker: *index, registry, ring, counters, addresses }

@@ -1,4 +1,4 @@
-//! The keys of `settings.txt`: what each is if nobody says anything, and what may be said.
+//! The keys of `settings.txt`: their defaults, and the values that they may have.
 
 use std::net::Ipv4Addr;
 
@@ -7,15 +7,15 @@ use std::net::Ipv4Addr;
 pub(super) struct Key {
     /// Its name.
     pub(super) name: &'static str,
-    /// Its value if the file does not say.
+    /// Its value if the file does not have the key.
     pub(super) default: &'static str,
-    /// What a value must be, for who wrote something else.
+    /// What a value must be, in words for the person who wrote another.
     pub(super) expected: &'static str,
-    /// The value as the scripts take it, if it is one.
+    /// Checks a value, and gives it in the form that the scripts take; `None` if it is wrong.
     pub(super) check: fn(&str) -> Option<String>,
 }
 
-/// All of them.
+/// All keys.
 pub(super) const KEYS: &[Key] = &[
     Key {
         name: "hostname",
@@ -59,7 +59,7 @@ pub(super) const KEYS: &[Key] = &[
     },
 ];
 
-/// A word of ours, in any case.
+/// The word, if the value is this word in upper or lower case.
 fn word(value: &str, word: &str) -> Option<String> {
     value.eq_ignore_ascii_case(word).then(|| word.to_owned())
 }
@@ -71,12 +71,12 @@ fn number(value: &str, min: u32, max: u32) -> Option<String> {
     (min..=max).contains(&number).then(|| number.to_string())
 }
 
-/// A port that a server without privileges may have, and that multicast DNS does not need.
+/// A port that a server without privileges may bind, and that multicast DNS does not need.
 fn port(value: &str) -> Option<String> {
     number(value, 1_024, 65_535).filter(|port| port != "5353")
 }
 
-/// A limit of a server.
+/// A limit of a server: a number, or unlimited.
 fn limit(value: &str) -> Option<String> {
     word(value, "unlimited").or_else(|| number(value, 1, 1_000_000))
 }
@@ -90,7 +90,7 @@ fn address_or_none(value: &str) -> Option<String> {
 /// Whether a machine can have this address.
 fn is_host(address: &Ipv4Addr) -> bool {
     let first = address.octets()[0];
-    // Not this network, not the loopback, not multicast and what is reserved.
+    // Excluded are 0.0.0.0/8 (this network), the loopback, multicast, and what is reserved.
     !matches!(first, 0 | 127 | 224..)
 }
 
@@ -100,12 +100,12 @@ fn network(value: &str) -> Option<(u32, u32)> {
     let length: u32 = number(length, 8, 30)?.parse().ok()?;
     let address = u32::from(address.parse().ok().filter(is_host)?);
     let mask = u32::MAX << (32 - length);
-    // The first and last address of a network are no machine's.
+    // No machine has the first or the last address of a network.
     let host = address & !mask;
     (host != 0 && host != !mask).then_some((address, mask))
 }
 
-/// Whether an address lies in the network of another, as `address` has it.
+/// Whether an address lies in the network of `own` (an address with a length, as the key `address` has it), or is none.
 pub(super) fn is_in_network(value: &str, own: &str) -> bool {
     let inside = || {
         let ((own, mask), address) = (network(own)?, u32::from(value.parse::<Ipv4Addr>().ok()?));

@@ -1,6 +1,6 @@
 //! The text of a file that any editor may have written: byte order marks, UTF-16, line ends of three systems.
 
-/// The text; what is not UTF-8 (or UTF-16, which some editors call Unicode) becomes U+FFFD, which no setting takes.
+/// Decodes UTF-8, or UTF-16 with its mark (some editors call it Unicode). Other bytes become U+FFFD, which no setting takes.
 pub(super) fn decode(bytes: &[u8]) -> String {
     let utf_16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
         let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect();
@@ -14,7 +14,7 @@ pub(super) fn decode(bytes: &[u8]) -> String {
     }
 }
 
-/// Its lines, counted as an editor counts them: CR LF, LF and CR each end one.
+/// The lines, counted as an editor counts them: CR LF, LF and CR each end a line.
 pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.split('\n').flat_map(|line| {
         let line = line.strip_suffix('\r').unwrap_or(line);
