@@ -1,4 +1,4 @@
-//! `chat-host check`: the health check, against servers that are well, absent, silent, stopped or something else.
+//! `chat-host check`: the health check, against servers that answer, that are absent, silent or stopped, and against other programs.
 #![cfg(not(loom))]
 
 use chat_core::datagram::open;
@@ -17,12 +17,12 @@ use tests::process::{Finished, Process, RoomServer, Server};
 use tests::tcp::{Connection, Heard};
 use tests::udp::{datagram, probe};
 
-/// A whole run of the health check.
+/// Runs the health check to its end.
 fn check(arguments: &[&str]) -> Finished {
     Process::start(&[&["check"], arguments].concat()).finish()
 }
 
-/// Both servers answer, in this order.
+/// Checks that the servers at these addresses have answered, in this order.
 fn check_answered(finished: &Finished, places: &[&str]) {
     assert_eq!(
         (finished.code, finished.output.len(), finished.errors.len()),
@@ -35,20 +35,20 @@ fn check_answered(finished: &Finished, places: &[&str]) {
     }
 }
 
-/// No server answers, and one line says so.
+/// Checks that no server has answered, and that one line says so.
 fn check_failed(finished: &Finished, line: &str) {
     assert_eq!((finished.code, finished.output.len(), finished.errors.len()), (Some(1), 0, 1), "{finished:?}");
     assert_eq!(finished.errors[0], format!("chat-host: {line}"));
 }
 
-/// A room that hears the first frame of one visitor, and answers with these bytes.
+/// A server that reads the first frame of one connection, and answers with these bytes.
 fn answering_room(answer: Vec<u8>) -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let thread = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        // The whole frame is read, so that closing is no reset.
+        // The whole frame is read, so that closing does not reset the connection.
         let mut byte = [1];
         while byte != [0] {
             stream.read_exact(&mut byte).unwrap();
@@ -59,7 +59,7 @@ fn answering_room(answer: Vec<u8>) -> (SocketAddr, JoinHandle<()>) {
     (address, thread)
 }
 
-// --- servers that are well ---
+// --- servers that answer ---
 
 #[test]
 fn both_servers_answer_and_keep_nothing_of_it() {
@@ -82,7 +82,7 @@ fn both_servers_answer_and_keep_nothing_of_it() {
 
 #[test]
 fn name_with_several_addresses_is_asked_at_each() {
-    // Where this name leads to IPv6 too, nobody listens there.
+    // If this name leads to an IPv6 address too, nobody listens there.
     let (relay, room) = (Server::start("127.0.0.1:0", &[]), RoomServer::start("127.0.0.1:0", &[]));
     let (udp, tcp) = (relay.udp.to_string(), room.tcp.to_string());
     let named = |address: SocketAddr| format!("localhost:{}", address.port());
@@ -106,7 +106,7 @@ fn usual_ports_of_this_machine_are_asked_if_nothing_is_named() {
     });
 }
 
-// --- servers that are not ---
+// --- servers that do not answer ---
 
 #[test]
 fn absent_server_is_told_at_once_and_the_other_is_told_too() {
@@ -117,7 +117,7 @@ fn absent_server_is_told_at_once_and_the_other_is_told_too() {
         format!("tcp {tcp} does not answer: connection refused"),
     );
     check_failed(&check(&["--udp", &udp, "--tcp", &tcp]), &format!("{no_udp}; {no_tcp}"));
-    // For so long as it is told it waits for them.
+    // With a time given, the check waits this long for the servers.
     check_failed(&check(&["--udp", &udp, "--tcp", &tcp, "--seconds", "1"]), &format!("{no_udp}; {no_tcp}"));
     let room = RoomServer::start("127.0.0.1:0", &[]);
     let finished = check(&["--udp", &udp, "--tcp", &room.tcp.to_string()]);
@@ -147,7 +147,7 @@ fn silent_server_is_given_up_and_the_probe_repeated_each_second() {
     while let Ok(length) = relay.recv(&mut buffer) {
         probes.push(buffer[..length].to_vec());
     }
-    // A third may have been sent at the last moment.
+    // A third PROBE may have been sent at the last moment.
     assert!(matches!(probes.len(), 2 | 3), "{probes:?}");
     assert_eq!(probes[0], probes[1]);
 }
@@ -208,7 +208,7 @@ fn stopped_server_does_not_answer_until_it_goes_on() {
 
 #[test]
 fn host_without_address_is_told_with_code_1_and_wrong_usage_with_code_2() {
-    // Longer than a name may be, so nobody is asked for it.
+    // The name is too long for DNS, so no name server is asked.
     let host = "x".repeat(300);
     let finished = check(&["--tcp", &host]);
     assert_eq!((finished.code, finished.errors.len()), (Some(1), 1), "{finished:?}");

@@ -1,4 +1,4 @@
-//! A server without a battery clock: what a file says of the clock reaches newcomers (docs/command-line.md, `--clock-state`).
+//! A server without a battery clock: newcomers are told what a file says of the clock (docs/command-line.md, `--clock-state`).
 #![cfg(not(loom))]
 
 use chat_core::room::Message;
@@ -20,7 +20,7 @@ impl State {
         Self { path: folder.join("clock"), folder }
     }
 
-    /// Replaces the file by another, as careful programs do.
+    /// Replaces the file by renaming a new one over it, as careful programs do.
     fn replace(&self, content: &[u8]) {
         let new = self.folder.join("clock.new");
         std::fs::write(&new, content).unwrap();
@@ -66,7 +66,7 @@ fn newcomers_are_told_what_the_file_says_at_that_moment() {
         (b"untrusted", false, "the clock is not trusted from now on"),
     ] {
         state.replace(content);
-        // Nothing else is said in between: once for each change.
+        // Each change is told once, and nothing else is told in between.
         let told = server.process.errors.next().unwrap();
         assert!(told.contains(line), "{told}");
         assert_eq!(trusted(&server), expected, "{told}");
@@ -83,7 +83,7 @@ fn file_that_comes_goes_and_is_written_in_place_is_followed() {
         std::fs::write(&state.path, "trusted").unwrap();
         server.process.errors.find("the clock is trusted from now on");
         assert!(trusted(&server));
-        // The folder's other files are no matter.
+        // Other files of the folder do not count.
         std::fs::write(state.folder.join("other"), "untrusted").unwrap();
         std::fs::remove_file(&state.path).unwrap();
         assert!(server.process.errors.next().unwrap().ends_with("clock is missing or empty"));

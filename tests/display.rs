@@ -1,4 +1,4 @@
-//! The display rule: the clients against docs/display.md, which is all that strangers have.
+//! The display rule: the clients against docs/display.md, from which others write their clients.
 #![cfg(not(loom))]
 
 use chat_host::terminal::display::Shown;
@@ -33,7 +33,7 @@ fn characters_that_the_document_lists_are_replaced_and_no_others() {
     }
     for character in (0..=0x10_ffff).filter_map(char::from_u32).filter(|character| !matches!(character, '\t' | '\n')) {
         let expected = listed.iter().any(|range| range.contains(&u32::from(character)));
-        // Behind a letter, so that a byte order mark is not at the front.
+        // The character stands behind a letter, so that a byte order mark is not at the front.
         let replaced = character != '\u{fffd}' && Shown(&format!("a{character}")).to_string() == "a\u{fffd}";
         assert_eq!(replaced, expected, "U+{:04X}", u32::from(character));
     }

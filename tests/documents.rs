@@ -1,4 +1,4 @@
-//! What docs/ says against what the code does: dumps, limits, reasons, requirement numbers.
+//! Compares docs/ with the code: dumps, limits, refusal reasons, counters, requirement numbers, links.
 #![cfg(not(loom))]
 
 use chat_core::datagram::{Datagram, open};

@@ -1,4 +1,4 @@
-//! The examples of core against the program, and against each other.
+//! Runs core's examples with the program, and with each other.
 #![cfg(not(loom))]
 
 use std::process::Command;
@@ -10,7 +10,7 @@ fn start(name: &str, arguments: &[&str]) -> Process {
     Process::start_command(Command::new(example(name)).args(arguments))
 }
 
-/// Runs an example to its end, and gives the lines that it has shown.
+/// Runs an example to its end, and returns the lines that it has shown.
 fn run(name: &str, arguments: &[&str]) -> Vec<String> {
     let finished = start(name, arguments).finish();
     assert_eq!(finished.code, Some(0), "{finished:?}");

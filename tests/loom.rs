@@ -1,7 +1,7 @@
 //! The shared registry under loom: every order in which two threads can take its lock and its wakers.
 //!
-//! The models call the registry's own functions. Each notices a fault of its own in tests/faults/loom/: tests/run expects the model
-//! to fail where that was applied. loom runs small: two threads, a few calls each, a journal of a few bytes.
+//! The models call the registry's own functions. For each model tests/faults/loom/ has a patch with a fault: tests/run applies it, and
+//! expects the model to fail. Models are small, because loom tries all orders: two threads, a few calls each, a short journal.
 #![cfg(loom)]
 
 use chat_core::room::Kind;
@@ -16,7 +16,7 @@ use loom::thread;
 use std::future::poll_fn;
 use std::task::{Context, Waker};
 
-/// A time like any other.
+/// The time of all calls, which does not matter.
 const NOW: WallTime = WallTime { unix_ms: 0, trusted: true };
 
 /// A room for one worker, with a journal of this many bytes.
@@ -29,7 +29,7 @@ fn registry_for(worker_count: usize, ring_bytes: usize) -> Arc<Registry> {
     Arc::new(Registry::new(Config::DEFAULT, 1, GrowingRoster::new(None), ring_bytes, worker_count))
 }
 
-/// Asks for a name; the token is made of one byte.
+/// Joins with this name; the token is one byte repeated.
 fn join(registry: &Registry, name: &str, token: u8) -> Result<(MemberId, Cursor, Vec<u8>), ()> {
     let mut owed = GrowingBuffer::default();
     let asked = Join { name, token: [token; 16], seen: None };
@@ -37,19 +37,19 @@ fn join(registry: &Registry, name: &str, token: u8) -> Result<(MemberId, Cursor,
     Ok((id, admission.cursor, owed.as_bytes().to_vec()))
 }
 
-/// Says letters, and has workers that wait for them woken.
+/// Says a text, and wakes the workers that wait for it.
 fn say(registry: &Registry, id: MemberId, number: u32, text: &str) -> bool {
     let taken = registry.say(0, NOW, id, number, Kind::Plain, text).is_ok();
     registry.announce();
     taken
 }
 
-/// How often this text stands in what was sent. Texts are letters that occur nowhere else.
+/// How often this text occurs in the bytes. Texts are letters that occur nowhere else in frames.
 fn occurrences(bytes: &[u8], text: &str) -> usize {
     bytes.windows(text.len()).filter(|window| *window == text.as_bytes()).count()
 }
 
-/// All that a reader lacks.
+/// All bytes that a reader lacks.
 fn read(reader: &mut Reader, ring: &Ring) -> Result<Vec<u8>, u64> {
     let (first, second) = reader.read(ring)?;
     let bytes = [first, second].concat();
@@ -75,7 +75,7 @@ fn message_beside_a_join_is_in_the_history_or_comes_live_and_never_both() {
         let registry = registry(256);
         let (ann, _, _) = join(&registry, "ann", 1).unwrap();
         let other = Arc::clone(&registry);
-        // The history is only asked for where there is some.
+        // One message is said first, so that there is a history.
         assert!(say(&registry, ann, 1, "QQ"));
         let thread = thread::spawn(move || assert!(say(&other, ann, 2, "XYZ")));
         let (_, cursor, history) = join(&registry, "bob", 2).unwrap();
@@ -128,7 +128,7 @@ fn worker_that_goes_to_sleep_beside_a_message_is_woken() {
     });
 }
 
-/// What a worker sleeps on here instead of a system call.
+/// The bell of the models: a worker sleeps on it instead of in a system call.
 struct Sleep(Notify);
 
 impl Bell for Sleep {
@@ -168,7 +168,7 @@ fn worker_that_sets_its_alarm_beside_a_message_does_not_oversleep() {
 fn reader_that_the_ring_overtakes_has_read_or_lost_every_message() {
     const MESSAGES: u32 = 4;
     loom::model(|| {
-        // Room for two messages.
+        // The journal has room for two messages.
         let registry = registry(40);
         let (ann, cursor, _) = join(&registry, "ann", 1).unwrap();
         let other = Arc::clone(&registry);
@@ -207,7 +207,7 @@ fn member_that_goes_on_elsewhere_outlives_its_old_connection() {
         if was_current {
             return;
         }
-        // Taken over: the worker is told to close the old connection, and only that.
+        // The member was taken over: the worker is told to close the old connection, and nothing else.
         let mut ring = registry.worker_ring();
         assert_eq!(registry.fetch(0, &mut ring).replaced, [old]);
     });
@@ -220,7 +220,7 @@ fn publisher_that_pauses_goes_on_when_the_last_worker_has_caught_up() {
         let (ann, ..) = join(&registry, "ann", 1).unwrap();
         let mut ring = registry.worker_ring();
         let mut number = 0;
-        // Until the other worker is more than half a ring behind.
+        // This goes on until the other worker is more than half a ring behind.
         let mut pace = Pace::Go;
         while pace == Pace::Go {
             number += 1;

@@ -1,4 +1,4 @@
-//! What the manifests promise.
+//! The promises of the manifests: licences, the oldest Rust version, what is shipped.
 #![cfg(not(loom))]
 
 use serde_json::Value;
@@ -38,7 +38,7 @@ fn shipped(metadata: &Value) -> Vec<&Value> {
     let mut found = HashSet::new();
     while let Some(id) = waiting.pop() {
         for dependency in list(&nodes[&id]["deps"]) {
-            // A null kind is a normal dependency.
+            // The kind of a normal dependency is null.
             if list(&dependency["dep_kinds"]).iter().any(|kind| kind["kind"].is_null()) {
                 waiting.push(dependency["pkg"].as_str().unwrap().to_owned());
             }
@@ -56,7 +56,7 @@ fn rust_version_is_the_highest_that_a_shipped_dependency_declares() {
     assert!(shipped.len() > 20, "only {} packages", shipped.len());
     let version = |package: &Value| -> Vec<u32> {
         let parts = package["rust_version"].as_str().unwrap_or("1").split('.').map(|part| part.parse().unwrap());
-        // 1.87 and 1.87.0 are the same.
+        // 1.87 and 1.87.0 are the same version.
         parts.chain([0, 0]).take(3).collect()
     };
     let (ours, others): (Vec<&Value>, Vec<&Value>) = shipped.iter().partition(|package| package["source"].is_null());

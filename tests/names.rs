@@ -1,4 +1,4 @@
-//! The rule for names: core against docs/names.md and docs/names.tsv, which are all that strangers have.
+//! The rule for names: core against docs/names.md and docs/names.tsv, from which others write their programs.
 #![cfg(not(loom))]
 
 use chat_core::username::{Username, UsernameError};
@@ -7,7 +7,7 @@ use std::collections::HashMap;
 const RULE: &str = include_str!("../docs/names.md");
 const TABLE: &str = include_str!("../docs/names.tsv");
 
-/// docs/names.tsv, read as docs/names.md says.
+/// The contents of docs/names.tsv, read as docs/names.md says.
 #[derive(Default)]
 struct Table {
     classes: HashMap<u32, &'static str>,
@@ -35,7 +35,7 @@ impl Table {
         table
     }
 
-    /// What docs/names.md says of a name: its key or its refusal. Written from the document alone.
+    /// The key of a name or its refusal by docs/names.md. This function was written from the document alone.
     fn judge(&self, name: &str) -> Result<String, &'static str> {
         let class = |character: char| self.classes.get(&u32::from(character)).copied();
         let is_punctuation = |character: &char| "-_.".contains(*character);
@@ -78,7 +78,7 @@ fn code(hexadecimal: &str) -> u32 {
     u32::from_str_radix(hexadecimal, 16).unwrap()
 }
 
-/// What core says of a name, in the words of docs/names.md.
+/// The key of a name or its refusal by core, in the words of docs/names.md.
 fn core_says(name: &str) -> Result<String, &'static str> {
     match Username::new(name) {
         Ok(name) => Ok(name.key().as_str().into()),
@@ -99,7 +99,7 @@ fn cases() -> Vec<(String, &'static str, Option<String>)> {
         (string(columns[1]), columns[2], (!columns[3].is_empty()).then(|| string(columns[3])))
     };
     let section = RULE.lines().skip_while(|&line| line != "## Cases").skip(1).take_while(|line| !line.starts_with('#'));
-    // Two lines make the heading of the table.
+    // The heading of the table has two lines.
     section.filter(|line| line.starts_with('|')).skip(2).map(case).collect()
 }
 
@@ -107,7 +107,7 @@ fn cases() -> Vec<(String, &'static str, Option<String>)> {
 fn every_code_point_is_judged_and_keyed_as_documented() {
     let table = Table::read();
     for character in '\0'..=char::MAX {
-        // Alone, marks differ from letters and digits; behind a letter, Latin ones from others, and both from digits.
+        // Alone, a mark behaves differently from letters and digits. Behind a letter, Latin letters differ from others, and both from digits.
         let befores = if table.classes.contains_key(&character.into()) { &["", "a", "ж"][..] } else { &[""] };
         for before in befores {
             let name = format!("{before}{character}");
@@ -150,8 +150,8 @@ fn cases_of_the_document_show_every_result() {
     assert!(cases.iter().all(|case| (case.1 == "ok") == case.2.is_some()));
 }
 
-/// Core does not use this mapping. If this fails after an update of Rust, core is right still, and what docs/names.md
-/// says about `name.to_lowercase()` and its like in other languages has to be mended.
+/// Core does not use this mapping. If this test fails after an update of Rust, core is still right: then the sentences of
+/// docs/names.md about `name.to_lowercase()` and its like in other languages have to be corrected.
 #[test]
 fn lower_case_of_this_compiler_is_the_frozen_one() {
     let table = Table::read();
@@ -159,6 +159,6 @@ fn lower_case_of_this_compiler_is_the_frozen_one() {
         let name = char::from_u32(point).unwrap().to_string();
         assert_eq!(name.to_lowercase().replace('ς', "σ"), table.key(&name), "U+{point:04X}");
     }
-    // Behind a letter, Σ becomes ς in a whole string.
+    // `to_lowercase` of a whole string turns a Σ behind a letter into ς.
     assert_eq!("ΑΣ".to_lowercase().replace('ς', "σ"), table.key("ΑΣ"));
 }

@@ -15,7 +15,7 @@ fn relay() -> Server {
     Server::start("127.0.0.1:0", &[])
 }
 
-/// A `chat-host client` of this relay that has been heard by it.
+/// A `chat-host client` of this relay whose GREETING the relay has received.
 fn client_process(relay: &Server, arguments: &[&str]) -> Process {
     let before = relay.counters()["clients"];
     let client = Process::start(&[&["client", "--udp", &relay.udp.to_string()], arguments].concat());
@@ -161,7 +161,7 @@ fn would_be_served(bytes: &[u8]) -> bool {
 
 #[test]
 fn what_the_kernel_drops_is_counted() {
-    // Far more than any receive buffer holds; each is charged with several hundred bytes.
+    // These are far more datagrams than a receive buffer holds; the kernel charges several hundred bytes for each.
     const DATAGRAMS: u64 = 40_000;
     let relay = relay();
     let client = Client::greeted("127.0.0.1:0", relay.udp);
@@ -173,7 +173,7 @@ fn what_the_kernel_drops_is_counted() {
         }
         sent += DATAGRAMS;
         relay.process.signal(Signal::SIGCONT);
-        // One that is read tells how many are missing before it; the first may find no room yet.
+        // A datagram that is read says how many were dropped before it; the first one may find no room yet.
         client.socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
         loop {
             client.send(&[probe(b"")]);
@@ -197,7 +197,7 @@ fn signal_ends_the_server_even_under_a_flood() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                // Refused when the server has gone.
+                // This is refused once the server is gone.
                 let _ = flood.socket.send(&datagram(&[message(1, "flood")]));
             }
         });
@@ -340,7 +340,7 @@ fn greeting_goes_with_every_message_until_the_first_incoming() {
     server.set_read_timeout(Some(tests::DEADLINE)).unwrap();
     let mut client = Process::start(&["client", "--udp", &server.local_addr().unwrap().to_string()]);
     let mut buffer = [0; 1_500];
-    // Messages in the order of arrival, each with whether a GREETING came with it.
+    // The messages in the order of arrival, each with a flag whether a GREETING came with it.
     let mut next_message = || loop {
         let (length, source) = server.recv_from(&mut buffer).unwrap();
         let items: Vec<_> =
@@ -376,7 +376,7 @@ fn relay_that_was_not_there_yet_is_found_without_losing_what_is_said_then() {
     assert!(client.errors.find("answers").contains(&address));
     client.write(b"there you are\n");
     assert!(client.output.next().unwrap().ends_with(">: there you are"));
-    // A line typed while nobody listens there waits; what was under way is told.
+    // A line typed while nobody listens there waits; the messages under way are reported.
     for round in 0..2 {
         drop(relay);
         client.write(b"into the void\n");
@@ -461,7 +461,7 @@ fn wrong_usage_ends_with_code_2_and_one_line() {
 
 #[test]
 fn host_without_address_is_told_with_code_1() {
-    // Longer than a name may be, so nobody is asked for it.
+    // The name is too long for DNS, so no name server is asked.
     let host = "x".repeat(300);
     let finished = Process::start(&["client", "--udp", &host]).finish();
     assert_eq!((finished.code, finished.errors.len()), (Some(1), 1));

@@ -32,7 +32,7 @@ fn address(index: u8) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, index], 4_000))
 }
 
-/// A datagram comes, to an address that the driver calls 7.
+/// Hands the server a datagram that came to its own address number 7.
 fn deliver<R: Roster>(server: &mut Server<'_, R>, source: SocketAddr, bytes: &[u8]) {
     server.handle_datagram(source, Local(7), bytes);
 }
@@ -44,7 +44,7 @@ fn greet<R: Roster>(server: &mut Server<'_, R>, count: u8) {
     }
 }
 
-/// Takes all that is to be sent: for each datagram the receiver and what it holds, in words.
+/// Takes all datagrams that are to be sent: for each one its recipient, and its items in words.
 fn drain<R: Roster>(server: &mut Server<'_, R>) -> Vec<(SocketAddr, Vec<String>)> {
     let sent: Vec<_> = server
         .outputs()
@@ -64,7 +64,7 @@ fn drain<R: Roster>(server: &mut Server<'_, R>) -> Vec<(SocketAddr, Vec<String>)
     sent
 }
 
-/// Compares the counters, all but those named are 0.
+/// Compares all counters; those that the caller does not name are 0.
 fn check_counters<R: Roster>(server: &Server<'_, R>, expected: Counters) {
     assert_eq!(*server.counters(), expected);
 }
@@ -236,7 +236,7 @@ over_both_rosters! {
         deliver(&mut server, address(1), &overlong);
         deliver(&mut server, address(1), &other_version);
         deliver(&mut server, "192.0.2.1:0".parse().unwrap(), &datagram(&[GREETING]));
-        // Unknown tag, malformed, padding, misdirected, good, and a length past the end: each stands for itself.
+        // An unknown tag, a malformed item, padding, an item that only servers send, a good item, and a length past the end.
         deliver(&mut server, address(1), b"CHR\x01\x01\x06\x02\x01\x80\x00\x02\x03\x14\x02\x00\x00\x09\x01");
         server.handle_receive_dropped(5);
         let expected = Counters {

@@ -17,7 +17,7 @@ use tests::process::Server;
 use tests::udp::{Client, GREETING, datagram, message};
 use tests::workspace::program;
 
-/// How many clients the relay has, the bad one included.
+/// How many clients the relay has, the unreachable one included.
 const CLIENTS: usize = 100;
 
 /// Messages that arrive together: more datagrams than one burst holds.
@@ -28,7 +28,7 @@ fn ip(index: usize) -> String {
     format!("10.9.0.{}", index + 1)
 }
 
-/// One client becomes unreachable after its GREETING; all others still get everything, wherever it stands in the roster.
+/// One client becomes unreachable after its GREETING. All others still get all messages, wherever it stands in the roster.
 fn check_others_are_served(make_unreachable: impl Fn(&str)) {
     for bad in [0, CLIENTS / 2, CLIENTS - 1] {
         let relay = Server::start("10.9.1.1:0", &[]);
@@ -54,14 +54,14 @@ fn check_others_are_served(make_unreachable: impl Fn(&str)) {
     }
 }
 
-/// Messages that arrive together are heard by all, each once and in order, whatever the longest packet of the network is.
+/// All clients get messages that arrive together, each once and in order, on a network with this longest packet.
 fn check_burst(test: &str, packet_bytes_max: u32) {
     in_namespace(test, || {
         run("ip", &format!("link set lo up mtu {packet_bytes_max}"));
         let relay = Server::start("127.0.0.1:0", &[]);
         let clients: Vec<_> = (0..CLIENTS).map(|_| Client::greeted("127.0.0.1:0", relay.udp)).collect();
         let text = "x".repeat(200);
-        // Stopped, the server finds all of them at once.
+        // The server is stopped, so that it finds all messages at once.
         relay.process.signal(Signal::SIGSTOP);
         for number in 0..BURST_MESSAGES {
             clients[0].send(&[message(number, &text)]);
@@ -77,7 +77,7 @@ fn check_burst(test: &str, packet_bytes_max: u32) {
                 datagrams += 1;
             }
             assert!(numbers.iter().copied().eq(0..BURST_MESSAGES), "{numbers:?}");
-            // Five in each datagram of 1,200 bytes.
+            // A datagram of 1,200 bytes holds five of them.
             assert_eq!(datagrams, BURST_MESSAGES / 5);
         }
         let counters = relay.counters();
@@ -95,12 +95,12 @@ fn burst_that_the_network_cannot_cut_up_is_heard_by_all() {
     check_burst("burst_that_the_network_cannot_cut_up_is_heard_by_all", 1_000);
 }
 
-/// All clients but the bad one, with their index.
+/// All clients but the unreachable one, with their index.
 fn others(clients: &[Client], bad: usize) -> impl Iterator<Item = (&Client, usize)> {
     clients.iter().zip(0..).filter(move |(_, index)| *index != bad)
 }
 
-/// A namespace with the relay's address, and the bad client behind a route of this kind.
+/// Runs in a namespace with the relay's address, and with the unreachable client behind a route of this kind.
 fn check_route(test: &str, kind: &str) {
     in_namespace(test, || {
         run("ip", "address add 10.9.1.1/32 dev lo");
@@ -167,7 +167,7 @@ fn client_is_answered_from_the_address_that_it_speaks_to() {
             let hosts = ["10.9.2.1", "127.0.0.1", "10.9.2.2", "127.0.1.1"].into_iter();
             let hosts =
                 hosts.chain(["[fd00::1]", "[fd00::2]", "[::1]"].into_iter().filter(|_| wildcard.starts_with('[')));
-            // From one local address each, so that the routes alone would give one answering address to all.
+            // All clients bind to the same local address, so that the routes alone would choose one answering address for all of them.
             let clients: Vec<_> = hosts
                 .map(|host| {
                     let local = if host.starts_with('[') { "[::]:0" } else { "0.0.0.0:0" };
@@ -186,10 +186,10 @@ fn client_is_answered_from_the_address_that_it_speaks_to() {
 fn full_send_buffer_delays_sending_and_not_receiving() {
     const CLIENTS: usize = 20;
     in_namespace("full_send_buffer_delays_sending_and_not_receiving", || {
-        // A namespace for the server, held open by a process that waits for its standard input.
+        // The server's namespace is held open by a process that waits for its standard input.
         let mut holder = Command::new("unshare");
         let mut holder = holder.args(["--net", "cat"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        // Once it echoes, it is in its namespace.
+        // Once the process echoes, it is in its namespace.
         holder.stdin.as_mut().unwrap().write_all(b"!").unwrap();
         holder.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
         let holder_id = holder.id();
@@ -203,7 +203,7 @@ fn full_send_buffer_delays_sending_and_not_receiving() {
         serve.args(["--target", &holder_id.to_string(), "--net"]).arg(program()).args(["serve", "--udp", "10.9.4.2:0"]);
         let relay = Server::start_command(&mut serve);
         let clients: Vec<_> = (0..CLIENTS).map(|_| Client::greeted("10.9.4.1:0", relay.udp)).collect();
-        // The way back to the clients becomes narrow.
+        // The link back to the clients becomes slow.
         there("tc qdisc add dev there root tbf rate 1mbit burst 10kb limit 100mb");
         let text = "x".repeat(1_000);
         let (mut number, start) = (0, Instant::now());
@@ -214,17 +214,17 @@ fn full_send_buffer_delays_sending_and_not_receiving() {
                 clients[0].send(&[message(number, &text)]);
             }
         }
-        // Newcomers are still heard, and nothing is taken for unreachable.
+        // Newcomers are still admitted, and no client counts as unreachable.
         let newcomer = Client::new("10.9.4.1:0", relay.udp);
         newcomer.send(&[GREETING]);
         relay.wait_for("clients", |count| count > CLIENTS as u64);
         assert_eq!(relay.counters()["unreachable"], 0);
-        // Blocked, it does not spin: half a second of it takes next to no time. The event is the way's own: a datagram that is let
-        // through takes 8 ms.
+        // While the server is blocked, it does not spin: in half a second it uses hardly any CPU time. The test waits for datagrams,
+        // of which the slow link lets one through every 8 ms.
         let before = relay.process.cpu_ticks();
         (0..20).for_each(|_| drop(clients[CLIENTS - 1].receive_bytes()));
         assert!(relay.process.cpu_ticks() - before < 20);
-        // The way is wide again: everybody hears what is said from now on.
+        // The link is fast again: all clients get what is said from now on.
         there("tc qdisc del dev there root");
         let start = Instant::now();
         let mut waiting: Vec<_> = clients.iter().chain([&newcomer]).map(|client| (client, 0)).collect();
@@ -232,7 +232,7 @@ fn full_send_buffer_delays_sending_and_not_receiving() {
             assert!(start.elapsed() < DEADLINE, "{} hear nothing: {:?}", waiting.len(), relay.counters());
             number += 1;
             clients[0].send(&[message(number, "and on")]);
-            // What came while nobody read may have been too much for a client's socket.
+            // Datagrams that came while nobody read may not have fitted into a client's receive buffer.
             waiting.retain_mut(|(client, last)| {
                 client.receive_waiting().all(|incoming| {
                     assert!(incoming.number > *last, "{} after {last}", incoming.number);

@@ -12,19 +12,19 @@ use tests::process::RoomServer;
 use tests::seed::Random;
 use tests::tcp::{Connection, Heard};
 
-/// A room that does not slow anybody down.
+/// A room without a rate limit.
 fn room() -> RoomServer {
     RoomServer::start("127.0.0.1:0", &["--rate", "off"])
 }
 
-/// Asks for a name and says how that ended: the reason, or nothing.
+/// Joins with a name; returns the connection, or the reason of the refusal.
 fn try_join(room: &RoomServer, name: &str, token: u8) -> Result<Connection, String> {
     let mut connection = Connection::new(room.tcp);
     connection.send_join(name, [token; 16], None);
     connection.hear_welcome().map(|_| connection)
 }
 
-/// Waits until a name is free and takes it.
+/// Joins with a name again and again until it is free.
 fn join_when_free(room: &RoomServer, name: &str) -> Connection {
     loop {
         match try_join(room, name, 9) {
@@ -72,7 +72,7 @@ fn name_is_free_at_once_after_a_leave_and_after_a_cut_connection() {
             _ => drop(ann),
         }
         assert_eq!(watcher.hear_journal(), "-ann");
-        // Announced means free: nobody has to try twice.
+        // Once the leave is announced, the name is free at the first attempt.
         drop(try_join(&room, "ann", 3).unwrap());
         assert_eq!(watcher.hear_journal(), "+ann");
         assert_eq!(watcher.hear_journal(), "-ann");
@@ -94,7 +94,7 @@ fn two_that_ask_for_one_name_at_the_same_instant_have_exactly_one_winner() {
                         barrier.wait();
                         connection.send_join(&format!("name{index}"), [token; 16], None);
                         let won = connection.hear_welcome().is_ok();
-                        // Both have their answer before either leaves.
+                        // Both clients have their answer before one of them leaves.
                         barrier.wait();
                         won
                     })
@@ -116,14 +116,14 @@ fn fifty_clients_that_come_and_go_see_one_order_and_newcomers_the_last_ten() {
     const STEPS: usize = 1_500;
     let room = RoomServer::start("127.0.0.1:0", &["--rate", "off", "--threads", "2"]);
     let mut random = Random::new();
-    // Sees everything from the first frame on.
+    // The witness gets every frame from the first on.
     let mut witness = Connection::joined(room.tcp, "witness", 1);
     let mut order: Vec<(u64, String)> = Vec::new();
     let mut hear_step = |order: &mut Vec<(u64, String)>| match witness.hear() {
         Heard::Journal(sequence, words) => order.push((sequence, words)),
         other => panic!("{other:?}"),
     };
-    /// A member, the next number of its own, and where in the order it came.
+    /// A member, the number of its last message, and the index in `order` of the next frame that it has to hear.
     struct Member {
         connection: Connection,
         name: String,
@@ -142,7 +142,7 @@ fn fifty_clients_that_come_and_go_see_one_order_and_newcomers_the_last_ten() {
         if members.len() < 2 || (choice == 0 && members.len() < 50) {
             let name = format!("m{step}");
             let mut connection = Connection::new(room.tcp);
-            // Every member has a token of its own: by that a room knows who comes back.
+            // Each member has its own token, by which the room knows it when it comes back.
             let token = u128::try_from(step + 1).unwrap().to_le_bytes();
             connection.send_join(&name, token, None);
             let (welcome, history) = connection.hear_welcome().unwrap();
@@ -173,7 +173,7 @@ fn fifty_clients_that_come_and_go_see_one_order_and_newcomers_the_last_ten() {
         check(member, &order);
     }
     let sequences: Vec<_> = order.iter().map(|(sequence, _)| *sequence).collect();
-    // The witness's own join has number 0 and is not sent to it.
+    // The witness's own join has sequence number 0 and is not sent to it.
     assert_eq!(sequences, (1..=order.len() as u64).collect::<Vec<_>>());
 }
 
@@ -391,7 +391,7 @@ fn newcomer_at_the_file_limit_is_told_and_the_room_goes_on() {
     ann.say(1, "still served");
     assert_eq!(ann.hear_journal(), "ann: still served");
     held.clear();
-    // Places are free again, as soon as the server has noticed.
+    // The places are free again as soon as the server has noticed the ends of the connections.
     loop {
         let mut connection = Connection::new(room.tcp);
         connection.send(&Message::Observe { version: VERSION, seen: None });

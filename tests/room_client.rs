@@ -1,4 +1,4 @@
-//! `chat-host client --tcp` as its users run it, against a server that does what the test says.
+//! `chat-host client --tcp` as its users run it, against a server that sends what the test tells it to send.
 #![cfg(not(loom))]
 
 use chat_core::frame::{Decoder, Frame};
@@ -15,20 +15,20 @@ use tests::process::{Finished, Process, RoomServer};
 use tests::terminal::Terminal;
 use tests::workspace::program;
 
-/// A server that says what the test says.
+/// A server that sends what the test tells it to send.
 struct Script {
     listener: TcpListener,
     address: String,
 }
 
-/// One connection to it.
+/// The server's end of one connection.
 struct Peer {
     stream: TcpStream,
     decoder: Decoder,
     unread: Vec<u8>,
 }
 
-/// A room of two that nobody has said anything in.
+/// The WELCOME of a room of two members without messages.
 const WELCOME: Welcome = Welcome {
     version: VERSION,
     epoch: 77,
@@ -48,7 +48,7 @@ const WELCOME: Welcome = Welcome {
     gone_ms: 75_000,
 };
 
-/// Long ago: 2023-11-14 in UTC, and a day later at most elsewhere.
+/// A time long ago: 2023-11-14 in UTC, and a day later at most in other time zones.
 const LONG_AGO_MS: i64 = 1_700_000_000_000;
 
 impl Script {
@@ -58,19 +58,19 @@ impl Script {
         Self { listener, address }
     }
 
-    /// Starts a client of this server whose name is ann.
+    /// Starts a client of this server, with the name ann.
     fn client(&self, arguments: &[&str]) -> Process {
         Process::start(&[&["client", "--tcp", &self.address, "--name", "ann"], arguments].concat())
     }
 
-    /// The next connection.
+    /// Accepts the next connection.
     fn accept(&self) -> Peer {
         let (stream, _) = self.listener.accept().unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         Peer { stream, decoder: Decoder::new(), unread: Vec::new() }
     }
 
-    /// The next connection and its Join, which is answered.
+    /// Accepts the next connection, reads its Join, and answers with this welcome.
     fn welcome(&self, welcome: Welcome) -> (Peer, Token, Option<Seen>) {
         let mut peer = self.accept();
         let (name, token, seen) = peer.hear_join();
@@ -82,7 +82,7 @@ impl Script {
         (peer, token, seen)
     }
 
-    /// Runs a client that is refused.
+    /// Runs a client, refuses it, and waits for its end.
     fn refuse(&self, reason: RefusalReason, arguments: &[&str]) -> Finished {
         let mut client = self.client(arguments);
         let mut peer = self.accept();
@@ -97,13 +97,13 @@ impl Peer {
         self.stream.write_all(Frame::EMPTY.clone().encode(message).unwrap()).unwrap();
     }
 
-    /// Somebody says something.
+    /// Sends a SAID of this member.
     fn said(&mut self, sequence: u64, number: u32, name: &str, text: &str) {
         let (sequence, sent_ms, kind) = (Sequence(sequence), LONG_AGO_MS, Kind::Plain);
         self.send(&Message::Said { sequence, sent_ms, number, kind, name, text });
     }
 
-    /// The next frame from the client; `None` at the end.
+    /// Reads the next frame from the client; `None` at the end.
     fn hear<T>(&mut self, take: impl FnOnce(Option<Message<'_>>) -> T) -> T {
         loop {
             let mut input = self.unread.as_slice();
@@ -134,7 +134,7 @@ impl Peer {
         })
     }
 
-    /// Hears Leave and the end, and closes. A client that waits for an answer asks for signs of life before.
+    /// Checks that the client sends Leave and closes. Pings that come before are passed over: a client that waits for an answer sends them.
     fn check_leave(mut self) {
         while self.hear(|message| match message {
             Some(Message::Ping) => true,
@@ -181,7 +181,7 @@ fn history_messages_joins_and_leaves_are_shown_in_their_places() {
     peer.check_leave();
     let finished = client.finish();
     assert_eq!((finished.code, finished.output), (Some(0), vec![]));
-    // Who comes and goes within two seconds is not told.
+    // A member that joins and leaves within two seconds is not shown.
     assert_eq!(finished.errors, ["-- 2 messages before you came; 2 members --"]);
 }
 
@@ -215,7 +215,7 @@ fn message_of_today_is_shown_with_the_time_alone() {
         text: "now",
     });
     let line = client.output.next().unwrap();
-    // Around midnight it is yesterday's.
+    // Around midnight the stamp may be yesterday's.
     assert!(
         line.len() == "[00:00:00] bob: now".len() || line.len() == "[2000-01-01 00:00:00] bob: now".len(),
         "{line}"
@@ -359,7 +359,7 @@ fn message_that_does_not_come_back_is_told_and_ends_with_code_1() {
     peer.hear_say();
     peer.hear_say();
     peer.said(2, 1, "ann", "one");
-    // Somebody else's words confirm nothing.
+    // A message of another member confirms nothing.
     peer.said(3, 2, "Ann", "two");
     peer.check_leave();
     let finished = client.finish();

@@ -1,4 +1,4 @@
-//! The room client's engine against the room's own machines, over a connection that is cut at every byte.
+//! The room client's engine against the room server's engines, over a connection that is cut at every byte.
 #![cfg(not(loom))]
 
 use chat_core::frame::{Decoder, Frame};
@@ -16,16 +16,16 @@ use chat_host::room::server::buffer::GrowingBuffer;
 use std::time::Duration;
 use tests::seed::Random;
 
-/// A room that reads as fast as its members speak.
+/// Timers and limits of the room, without a rate limit.
 const CONFIG: Config = Config { rate: None, ..Config::DEFAULT };
 
-/// Any time.
+/// The time of all messages, which does not matter.
 const WALL_TIME: WallTime = WallTime { unix_ms: 1_700_000_000_000, trusted: true };
 
 /// The room under test.
 type TestRoom = Room<FixedRoster<8>, Vec<u8>, Vec<Mark>, Vec<Frame>>;
 
-/// A room that keeps this many bytes.
+/// An empty room whose journal keeps this many bytes.
 fn room(epoch: u64, journal_bytes: usize) -> TestRoom {
     let journal = Journal::new(vec![0; journal_bytes], vec![Mark::default(); 64]);
     Room::new(CONFIG, epoch, FixedRoster::new(), journal, History::new(vec![Frame::EMPTY; HISTORY_MESSAGES_MAX]))
@@ -42,13 +42,13 @@ impl Link {
         Self { connection: Connection::new(now, None), decoder: Decoder::new() }
     }
 
-    /// Takes what the client has sent.
+    /// The server takes bytes of the client.
     fn take(&mut self, room: &mut TestRoom, now: Instant, bytes: &[u8]) {
         let context = Context { config: &CONFIG, now, wall_time: WALL_TIME };
         self.connection.handle_bytes(context, room, &mut self.decoder, bytes);
     }
 
-    /// What the client is sent now.
+    /// The bytes that the server sends to the client now.
     fn flush(&mut self, room: &TestRoom, now: Instant) -> Vec<u8> {
         let mut bytes = Vec::new();
         loop {
@@ -63,39 +63,39 @@ impl Link {
         }
     }
 
-    /// The server has noticed that the connection is gone.
+    /// The server notices that the connection is gone.
     fn close(mut self, room: &mut TestRoom) {
         self.connection.close(room);
     }
 }
 
-/// Where a connection is cut.
+/// Where and how a connection is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Cut {
-    /// Whether the client's bytes are counted, else the server's.
+    /// Whether the bytes of the client are counted; if not, those of the server.
     up: bool,
-    /// After this many of them, over all connections.
+    /// The connection is cut after this many bytes, counted over all connections.
     after: usize,
-    /// Whether the server notices only once the client is back.
+    /// Whether the server notices the cut only after the client has come back.
     late: bool,
-    /// Whether what the server says to the last bytes still arrives.
+    /// Whether the server's answer to the last bytes still arrives.
     answered: bool,
 }
 
-/// A room, a client and what lies between.
+/// A room, a client and the connections between them.
 struct World {
     room: TestRoom,
     client: Client,
     now: Instant,
     link: Option<Link>,
-    /// Connections that the server takes for alive.
+    /// Connections that were cut and that the server takes for alive.
     dead: Vec<Link>,
-    /// Bytes that the client and the server have sent.
+    /// How many bytes the client and the server have sent.
     sent: (usize, usize),
     cut: Option<Cut>,
-    /// What the client's user sees.
+    /// The lines that the client's user sees.
     transcript: Vec<String>,
-    /// How often it came back, and how.
+    /// How the client came back, once for each time.
     returns: Vec<Return>,
 }
 
@@ -108,7 +108,7 @@ impl World {
         Self { room, client, now, link: None, dead: Vec::new(), sent: (0, 0), cut, transcript, returns }
     }
 
-    /// Runs until nothing is to be done any more.
+    /// Runs client and server until neither has anything to do.
     fn settle(&mut self) {
         for _ in 0..1_000 {
             self.drain();
@@ -124,7 +124,7 @@ impl World {
         panic!("it does not come to rest: {:?}", self.transcript);
     }
 
-    /// Carries what the client writes; says whether there was something.
+    /// Carries bytes from the client to the server. Returns whether there were any.
     fn send_up(&mut self) -> bool {
         let mut bytes = Vec::new();
         while let Some(frame) = self.client.poll_frame() {
@@ -145,7 +145,7 @@ impl World {
         !bytes.is_empty()
     }
 
-    /// Carries what the server writes; says whether there was something.
+    /// Carries bytes from the server to the client. Returns whether there were any.
     fn send_down(&mut self) -> bool {
         let Some(link) = &mut self.link else { return false };
         let bytes = link.flush(&self.room, self.now);
@@ -163,7 +163,7 @@ impl World {
         !bytes.is_empty()
     }
 
-    /// Gives the client what has come.
+    /// Hands bytes of the server to the client.
     fn deliver(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             self.client.handle_bytes(self.now, &mut bytes);
@@ -183,14 +183,14 @@ impl World {
         self.client.handle_disconnected(self.now);
     }
 
-    /// The server notices that connections are gone.
+    /// The server notices the ends of the connections that were cut.
     fn bury(&mut self) {
         for link in std::mem::take(&mut self.dead) {
             link.close(&mut self.room);
         }
     }
 
-    /// Does what the client wants done.
+    /// Carries out the client's outputs.
     fn drain(&mut self) {
         while let Some(output) = self.client.poll_output() {
             let line = match output {
@@ -230,7 +230,7 @@ impl World {
         self.client.say(Kind::Plain, Text::new(text).unwrap()).unwrap();
     }
 
-    /// All messages of the room.
+    /// All messages that the room has.
     fn said(&self) -> Vec<String> {
         let (first, second) = self.room.journal().read(Cursor::default()).expect("the journal holds all");
         let (bytes, mut decoder, mut said) = ([first, second].concat(), Decoder::new(), Vec::new());
@@ -244,17 +244,17 @@ impl World {
     }
 }
 
-/// Somebody joins who is always there.
+/// Another member joins, without a connection.
 fn enter(room: &mut TestRoom, name: &str) -> MemberId {
     room.join(WALL_TIME, &Join { name, token: [0; 16], seen: None }, &mut GrowingBuffer::default()).unwrap().0
 }
 
-/// Somebody who is always there says something.
+/// A member without a connection says something.
 fn say(room: &mut TestRoom, id: MemberId, number: u32, text: &str) {
     room.say(WALL_TIME, id, number, Kind::Plain, text).unwrap();
 }
 
-/// So many others come, say something and go that the room remembers no number of anybody else.
+/// So many other members join, say something and leave that the room forgets the numbers of all that left before.
 fn forget(room: &mut TestRoom) {
     for index in 0..DEPARTED_MAX {
         let token = [u8::try_from(index).unwrap(); 16].map(|byte| byte | 0x80);
@@ -265,7 +265,7 @@ fn forget(room: &mut TestRoom) {
     }
 }
 
-/// A short session, with this cut.
+/// Runs a short session, with this cut.
 fn session(cut: Option<Cut>) -> World {
     let mut room = room(1, 1 << 14);
     let bob = enter(&mut room, "bob");
@@ -343,7 +343,7 @@ fn nothing_is_lost_or_doubled_whatever_is_cut_and_however_often() {
                 }
             }
             if random.below(16) == 0 {
-                // So many others come and go that the server remembers no number of this client.
+                // So many other members come and go that the server forgets the number of this client.
                 forget(&mut world.room);
             }
         }
@@ -365,7 +365,7 @@ fn what_was_not_confirmed_is_said_again_to_a_server_that_was_restarted() {
     world.say("before");
     world.settle();
     world.say("lost");
-    // The server takes it, and dies before it can tell.
+    // The server takes the message, and restarts before it can answer.
     world.send_up();
     world.room = room(2, 1 << 14);
     let bob = enter(&mut world.room, "bob");
@@ -408,7 +408,7 @@ fn slow_reader_is_told_what_it_lost_and_its_own_message_counts_as_taken() {
     let lagged = format!("Lagged({})", 201 - seen);
     assert!(world.transcript.contains(&lagged), "{lagged} {:?}", world.transcript);
     assert_eq!(world.client.under_way(), 0);
-    // The connection breaks; what is still there is not lost twice.
+    // The connection breaks; messages that the server still has must not count as lost.
     say(&mut world.room, bob, 201, "after");
     world.sever();
     world.settle();
@@ -426,7 +426,7 @@ fn loss_that_was_told_just_before_the_connection_broke_is_counted_once() {
     let lagged = Frame::EMPTY.clone().encode(&Message::Lagged { messages: 150 }).unwrap().len();
     world.cut = Some(Cut { up: false, after: world.sent.1 + lagged, late: false, answered: false });
     world.settle();
-    // The journal reaches further back than where a slow reader goes on.
+    // The journal reaches further back than the place where a slow reader goes on.
     assert!(!world.transcript.iter().any(|line| line.contains("Lagged")), "{:?}", world.transcript);
     let seen = world.transcript.iter().filter(|line| line.starts_with("bob")).count();
     assert_eq!(world.returns[0].missed, 200 - u64::try_from(seen).unwrap());
@@ -464,7 +464,7 @@ fn message_of_another_who_had_the_name_meanwhile_is_not_taken_for_an_own_one() {
     let mut world = World::new(room(1, 4_096), None);
     world.settle();
     world.say("mine");
-    // It is sent and never arrives.
+    // The message is sent and never arrives.
     world.cut = Some(Cut { up: true, after: world.sent.0, late: false, answered: false });
     world.send_up();
     let other = enter(&mut world.room, "ann");
@@ -486,7 +486,7 @@ fn message_of_an_earlier_member_of_the_same_name_does_not_confirm_the_same_words
     world.drain();
     world.send_up();
     let answer = world.link.as_mut().unwrap().flush(&world.room, world.now);
-    // The welcome comes, the message goes, the history comes.
+    // The welcome comes, the client sends the message, then the history comes.
     let (welcome, history) = answer.split_at(answer.iter().position(|&byte| byte == 0).unwrap() + 1);
     world.deliver(welcome);
     assert!(world.send_up());
@@ -510,7 +510,7 @@ fn silent_server_is_asked_and_then_given_up() {
     world.client.handle_timeout(gone);
     assert_eq!(world.client.poll_output(), Some(Output::Disconnect));
     assert_eq!(world.client.poll_output(), Some(Output::Broken(Break::Silent)));
-    // It had held for long: the next is opened at once.
+    // The connection had held for long: the next one is opened at once.
     assert_eq!(world.client.poll_timeout(), Some(gone));
     world.now = gone;
     world.settle();

@@ -1,4 +1,4 @@
-//! The room's server with more connections than one round or pass serves, and with connections that are behind.
+//! The room's server with more connections than one round or pass serves, and with connections that read too slowly.
 #![cfg(not(loom))]
 
 use nix::sys::signal::Signal;
@@ -11,12 +11,12 @@ fn room(arguments: &[&str]) -> RoomServer {
     RoomServer::start("127.0.0.1:0", arguments)
 }
 
-/// Members with names of their own. Above 64 their joins are not announced any more.
+/// This many members. Above 64 members their joins are not announced any more.
 fn members(room: &RoomServer, count: usize) -> Vec<Connection> {
     (0..count).map(|index| Connection::joined(room.tcp, &format!("m{index}"), 1)).collect()
 }
 
-/// Hears so many messages, whoever joins in between. A lag is no message.
+/// Reads frames until this many messages have come. Joins are passed over; a LAGGED fails the test.
 fn hear_messages(member: &mut Connection, count: usize) {
     let mut heard = 0;
     while heard < count {
@@ -41,7 +41,7 @@ fn members_that_all_speak_at_once_lose_nothing_though_the_journal_is_short() {
     for threads in ["1", "2"] {
         let room = room(&["--rate", "off", "--journal", "65536", "--threads", threads]);
         let mut members = members(&room, MEMBERS);
-        // Stopped, the server finds all of them at once: twice what the journal holds.
+        // The server is stopped, so that it finds all messages at once: twice as many as the journal holds.
         room.process.signal(Signal::SIGSTOP);
         members.iter_mut().for_each(|member| member.say(1, &"x".repeat(1_000)));
         room.process.signal(Signal::SIGCONT);
@@ -65,7 +65,7 @@ fn member_that_reads_late_gets_all_that_the_journal_holds() {
         ann.say(number, &"x".repeat(1_000));
     }
     hear_messages(&mut ann, MESSAGES as usize);
-    // Nobody says anything any more: only its own socket tells the server that there is room.
+    // No member says anything any more: only the socket of the slow one tells the server that there is room.
     hear_messages(&mut late, MESSAGES as usize);
 }
 
@@ -73,7 +73,7 @@ fn member_that_reads_late_gets_all_that_the_journal_holds() {
 fn member_with_something_unread_is_told_that_the_server_ends() {
     let room = room(&[]);
     let mut ann = Connection::joined(room.tcp, "ann", 1);
-    // Far more than a member may say at once: the server has not read it.
+    // This is far more than a member may say at once, so the server has not read all of it.
     for number in 1..=60 {
         ann.say(number, &"x".repeat(1_000));
     }
@@ -87,6 +87,6 @@ fn member_with_something_unread_is_told_that_the_server_ends() {
         }
     };
     assert_eq!(told, Heard::Other("refused 44".to_owned()));
-    // The end of the stream comes behind it. (Linux shows it even if a reset follows, other systems do not.)
+    // The end of the stream comes behind the refusal. (Linux shows the refusal even if a reset follows, other systems do not.)
     assert_eq!(ann.stream.read(&mut [0; 1]).unwrap(), 0);
 }

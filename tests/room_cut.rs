@@ -1,4 +1,4 @@
-//! A connection that is cut: real client, real server, and a proxy between them that cuts at every byte, in each direction.
+//! A connection that is cut: the real client, the real server, and a proxy between them that cuts at every byte, in each direction.
 #![cfg(not(loom))]
 
 use std::thread::available_parallelism;
@@ -6,11 +6,11 @@ use tests::process::{Process, RoomServer};
 use tests::proxy::{Direction, Proxy};
 use tests::tcp::Connection;
 
-/// What the client shows and what the room has heard, times left out.
+/// The lines that the client shows, and the lines that the room has heard, without times.
 type Transcripts = (Vec<String>, Vec<String>);
 
-/// A whole session: the client says something, somebody answers, it says two more lines and leaves. Gives the transcripts and
-/// how many bytes the first connection has passed in each direction.
+/// A whole session: the client says something, another member answers, the client says two more lines and leaves. Returns the
+/// transcripts, and how many bytes the first connection has passed in each direction.
 fn session(direction: Direction, bytes: usize) -> (Transcripts, [usize; 2]) {
     let server = RoomServer::start("127.0.0.1:0", &["--threads", "1"]);
     let mut witness = Connection::joined(server.tcp, "witness", 7);
@@ -20,7 +20,7 @@ fn session(direction: Direction, bytes: usize) -> (Transcripts, [usize; 2]) {
     let mut hear_until = |witness: &mut Connection, end: &str| {
         loop {
             let words = witness.hear_journal();
-            // Joins and leaves tell of the cut; nothing else may.
+            // Joins and leaves differ because of the cut; nothing else may.
             if words.contains(": ") {
                 heard.push(words.clone());
             }

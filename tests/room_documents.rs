@@ -1,4 +1,4 @@
-//! What docs/room-protocol.md says against what the code does: dumps, framing, tags, limits, transcripts, requirement numbers.
+//! Compares docs/room-protocol.md with the code: dumps, framing, tags, limits, transcripts, requirement numbers.
 #![cfg(not(loom))]
 
 use chat_core::frame::{Decoder, Frame};
@@ -22,19 +22,19 @@ const EPOCH: u64 = 2_250_212_641_586_079_240;
 /// When the WELCOME of the dumps was written.
 const WELCOME_MS: i64 = 1_750_000_005_000;
 
-/// The document.
+/// The text of docs/room-protocol.md.
 fn document() -> String {
     read("docs/room-protocol.md")
 }
 
-/// A message as the document dumps it, and as it travels.
+/// A message in two forms: as the document dumps it, and as it travels.
 fn encode(message: &Message<'_>) -> (Vec<u8>, Vec<u8>) {
     let mut frame = Frame::EMPTY;
     let stuffed = frame.encode(message).unwrap().to_vec();
     (unstuff(&stuffed), stuffed)
 }
 
-/// The one message of this frame.
+/// The bytes of the one message of this frame.
 fn unstuff(mut stuffed: &[u8]) -> Vec<u8> {
     let mut decoder = Decoder::new();
     let message = decoder.next_frame(&mut stuffed).unwrap().unwrap().to_vec();
@@ -247,7 +247,7 @@ fn requirement_numbers_are_unique_and_every_must_has_one() {
     assert!(numbers.len() > 50, "only {}", numbers.len());
     let wrong: Vec<_> = numbers.iter().filter(|number| !number.starts_with("ROOM-")).collect();
     assert!(wrong.is_empty(), "{wrong:?}");
-    // Whatever the text refers to is there.
+    // Every requirement that the text refers to exists.
     let referred: HashSet<_> = document
         .split(|character: char| !character.is_ascii_alphanumeric() && character != '-')
         .filter(|word| word.starts_with("ROOM-") && word.ends_with(|last: char| last.is_ascii_digit()))
@@ -278,15 +278,15 @@ fn sections_are_where_the_code_refers_to() {
 /// The room of the transcripts.
 type TranscriptRoom = Room<FixedRoster<8>, Vec<u8>, Vec<Mark>, Vec<Frame>>;
 
-/// The time of the transcripts does not matter.
+/// The time of the transcripts, which does not matter.
 const NOW: WallTime = WallTime { unix_ms: WELCOME_MS, trusted: true };
 
-/// Somebody joins; the token is the first letter of the name, again and again.
+/// A member joins; its token is the first letter of the name, repeated.
 fn join(room: &mut TranscriptRoom, name: &str, seen: Option<Seen>) -> (MemberId, Admission) {
     room.join(NOW, &Join { name, token: [name.as_bytes()[0]; 16], seen }, &mut GrowingBuffer::default()).unwrap()
 }
 
-/// Somebody says something, and it is taken.
+/// A member says something, and the room takes it.
 fn say(room: &mut TranscriptRoom, id: MemberId, number: u32, text: &str) -> u64 {
     room.say(NOW, id, number, Kind::Plain, text).unwrap().0
 }

@@ -15,13 +15,13 @@ use chat_host::room::server::roster::GrowingRoster;
 /// How many members each roster under test takes.
 const CAPACITY: u32 = 8;
 
-/// Any time.
+/// The time of all messages, which does not matter.
 const NOW: WallTime = WallTime { unix_ms: 1_700_000_000_000, trusted: true };
 
 /// A room over this roster.
 type TestRoom<R> = Room<R, Vec<u8>, Vec<Mark>, Vec<Frame>>;
 
-/// A room that keeps this many bytes.
+/// An empty room whose journal keeps this many bytes.
 fn room<R: Roster>(roster: R, journal_bytes: usize) -> TestRoom<R> {
     let journal = Journal::new(vec![0; journal_bytes], vec![Mark::default(); 64]);
     Room::new(Config::DEFAULT, 77, roster, journal, History::new(vec![Frame::EMPTY; HISTORY_MESSAGES_MAX]))
@@ -39,12 +39,12 @@ macro_rules! over_both_rosters {
     )+};
 }
 
-/// Asks for a name with a token made of one byte.
+/// Joins with a name; the token is one byte repeated.
 fn join<R: Roster>(room: &mut TestRoom<R>, name: &str, token: u8) -> Result<(MemberId, Admission), RefusalReason> {
     rejoin(room, name, token, None)
 }
 
-/// The same with what was seen before.
+/// Joins like [`join`], and names the last frame that was seen before.
 fn rejoin<R: Roster>(
     room: &mut TestRoom<R>,
     name: &str,
@@ -73,13 +73,13 @@ fn words(bytes: &[u8]) -> Vec<String> {
     words
 }
 
-/// What lies behind a cursor.
+/// The frames of the journal behind a cursor, in words.
 fn live<R: Roster>(room: &TestRoom<R>, cursor: Cursor) -> Vec<String> {
     let (first, second) = room.journal().read(cursor).unwrap();
     words(&[first, second].concat())
 }
 
-/// What a newcomer is given as history.
+/// The history that a newcomer gets, in words.
 fn history<R: Roster>(room: &TestRoom<R>) -> Vec<String> {
     words(&room.history().iter().collect::<Vec<_>>().concat())
 }
@@ -294,7 +294,7 @@ fn room_of_eight_fits_a_microcontroller() {
     type Small = Room<FixedRoster<8>, [u8; 4_096], [Mark; 8], [Frame; HISTORY_MESSAGES_MAX]>;
     /// A connection that takes one longest frame in each direction.
     type SmallConnection = Connection<FixedBuffer<{ FRAME_STUFFED_BYTES_MAX + 1 }>>;
-    // The history of ten longest messages takes 12 KB of the room, the journal 4; a connection two frames.
+    // Of the room's memory the history of ten longest messages takes 12 KB and the journal 4 KB; a connection takes two frames.
     let (room, connection) = (size_of::<Small>(), size_of::<SmallConnection>());
     assert!(room + size_of::<Decoder>() <= 21 << 10, "{room} bytes");
     assert!(connection <= 2_600, "{connection} bytes");

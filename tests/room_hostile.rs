@@ -1,4 +1,4 @@
-//! Whoever means harm, or does not answer: the room's own limits, with timers that are short.
+//! Clients that mean harm, and clients that do not answer: the room's own limits, with short timers.
 #![cfg(not(loom))]
 
 use chat_core::room::Message;
@@ -16,16 +16,16 @@ use tests::DEADLINE;
 use tests::process::RoomServer;
 use tests::tcp::{Connection, Heard};
 
-/// What a server has counted, by name.
+/// A server's counters, by name.
 type Counts = HashMap<&'static str, u64>;
 
 /// A room's server in a thread of the test, so that its timers can be short.
 struct Room {
-    /// Where it listens.
+    /// The address that it listens on.
     address: SocketAddr,
-    /// Asks it for its counters; closed to end it.
+    /// Channel that asks the room for its counters; closing it ends the room.
     asking: Option<Sender<Sender<Counts>>>,
-    /// Its thread.
+    /// The room's thread.
     thread: Option<JoinHandle<()>>,
 }
 
@@ -40,7 +40,7 @@ const CONFIG: Config = Config {
 };
 
 impl Room {
-    /// Starts a room with these timers, and a journal that is soon full.
+    /// Starts a room with these timers, and a small journal.
     fn start(config: Config) -> Self {
         let (asking, asked) = bounded::<Sender<Counts>>(1);
         let (sender, receiver) = bounded(1);
@@ -49,7 +49,7 @@ impl Room {
         Self { address, asking: Some(asking), thread: Some(thread) }
     }
 
-    /// The room's thread.
+    /// Serves on the room's thread.
     async fn run(config: Config, asked: &Receiver<Sender<Counts>>, bound: &Sender<SocketAddr>) {
         let listener = Listener::bind(([127, 0, 0, 1], 0).into()).unwrap();
         let options = Options {
@@ -71,7 +71,7 @@ impl Room {
         }
     }
 
-    /// What it has counted so far.
+    /// The counters at this moment.
     fn counters(&self) -> Counts {
         let (sender, receiver) = bounded(1);
         self.asking.as_ref().unwrap().send_blocking(sender).unwrap();
@@ -91,7 +91,7 @@ impl Drop for Room {
     fn drop(&mut self) {
         self.asking = None;
         if let Some(thread) = self.thread.take() {
-            // If it has panicked, the test fails for another reason.
+            // If the thread has panicked, the test fails for another reason.
             let _ = thread.join();
         }
     }
@@ -119,7 +119,7 @@ fn connections_that_never_join_are_put_out_whatever_they_send() {
     unknown.stream.write_all(&[2, 99, 0]).unwrap();
     assert_eq!(unknown.hear(), Heard::Other("unsupported 99".to_owned()));
     zeros.stream.write_all(&vec![0; 1 << 20]).unwrap();
-    // One byte of a Join after the other, each after a pause shorter than any limit.
+    // The client sends a Join byte by byte, each after a pause shorter than any limit.
     slow.stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
     while slow.stream.read(&mut [0]).is_err() {
         slow.stream.write_all(&[7]).unwrap();
@@ -153,7 +153,7 @@ fn member_that_answers_pings_stays() {
 
 #[test]
 fn member_that_takes_nothing_is_closed_and_delays_nobody() {
-    // So long that it is put out for nothing else.
+    // Silence is allowed for so long that the member is put out for nothing else.
     let room = Room::start(Config { gone_after: DEADLINE, ping_after: DEADLINE, ..CONFIG });
     let mut ann = Connection::joined(room.address, "ann", 1);
     let stalled = Connection::joined(room.address, "stalled", 2);
@@ -183,20 +183,20 @@ fn member_that_takes_nothing_is_closed_and_delays_nobody() {
 
 #[test]
 fn member_that_takes_slowly_is_lagged_but_not_put_out() {
-    // Far longer than any pause between two reads, however slow the machine.
+    // This is far longer than a pause between two reads, however slow the machine is.
     let limit = Duration::from_millis(1_500);
     let room = Room::start(Config { gone_after: limit, stalled_after: limit, ..CONFIG });
     let mut ann = Connection::joined(room.address, "ann", 1);
     let mut slow = Connection::joined(room.address, "slow", 2);
     let text = "x".repeat(1_000);
     let (mut number, start) = (0_u32, Instant::now());
-    // For twice as long as a stalled or silent member would live.
+    // This lasts twice as long as a stalled or silent member would live.
     while start.elapsed() < 2 * limit {
         number += 1;
         ann.say(number, &text);
         while !matches!(ann.hear(), Heard::Journal(_, words) if words.starts_with("ann: ")) {}
         if number.is_multiple_of(20) {
-            // A quarter of what is said, and a sign of life.
+            // The slow member reads a quarter of what is said, and gives a sign of life.
             slow.stream.read_exact(&mut [0; 5_000]).unwrap();
             slow.send(&Message::Pong);
         }
@@ -215,7 +215,7 @@ fn member_that_was_blocked_once_and_takes_all_again_stays() {
     assert_eq!(ann.hear_journal(), "+once");
     let text = "x".repeat(1_000);
     let mut number = 0_u32;
-    // Until nothing more goes into its socket and the ring has passed it.
+    // This goes on until nothing more fits into the member's socket and the ring has overtaken it.
     while number < 2_000 {
         number += 1;
         ann.say(number, &text);
@@ -231,7 +231,7 @@ fn member_that_was_blocked_once_and_takes_all_again_stays() {
         }
     }
     assert!(lagged);
-    // For longer than a stalled member would live.
+    // This lasts longer than a stalled member would live.
     let start = Instant::now();
     while start.elapsed() < 2 * limit {
         assert_eq!(room.counters()["members"], 2);
@@ -241,7 +241,7 @@ fn member_that_was_blocked_once_and_takes_all_again_stays() {
 #[test]
 fn member_above_its_rate_for_long_is_heard_to_the_end() {
     const MESSAGES: u32 = 60;
-    // Working off what is read takes longer than silence may.
+    // To take all frames that were read takes longer than a client may be silent.
     let rate = Some(chat_core::bucket::Rate { burst: 1, per_second: 20 });
     let room = Room::start(Config { rate, ping_after: DEADLINE, gone_after: Duration::from_millis(900), ..CONFIG });
     let mut ann = Connection::joined(room.address, "ann", 1);
@@ -262,10 +262,10 @@ fn reason_is_read_whole_by_a_client_that_goes_on_sending() {
     let room = Room::start(CONFIG);
     for _ in 0..20 {
         let mut connection = Connection::new(room.address);
-        // Malformed, and far more behind it than is read at once.
+        // A malformed frame, and behind it far more bytes than are read at once.
         connection.stream.write_all(&[&[9, 1, 0][..], &[7; 32_000]].concat()).unwrap();
         assert_eq!(connection.hear(), Heard::Other("refused 3".to_owned()));
-        // The end of the stream and no reset: on other systems than Linux a reset takes the reason with it.
+        // The stream ends without a reset: on other systems than Linux a reset discards the reason.
         assert_eq!(connection.stream.read(&mut [0; 1]).unwrap(), 0);
     }
 }
@@ -288,9 +288,9 @@ fn thousands_killed_in_mid_frame_leave_neither_names_nor_memory_nor_work() {
         room.wait_for("members", |count| count == 0);
         memory.push(room.process.memory_kib());
     }
-    // The first rounds may fill what is kept for ever.
+    // The first rounds may fill buffers that are kept for ever.
     assert!(memory[5] <= memory[1] + 256, "{memory:?} KiB");
-    // Ended by the event that it is put out, five seconds later.
+    // The measurement ends when the idle connection is put out, five seconds later.
     let mut idle = Connection::new(room.tcp);
     let before = room.process.cpu_ticks();
     assert_eq!(idle.hear(), Heard::Other("refused 40".to_owned()));
@@ -306,18 +306,18 @@ fn token_of_another_run_or_member_takes_nothing_over() {
     let (welcome, _) = ann.hear_welcome().unwrap();
     let seen =
         Some(chat_core::room::Seen { epoch: welcome.epoch, sequence: chat_core::room::Sequence(0), messages: 0 });
-    // Of another member.
+    // The token of one member with the name of another.
     let _bob = Connection::joined(first.tcp, "bob", 2);
     let mut thief = Connection::new(first.tcp);
     thief.send_join("bob", [1; 16], seen);
     assert_eq!(thief.hear_welcome().unwrap_err(), "refused 16");
-    // From before a restart: a plain join.
+    // The token of a member from before a restart: the join is a plain one.
     let second = RoomServer::start("127.0.0.1:0", &[]);
     let mut again = Connection::new(second.tcp);
     again.send_join("ann", [1; 16], seen);
     let (welcome, history) = again.hear_welcome().unwrap();
     assert_eq!((welcome.taken, history.len(), welcome.next, welcome.head), (0, 0, welcome.head, welcome.next));
-    // Replayed while its owner is there: whoever has the token is the member, as docs/room-protocol.md section 9 says.
+    // A token replayed while its member is there: a client with the token is the member (docs/room-protocol.md section 9).
     let mut replayed = Connection::new(first.tcp);
     replayed.send_join("ann", [1; 16], None);
     assert!(replayed.hear_welcome().is_ok());
@@ -337,7 +337,7 @@ fn one_address_cannot_take_all_connections() {
         tests::namespace::run("ip", "address add 10.9.3.2/32 dev lo");
         let room = RoomServer::start("0.0.0.0:0", &["--threads", "1"]);
         let server: SocketAddr = format!("10.9.3.1:{}", room.tcp.port()).parse().unwrap();
-        // Connections to an own address come from it.
+        // Connections to an own address come from the same address.
         let held: Vec<_> = (0..AddressLimits::DEFAULT.connections_max).map(|_| Connection::new(server)).collect();
         let mut late = Connection::new(server);
         assert_eq!(late.hear(), Heard::Other("refused 21".to_owned()));

@@ -1,4 +1,4 @@
-//! What operators see of `chat-host serve`: what it says, where, and that it serves whatever becomes of that.
+//! `chat-host serve` as operators see it: its output, and that it serves even if its output cannot be written.
 #![cfg(not(loom))]
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -26,7 +26,7 @@ fn server_at_a_terminal_says_what_the_others_type_and_how_to_stop() {
     terminal.find("Ctrl-C ends the server.");
 }
 
-/// A program whose output goes where the test says. Ended hard when dropped.
+/// A program whose output goes where the test says. Killed when dropped.
 struct Running(Child);
 
 impl Running {
@@ -42,7 +42,7 @@ impl Running {
         kill(Pid::from_raw(self.0.id().try_into().unwrap()), signal).unwrap();
     }
 
-    /// Its exit code, once it has ended; `None` if it does not end by itself.
+    /// Waits for its exit code; `None` if it does not end by itself.
     fn code(&mut self) -> Option<i32> {
         let (id, (sender, receiver)) = (Pid::from_raw(self.0.id().try_into().unwrap()), channel());
         let killer = std::thread::spawn(move || {
@@ -51,7 +51,7 @@ impl Running {
             }
         });
         let code = self.0.wait().unwrap().code();
-        // Fails if it was too late.
+        // This fails if the deadline has passed.
         let _ = sender.send(());
         killer.join().unwrap();
         code
@@ -60,18 +60,18 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The program may have ended by itself.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// A pipe that takes nothing more, and whoever writes to it waits.
+/// A full pipe: a write to it waits.
 fn full_pipe() -> (OwnedFd, OwnedFd) {
     let (reader, writer) = pipe().unwrap();
     let set = |flags| fcntl(&writer, FcntlArg::F_SETFL(flags)).unwrap();
     set(OFlag::O_NONBLOCK);
-    // The whole pages first, then what is left of the last.
+    // Whole pages are written first, then the rest of the last page.
     for bytes in [&[b'.'; 4_096][..], b"."] {
         while write(&writer, bytes).is_ok() {}
     }
@@ -79,12 +79,12 @@ fn full_pipe() -> (OwnedFd, OwnedFd) {
     (reader, writer)
 }
 
-/// The same file once more.
+/// A second descriptor of the same file.
 fn duplicate(file: impl AsFd) -> Stdio {
     file.as_fd().try_clone_to_owned().unwrap().into()
 }
 
-/// Whether the servers of this machine, or those that are named, answer.
+/// Runs `chat-host check` with these arguments.
 fn check(arguments: &[&str]) -> ExitStatus {
     let mut command = Command::new(program());
     command.arg("check").args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap()
@@ -138,7 +138,7 @@ fn lines_that_nobody_reads_are_counted_and_the_count_is_told_when_somebody_does(
     let udp = bound();
     for _ in 0..400 {
         server.signal(Signal::SIGUSR1);
-        // It has seen to the signal, or will with the next: they come through a queue of its own.
+        // The server has handled the signal, or will handle it before the next one: signals come through a queue.
         assert!(check(&["--udp", &udp]).success());
     }
     let reading = std::thread::spawn(move || std::io::read_to_string(File::from(reader)).unwrap());
@@ -163,7 +163,7 @@ fn server_whose_terminal_is_stopped_serves() {
         terminal.signal(Signal::SIGUSR1);
         assert!(check(&["--udp", udp.trim()]).success());
     }
-    // What was said meanwhile is there when it goes on.
+    // Lines that were written meanwhile appear when the terminal goes on.
     terminal.type_keys("\x11");
     terminal.find("relay: clients=");
     terminal.signal(Signal::SIGTERM);
@@ -200,7 +200,7 @@ fn levels_are_told_apart() {
     std::fs::remove_file(&path).unwrap();
 }
 
-/// `chat-host serve` on free ports, with these further arguments, from a shell that has run this before.
+/// `chat-host serve` on free ports, with these further arguments, from a shell that has run `setting` before.
 fn serve_after(setting: &str, arguments: &[&str]) -> Process {
     let mut command = Command::new("sh");
     command.arg("-c").arg(format!("{setting}; exec \"$0\" serve \"$@\"")).arg(program());
@@ -209,7 +209,7 @@ fn serve_after(setting: &str, arguments: &[&str]) -> Process {
     Process::start_command(command.args(addresses).args(arguments))
 }
 
-/// Checks that a server either serves, and ends well, or ends at once with exit code 1 and one line. Gives that line.
+/// Checks that a server either serves and ends well, or ends at once with exit code 1 and one line. Returns that line.
 fn check_serves_or_says_why(case: &str, mut server: Process) -> Option<String> {
     if server.output.next().is_some() {
         server.signal(Signal::SIGTERM);
@@ -227,7 +227,7 @@ fn check_serves_or_says_why(case: &str, mut server: Process) -> Option<String> {
 
 #[test]
 fn server_with_too_few_files_says_so_in_one_line() {
-    // With fewer than 4 the program cannot be loaded.
+    // With fewer than 4 files the program cannot be loaded.
     let told: Vec<_> = (4..28)
         .map(|files| {
             check_serves_or_says_why(&format!("{files} files"), serve_after(&format!("ulimit -n {files}"), &[]))
@@ -270,7 +270,7 @@ fn hangup_that_is_ignored_when_the_server_starts_stays_ignored() {
     server.signal(Signal::SIGUSR1);
     server.errors.find("room: members=0");
     server.signal(Signal::SIGTERM);
-    // The counters at the end follow: it did not end before.
+    // The counters of a proper end follow, so the server did not end before.
     server.errors.find("room: members=0");
     assert_eq!(server.finish().code, Some(0));
 }

@@ -1,4 +1,4 @@
-//! Habits of the code that no lint knows.
+//! Rules of style that no lint checks.
 #![cfg(not(loom))]
 
 use tests::workspace::root;
@@ -41,7 +41,7 @@ fn files_hold_one_concept() {
 #[test]
 fn standard_output_and_standard_error_are_written_by_the_log_alone() {
     for (name, text) in shipped_sources() {
-        // What a client shows is not the log's; the guest is a program of its own.
+        // A client's screen is not written by the log, and the Pi's guest is a program of its own.
         let is_ours = ["host/src/log.rs", "host/src/client", "host/src/terminal", "pi-image/"]
             .iter()
             .any(|part| name.starts_with(part));

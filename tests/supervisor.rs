@@ -17,25 +17,25 @@ use tests::tcp::Connection;
 use tests::udp::Client;
 use tests::workspace::program;
 
-/// A service manager's ear.
+/// A service manager: the socket on which it receives messages.
 struct Manager {
     socket: UnixDatagram,
     path: PathBuf,
 }
 
-/// A watchdog that is patient for 300 ms, so it is to be told every 100 ms.
+/// A watchdog that waits for 300 ms, so it is told every 100 ms.
 const PATIENCE: (&str, &str) = ("WATCHDOG_USEC", "300000");
 
 impl Manager {
     fn new() -> Self {
-        // Not in the folder of what was built: the path of such a socket has 107 bytes at most.
+        // The socket does not lie in the build folder, because its path may have 107 bytes at most.
         let path = std::env::temp_dir().join(unique_name());
         let socket = UnixDatagram::bind(&path).unwrap();
         socket.set_read_timeout(Some(DEADLINE)).unwrap();
         Self { socket, path }
     }
 
-    /// One whose socket is no file.
+    /// A manager whose socket is no file (unix(7), abstract).
     fn without_file() -> Self {
         let name = unique_name();
         let socket = UnixDatagram::bind_addr(&UnixAddress::from_abstract_name(&name).unwrap()).unwrap();
@@ -54,7 +54,7 @@ impl Manager {
         self.start(Command::new(program()), &["--udp", "127.0.0.1:0", "--tcp", "127.0.0.1:0"], environment)
     }
 
-    /// What it is told next.
+    /// Waits for the next message.
     fn hear(&self) -> String {
         let mut buffer = [0; 256];
         let length = self.socket.recv(&mut buffer).expect("something is told within the deadline");
@@ -65,14 +65,14 @@ impl Manager {
         assert_eq!(self.hear(), expected);
     }
 
-    /// Nothing has been told that was not heard.
+    /// Checks that no message waits.
     fn check_silence(&self) {
         self.socket.set_nonblocking(true).unwrap();
         assert!(self.socket.recv(&mut [0; 256]).is_err());
         self.socket.set_nonblocking(false).unwrap();
     }
 
-    /// Ends the service, which says so once. The watchdog may be told at the very same moment.
+    /// Ends the service, and checks that it says so once. A message for the watchdog may come at the same moment.
     fn check_end(&self, mut process: Process) {
         process.signal(Signal::SIGTERM);
         assert_eq!(process.finish().code, Some(0));
@@ -99,7 +99,7 @@ fn unique_name() -> String {
     format!("chat-host-notify-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Where the process listens.
+/// The address that the process listens on.
 fn bound(process: &Process, protocol: &str) -> SocketAddr {
     process.output.find(protocol)[protocol.len()..].parse().unwrap()
 }
@@ -109,7 +109,7 @@ fn server_is_ready_then_answers_again_and_again_then_stops() {
     for manager in [Manager::new(), Manager::without_file()] {
         let process = manager.start_both(&[PATIENCE]);
         manager.check_hears("READY=1");
-        // Whoever waits for that finds everything there.
+        // A program that waits for READY finds the relay there.
         Client::greeted("127.0.0.1:0", bound(&process, "udp "));
         Connection::joined(bound(&process, "tcp "), "ann", 1);
         (0..4).for_each(|_| manager.check_hears("WATCHDOG=1"));
@@ -152,20 +152,20 @@ fn server_that_cannot_bind_is_never_ready_and_one_without_a_manager_runs() {
 #[test]
 fn watchdog_is_told_nothing_while_the_servers_do_not_answer() {
     in_namespace("watchdog_is_told_nothing_while_the_servers_do_not_answer", || {
-        // On all addresses, so the loopback's are asked.
+        // The servers are bound to all addresses, so the watchdog asks at the loopback addresses.
         for addresses in [["--udp", "[::]:0", "--tcp", "0.0.0.0:0"], ["--udp", "0.0.0.0:0", "--tcp", "[::]:0"]] {
             let manager = Manager::new();
             let process = manager.start(Command::new(program()), &addresses, &[PATIENCE]);
             manager.check_hears("READY=1");
             (0..2).for_each(|_| manager.check_hears("WATCHDOG=1"));
-            // The servers are well and nothing gets through to them: as clients see it, that is the same as if they hung.
+            // The servers are well, but nothing gets through to them: for clients this is the same as servers that hang.
             run("ip", "link set lo down");
             let line = process.errors.find("the watchdog is not told that all is well");
             assert!(line.contains("udp ") && line.contains("; tcp ") && line.contains("does not answer"), "{line}");
-            // What was told before that is heard by now.
+            // Messages from before are read first.
             manager.socket.set_nonblocking(true).unwrap();
             while manager.socket.recv(&mut [0; 256]).is_ok() {}
-            // More than the watchdog's whole patience.
+            // Four checks take longer than the watchdog waits.
             (0..4).for_each(|_| drop(process.errors.find("the watchdog is not told")));
             manager.check_silence();
             run("ip", "link set lo up");
@@ -183,7 +183,7 @@ fn server_that_is_full_is_not_taken_for_hung() {
     let process = manager.start(limited, &["--tcp", "127.0.0.1:0", "--threads", "1"], &[PATIENCE]);
     manager.check_hears("READY=1");
     let tcp = bound(&process, "tcp ");
-    // Members stay, so that it stays full.
+    // The members stay, so that the room stays full.
     let mut members = Vec::new();
     loop {
         let mut connection = Connection::new(tcp);
@@ -193,7 +193,7 @@ fn server_that_is_full_is_not_taken_for_hung() {
             Err(refusal) => break assert_eq!(refusal, "refused 23"),
         }
     }
-    // What was told before that does not count.
+    // Messages from before do not count.
     manager.socket.set_nonblocking(true).unwrap();
     while manager.socket.recv(&mut [0; 256]).is_ok() {}
     manager.socket.set_nonblocking(false).unwrap();

@@ -1,4 +1,4 @@
-//! Clients at a terminal: what a person sees, as an emulator shows it, compared whole.
+//! Clients at a terminal: the whole screen that a person sees, by a terminal emulator.
 #![cfg(not(loom))]
 
 use chat_core::room::{Kind, Message};
@@ -8,7 +8,7 @@ use tests::tcp::Connection;
 use tests::terminal::Terminal;
 use tests::udp::{Client, message};
 
-/// A room with ann at a terminal of so many columns and rows, when it has told her where she is.
+/// A room with ann at a terminal of this size, once her first line is on the screen.
 fn ann(columns: u16, rows: u16) -> (RoomServer, Terminal) {
     let room = RoomServer::start("127.0.0.1:0", &["--rate", "off"]);
     let address = room.tcp.to_string();
@@ -18,10 +18,10 @@ fn ann(columns: u16, rows: u16) -> (RoomServer, Terminal) {
     (room, terminal)
 }
 
-/// What stands first on ann's screen.
+/// The first line of ann's screen.
 const FIRST: &str = "-- you are ann in the room at ROOM; 1 member: ann; /help lists the commands --";
 
-/// A relay with somebody at a terminal of so many columns and rows, when it has answered.
+/// A relay with a client at a terminal of this size, once the relay has answered.
 fn somebody(columns: u16, rows: u16) -> (Server, Terminal) {
     let relay = Server::start("127.0.0.1:0", &[]);
     let mut terminal = Terminal::start_sized(columns, rows, &["client", "--udp", &relay.udp.to_string()]);
@@ -29,7 +29,7 @@ fn somebody(columns: u16, rows: u16) -> (Server, Terminal) {
     (relay, terminal)
 }
 
-/// Says something under another name, which stays in the room.
+/// Says something as another member, which stays in the room.
 fn say(connection: &mut Connection, number: u32, text: &str) {
     connection.send(&Message::Say { number, kind: Kind::Plain, text });
 }
@@ -50,7 +50,7 @@ fn half_typed_line_stays_whole_while_messages_arrive() {
     let mut expected: Vec<&str> = last.iter().map(String::as_str).collect();
     expected.push("] see you at eight");
     terminal.expect_screen(&expected, (5, 18));
-    // Every line came once, and none of the area's is left among them.
+    // Every line came once, and no line of the input area is left among them.
     let everything = terminal.everything();
     let lines: Vec<_> = everything.iter().filter(|row| row.contains("bob: line ")).collect();
     assert_eq!(lines.len(), 100, "{everything:#?}");
@@ -82,7 +82,7 @@ fn keys_edit_the_line_and_never_go_out() {
         terminal.type_keys(keys);
         assert_eq!(bob.hear_journal(), format!("ann: {said}"), "{keys:?}");
     }
-    // A slow line brings an arrow key in pieces.
+    // A slow line delivers the bytes of an arrow key in pieces.
     terminal.type_keys("ab\x1b");
     terminal.type_keys("[Dc\r");
     assert_eq!(bob.hear_journal(), "ann: acb");
@@ -103,7 +103,7 @@ fn long_line_of_wide_characters_stands_whole_and_wraps_at_the_border() {
     terminal.type_keys("e\u{301}👩\u{200d}👧!");
     terminal.find_on_screen("!");
     assert_eq!(rows(&terminal).len(), 2, "{:?}", rows(&terminal));
-    // To the beginning, and back to the end.
+    // The cursor goes to the beginning, and back to the end.
     terminal.type_keys("\x01>");
     terminal.find_on_screen("] >0123456789123456");
     assert_eq!(rows(&terminal)[1].chars().next(), Some('你'));
@@ -177,9 +177,9 @@ fn paste_of_many_lines_is_asked_about() {
     for line in ["one", "two", "three", "four", "five"] {
         assert_eq!(bob.hear_journal(), format!("ann: {line}"));
     }
-    // The last line had no end.
+    // The last line had no line end.
     terminal.find_on_screen("] six");
-    // A few lines are said at once, without what cannot be typed.
+    // A few lines are sent at once, without characters that cannot be typed.
     terminal.type_keys("\x15");
     terminal.paste("a\x1b[2Jb\r\nc\n");
     assert_eq!(bob.hear_journal(), "ann: a[2Jb");
@@ -207,7 +207,7 @@ fn interrupt_ends_a_paste_and_frees_the_name_within_a_second() {
     terminal.paste(&"line\n".repeat(40));
     terminal.find_on_screen("send these 40 lines?");
     terminal.type_keys("y");
-    // Above the burst five go out in a second.
+    // Beyond the burst five lines a second are sent.
     for _ in 0..10 {
         assert_eq!(bob.hear_journal(), "ann: line");
     }
@@ -304,12 +304,12 @@ fn stop_and_continue_under_a_shell_keep_the_line_and_the_shell_its_terminal() {
     shell.find("half");
     shell.type_keys("\x1a");
     shell.find("$ ");
-    // The shell has its terminal: it echoes what is typed.
+    // The shell has the terminal back: it echoes what is typed.
     shell.type_keys("echo $((40 + 2))\n");
     shell.find("42\r\n");
     let mut bob = Connection::joined(room.tcp, "bob", 2);
     say(&mut bob, 1, "while stopped");
-    // In the background it is stopped again, and draws nothing.
+    // In the background the client is stopped again, and draws nothing.
     shell.type_keys("bg\n");
     shell.find("$ ");
     shell.type_keys("fg\n");
@@ -347,7 +347,7 @@ fn commands_are_explained_and_not_sent() {
     terminal.type_keys("/help\r");
     terminal.find_on_screen("-- /quit");
     terminal.type_keys("/quit\r");
-    // The line that was not sent counts.
+    // The line that was not sent makes the exit code 1.
     assert_eq!(terminal.wait(), Some(1));
 }
 
@@ -370,7 +370,7 @@ fn visitor_of_a_moment_is_not_shown_and_mentions_ring() {
     terminal.expect_screen(&[FIRST, "[time] bot: hi ann", "]"], (2, 2));
     assert!(terminal.cell(1, 11).is_some_and(vt100::Cell::inverse), "who mentions ann is set off");
     let _bob = Connection::joined(room.tcp, "bob", 2);
-    // The bot has left long before.
+    // The bot has left long before this.
     terminal.expect_screen(&[FIRST, "[time] bot: hi ann", "-> bob", "]"], (3, 2));
 }
 
@@ -384,7 +384,7 @@ fn linear_mode_moves_no_cursor() {
     say(&mut bob, 1, "hi");
     let written = terminal.find("bob: hi\r\n");
     assert!(!written.contains('\x1b'), "{written:?}");
-    // The own line stands there since it was typed.
+    // The own line is on the screen once, where it was typed.
     assert_eq!(written.matches("hello").count(), 1, "{written:?}");
     terminal.type_keys("/who\n");
     terminal.find("-- here: ann, bob --\r\n");

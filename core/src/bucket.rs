@@ -123,7 +123,7 @@ mod tests {
                 taken += 1;
             }
         }
-        // The burst, and 999 ms of 300 a second.
+        // The burst of 10, and the tokens of 999 ms at 300 a second.
         assert_eq!(taken, 10 + 299);
     }
 

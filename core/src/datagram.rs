@@ -245,7 +245,7 @@ mod tests {
 
     const PROTOCOL: Protocol = Protocol { magic: *b"TST", version: 3 };
 
-    /// A datagram with its header and nothing else.
+    /// A datagram with its header alone.
     fn begun() -> Datagram {
         let mut datagram = Datagram::EMPTY;
         datagram.begin(PROTOCOL);

@@ -175,7 +175,7 @@ mod tests {
     use super::*;
     use std::vec::Vec;
 
-    /// Unstuffed and stuffed, from the paper that describes COBS and the corners of the block length.
+    /// Pairs of plain and stuffed bytes: from the paper that describes COBS, and around the block length of 254.
     fn samples() -> Vec<(Vec<u8>, Vec<u8>)> {
         let counted = |range: core::ops::RangeInclusive<u8>| range.collect::<Vec<_>>();
         std::vec![
@@ -189,7 +189,7 @@ mod tests {
         ]
     }
 
-    /// What comes out of these pieces.
+    /// The frames that a decoder finds in these pieces.
     fn decode(pieces: &[&[u8]]) -> Vec<Result<Vec<u8>, FrameError>> {
         let mut decoder = Decoder::new();
         let mut frames = Vec::new();
@@ -221,7 +221,7 @@ mod tests {
         for (plain, stuffed) in samples() {
             let mut frame = Frame::EMPTY;
             let encoded = frame.encode(&Raw(&plain)).unwrap();
-            // Behind a full block at the very end an empty one is allowed, and the library writes it.
+            // If the data end with a full block, an empty block behind it is allowed, and the library writes it.
             let full = plain.len() >= 254 && !plain.ends_with(&[255]);
             let expected = [&stuffed[..], if full { &[1, 0] } else { &[0] }].concat();
             assert_eq!(encoded, expected);

@@ -1,6 +1,6 @@
 //! What the scenarios share: the program under test, running processes, deadlines and seeds.
 //!
-//! Nothing here sleeps: whoever waits, waits for an event with a deadline.
+//! Nothing here sleeps: every wait is for an event, with a deadline.
 #![cfg(not(loom))]
 #![allow(clippy::missing_panics_doc, reason = "panicking is how a test fails")]
 

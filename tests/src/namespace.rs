@@ -1,11 +1,11 @@
-//! Network namespaces of a test's own: nothing leaves the machine, for a namespace has no interface but its own loopback.
+//! A network namespace for a test: nothing leaves the machine, because a namespace has no interface but its own loopback.
 
 use std::process::Command;
 
-/// Set where a test already runs in its namespace.
+/// The environment variable that is set if a test already runs in its namespace.
 const VARIABLE: &str = "CHAT_HOST_NAMESPACE";
 
-/// Runs the scenario in a new network namespace: the test of this name, in a process of its own.
+/// Runs the scenario in a new network namespace: starts the test of this name again, in a process of its own.
 pub fn in_namespace(test: &str, scenario: impl FnOnce()) {
     if std::env::var_os(VARIABLE).is_some() {
         run("ip", "link set lo up");
@@ -24,14 +24,14 @@ pub fn in_namespace(test: &str, scenario: impl FnOnce()) {
     assert!(status.success(), "{test} failed in its namespace");
 }
 
-/// A command, which may be an administrator's: not everybody's `PATH` has the folder of those.
+/// A command, which may be an administrator's: a user's `PATH` may lack the folder of these.
 pub fn command(program: &str) -> Command {
     let mut command = Command::new(program);
     command.env("PATH", format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default()));
     command
 }
 
-/// Runs a command of words.
+/// Runs a program with arguments that are separated by spaces.
 pub fn run(program: &str, arguments: &str) {
     let status = command(program).args(arguments.split_whitespace()).status();
     assert!(status.is_ok_and(|status| status.success()), "{program} {arguments}");

@@ -12,13 +12,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// Held while a program is started: what it inherits is decided at that moment.
+/// A lock for starting programs: a program inherits the files that are open at that moment.
 pub fn spawning() -> MutexGuard<'static, ()> {
     static SPAWNING: Mutex<()> = Mutex::new(());
     SPAWNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One run of `chat-host`. Ended hard when dropped.
+/// One run of `chat-host`. Killed when dropped.
 #[derive(Debug)]
 pub struct Process {
     /// The process.
@@ -194,7 +194,7 @@ pub struct RoomServer {
     pub tcp: SocketAddr,
 }
 
-/// What a server has counted, by name.
+/// A server's counters, by name.
 pub type Counts = HashMap<String, u64>;
 
 impl Server {
@@ -272,7 +272,7 @@ impl RoomServer {
     }
 }
 
-/// Asks again and again until a counter is as it should be.
+/// Reads the counters again and again until one is as expected.
 fn wait_for(counters: impl Fn() -> Counts, name: &str, expected: impl Fn(u64) -> bool) {
     let start = Instant::now();
     while !expected(counters()[name]) {
@@ -280,7 +280,7 @@ fn wait_for(counters: impl Fn() -> Counts, name: &str, expected: impl Fn(u64) ->
     }
 }
 
-/// Waits until a server with one protocol serves, and gives its address.
+/// Waits until a server with one protocol serves, and returns its address.
 fn bound_address(process: &Process, protocol: &str) -> SocketAddr {
     assert_eq!(process.output.next().as_deref(), Some("Server Initialized..."));
     let line = process.output.next().expect("the bound address follows");

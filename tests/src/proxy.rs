@@ -5,7 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Which way bytes go.
+/// The direction of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// From the client to the server.
@@ -14,7 +14,7 @@ pub enum Direction {
     Down,
 }
 
-/// A proxy before a server. Its first connection is cut, all later ones are left alone.
+/// A proxy before a server. It cuts its first connection, and no later one.
 #[derive(Debug)]
 pub struct Proxy {
     /// Where it listens.

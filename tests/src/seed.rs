@@ -1,9 +1,9 @@
-//! Random numbers that can be had again: the seed comes from the commit, and is printed.
+//! Random numbers that can be repeated: the seed comes from the commit, and is printed.
 
 use crate::workspace::root;
 use std::process::Command;
 
-/// Names the variable that sets the seed, to repeat a failure.
+/// The environment variable that sets the seed, to repeat a failure.
 const VARIABLE: &str = "CHAT_HOST_SEED";
 
 /// Random numbers (`SplitMix64`: one word of state, every seed is good).

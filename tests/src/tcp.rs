@@ -1,4 +1,4 @@
-//! A room client of the test's own: one connection, and the messages as they stand in the protocol.
+//! A room client for tests: one connection, and the messages of the protocol.
 
 use crate::DEADLINE;
 use chat_core::frame::{Decoder, Frame};
@@ -18,7 +18,7 @@ pub struct Connection {
     unread: Vec<u8>,
 }
 
-/// What a server said, in words that tests compare.
+/// A message of a server, in words that tests compare.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Heard {
     /// The welcome.

@@ -1,4 +1,4 @@
-//! A program of ours at a terminal of its own, as a person sees it: an emulator reads what is written.
+//! A program of ours at a terminal of its own: an emulator reads its output, and shows the screen that a person would see.
 
 use crate::DEADLINE;
 use crate::process::spawning;
@@ -17,7 +17,7 @@ use std::time::Instant;
 /// Rows that the emulator remembers above the screen.
 const MEMORY_ROWS: usize = 2_000;
 
-/// A running program and its terminal. Ended hard when dropped.
+/// A running program and its terminal. Killed when dropped.
 pub struct Terminal {
     /// The program.
     child: Child,
@@ -260,7 +260,7 @@ impl Terminal {
     }
 }
 
-/// What gives a program a session of its own, with its standard input as the terminal: a signal to its group reaches no test.
+/// A command that gives a program a session of its own, with its standard input as the terminal, so that no signal reaches the tests.
 fn session() -> Command {
     let mut command = Command::new("setsid");
     command.arg("--ctty");

@@ -1,4 +1,4 @@
-//! A relay client of the test's own: one socket, and the messages as they stand in the protocol.
+//! A relay client for tests: one socket, and the messages of the protocol.
 
 use crate::DEADLINE;
 use chat_core::datagram::{Datagram, open};

@@ -15,19 +15,19 @@ pub fn read(path: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The `chat-host` program, built from what stands here now, once in each run.
+/// The `chat-host` program, built from the present sources once in each run.
 pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| build(&["--package", "chat-host"]).join("chat-host"))
 }
 
-/// An example of core, built from what stands here now.
+/// An example of core, built from the present sources.
 pub fn example(name: &str) -> PathBuf {
     static EXAMPLES: OnceLock<PathBuf> = OnceLock::new();
     EXAMPLES.get_or_init(|| build(&["--package", "chat-core", "--examples"]).join("examples")).join(name)
 }
 
-/// Builds something, and gives the folder in which it lies then.
+/// Builds something, and returns the folder of the result.
 fn build(what: &[&str]) -> PathBuf {
     // This executable is in <target>/<profile>/deps, what is built belongs one folder above.
     let tests = std::env::current_exe().expect("a running test has an executable");

@@ -310,7 +310,7 @@ mod tests {
 
     const START: Instant = Instant::from_millis(1_000);
 
-    /// What the relay would have sent.
+    /// A datagram of the relay with these messages.
     fn datagram(messages: &[Message<'_>]) -> Vec<u8> {
         let mut datagram = Datagram::EMPTY;
         datagram.begin(PROTOCOL);
@@ -328,7 +328,7 @@ mod tests {
 
     const PROBED: Message<'static> = Message::Probed { echo: Echo::EMPTY };
 
-    /// All that the client wants done, in words.
+    /// All outputs of the client, in words.
     fn drain(client: &mut Client) -> Vec<String> {
         let mut words = Vec::new();
         while let Some(output) = client.poll_output() {
@@ -400,11 +400,11 @@ mod tests {
         let long = "x".repeat(TEXT_BYTES_MAX);
         client.send(START, text(&long)).unwrap();
         assert_eq!(drain(&mut client), [std::format!("send greeting {long}")]);
-        // Without a first INCOMING a GREETING goes with each; this datagram has one and no room for another text.
+        // Before the first INCOMING a GREETING goes with each MESSAGE; this datagram has one, and no room for another text.
         client.send(START, text(&long)).unwrap();
         assert_eq!(client.send(START, text(&long)), Err(SendError::Undrained));
         assert_eq!(drain(&mut client), [std::format!("send greeting {long}")]);
-        // Nor does one that begins with what a timer left there.
+        // A datagram that begins with the GREETING of a timer has no room for a second text either.
         client.handle_datagram(START, &datagram(&[incoming(99, "x")]));
         drain(&mut client);
         client.send(START, text(&"y".repeat(TEXT_BYTES_MAX))).unwrap();

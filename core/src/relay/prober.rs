@@ -87,7 +87,7 @@ mod tests {
 
     const NOW: Instant = Instant::from_millis(1_000);
 
-    /// A prober whose first PROBE was taken, and that.
+    /// A prober whose first PROBE was taken, and this PROBE.
     fn begun() -> (Prober, Vec<u8>) {
         let mut prober = Prober::new(NOW, 0x0102_0304_0506_0708);
         prober.handle_timeout(NOW);

@@ -228,7 +228,7 @@ mod tests {
     use crate::text::Text;
     use std::vec::Vec;
 
-    /// Room for `N` datagrams, with something in it.
+    /// Storage for `N` datagrams, filled with bytes that must not show.
     fn storage<const N: usize>() -> ([Payload; N], [Slot; N]) {
         ([[0xa5; DATAGRAM_BYTES_MAX]; N], [const { Slot::EMPTY }; N])
     }
@@ -247,7 +247,7 @@ mod tests {
         Message::Message { number, text: Text::new("s").unwrap() }
     }
 
-    /// A datagram: how many bytes, and the numbers of its items.
+    /// A datagram: its length in bytes, and the numbers of its items.
     type Sent = (usize, Vec<u32>);
 
     /// Recipient and datagrams of each burst that is to be sent, in order.
@@ -270,7 +270,7 @@ mod tests {
         waiting
     }
 
-    /// Recipient and numbers of what is to be sent, where each burst is one datagram.
+    /// Recipient and item numbers of each datagram that is to be sent, where each burst is one datagram.
     fn waiting(ring: &Ring<'_>) -> Vec<(u32, Vec<u32>)> {
         let single = |mut datagrams: Vec<Sent>| {
             assert_eq!(datagrams.len(), 1);

@@ -313,7 +313,7 @@ mod tests {
     use std::string::{String, ToString as _};
     use std::vec::Vec;
 
-    /// A connection that takes one longest frame in each direction.
+    /// A connection whose buffers have room for one longest frame.
     type Small = Connection<FixedBuffer<{ FRAME_STUFFED_BYTES_MAX + 1 }>>;
 
     const CONFIG: Config = Config { rate: None, ..Config::DEFAULT };
@@ -341,7 +341,7 @@ mod tests {
         connection.handle_bytes(context, room, &mut Decoder::new(), bytes);
     }
 
-    /// Writes at most `step` bytes at a time, until nothing is left; gives all of them.
+    /// Writes at most `step` bytes at a time until none are left; returns all of them.
     fn drain(connection: &mut Small, room: &SmallRoom, step: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
         loop {
@@ -372,7 +372,7 @@ mod tests {
         words
     }
 
-    /// A member that has read all so far.
+    /// The connection of a member that has read everything so far.
     fn member(room: &mut SmallRoom, name: &str) -> Small {
         let mut connection = Small::new(at(1_000), None);
         hear(&mut connection, room, &CONFIG, &stream(&[join(name)]));
@@ -428,7 +428,7 @@ mod tests {
             for number in 1..=30 {
                 hear(&mut bob, &mut room, &CONFIG, &stream(&[say(number, "how are you")]));
                 drain(&mut bob, &room, usize::MAX);
-                // One write that is not whole, and an own frame that comes between.
+                // One incomplete write, and an own frame that becomes due behind it.
                 if let Ok((first, second)) = ann.poll_output(&room) {
                     let offered = [first, second].concat();
                     let count = offered.len().min(step);

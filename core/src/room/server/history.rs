@@ -90,7 +90,7 @@ mod tests {
             frame.encode(&count).unwrap();
             history.push(&frame);
         }
-        // Three bytes each.
+        // Each frame has three bytes.
         for (bytes, count) in [(0, 0), (2, 0), (3, 1), (8, 2), (9, 3), (usize::MAX, 3)] {
             assert_eq!(history.fitting(bytes), count, "{bytes}");
             let newest: Vec<_> = history.newest(count).map(|frame| frame[1]).collect();

@@ -296,7 +296,7 @@ mod tests {
         Journal::new(std::vec![0xa5; bytes], std::vec![Mark::default(); 64])
     }
 
-    /// A message of ten bytes, told apart by its content.
+    /// A message of ten bytes with this content.
     fn said(content: u8) -> [u8; 10] {
         [9, SAID_TAG, content | 1, 1, 1, 1, 1, 1, 1, 0]
     }

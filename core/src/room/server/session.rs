@@ -420,7 +420,7 @@ mod tests {
         session
     }
 
-    /// All that the session says, in words.
+    /// All frames of the session, in words.
     fn drain(session: &mut Session) -> Vec<String> {
         let mut words = Vec::new();
         let (room, mut frame) = (fixture::room(CONFIG), Frame::EMPTY);
@@ -434,7 +434,7 @@ mod tests {
         words
     }
 
-    /// Puts this message in and checks that the connection is put out for it.
+    /// Hands in this frame, and checks that the client is put out for it with this reason.
     fn check_refused(mut session: Session, frame: Result<&[u8], FrameError>, reason: RefusalReason) {
         assert_eq!(session.handle_frame(&CONFIG, at(1_000), frame), None);
         assert!(session.may_read(&CONFIG, at(1_000)).is_err());
