@@ -4,7 +4,7 @@
 use chat_core::frame::{Decoder, Frame};
 use chat_core::limits::{DEPARTED_MAX, HISTORY_MESSAGES_MAX};
 use chat_core::refusal::RefusalReason;
-use chat_core::room::client::{self, Break, Client, Output, Return};
+use chat_core::room::client::{self, Client, DisconnectCause, Output, Resumption};
 use chat_core::room::server::{
     Config, Connection, Context, Cursor, FixedRoster, History, Join, Journal, Mark, MemberId, Room, WallTime,
 };
@@ -96,7 +96,7 @@ struct World {
     /// The lines that the client's user sees.
     transcript: Vec<String>,
     /// How the client came back, once for each time.
-    returns: Vec<Return>,
+    resumptions: Vec<Resumption>,
 }
 
 impl World {
@@ -104,8 +104,8 @@ impl World {
     fn new(room: TestRoom, cut: Option<Cut>) -> Self {
         let now = Instant::from_millis(1_000);
         let client = Client::new(client::Config::DEFAULT, now, 7, Username::new("ann").unwrap(), [7; 16]);
-        let (transcript, returns) = (Vec::new(), Vec::new());
-        Self { room, client, now, link: None, dead: Vec::new(), sent: (0, 0), cut, transcript, returns }
+        let (transcript, resumptions) = (Vec::new(), Vec::new());
+        Self { room, client, now, link: None, dead: Vec::new(), sent: (0, 0), cut, transcript, resumptions }
     }
 
     /// Runs client and server until neither has anything to do.
@@ -207,7 +207,7 @@ impl World {
                 }
                 Output::Broken(_) => continue,
                 Output::Back(back) => {
-                    self.returns.push(back);
+                    self.resumptions.push(back);
                     continue;
                 }
                 Output::Welcome(_) => "welcome".to_owned(),
@@ -304,7 +304,7 @@ fn session_is_the_same_wherever_it_is_cut() {
             assert_eq!(world.transcript, uncut.transcript, "{cut:?}");
             assert_eq!(world.said(), uncut.said(), "{cut:?}");
             assert_eq!((world.room.member_count(), world.client.under_way()), (2, 0), "{cut:?}");
-            assert!(world.returns.iter().all(|back| back.missed == 0 && !back.restarted), "{cut:?}");
+            assert!(world.resumptions.iter().all(|back| back.missed == 0 && !back.restarted), "{cut:?}");
         }
     }
 }
@@ -375,7 +375,7 @@ fn what_was_not_confirmed_is_said_again_to_a_server_that_was_restarted() {
     let expected: Vec<_> =
         (3..=12).map(|number| format!("bob: b{number}")).chain(["ann: lost (own)".to_owned()]).collect();
     assert_eq!(world.transcript[3..], expected);
-    assert_eq!(world.returns, [Return { after: Duration::ZERO, missed: 2, restarted: true }]);
+    assert_eq!(world.resumptions, [Resumption { after: Duration::ZERO, missed: 2, restarted: true }]);
 }
 
 #[test]
@@ -389,7 +389,7 @@ fn what_the_journal_does_not_reach_any_more_is_counted_once() {
     world.settle();
     let seen = world.transcript.iter().filter(|line| line.starts_with("bob")).count();
     assert!(seen > 10 && seen < 200, "{:?}", world.transcript);
-    assert_eq!(world.returns[0].missed, 200 - u64::try_from(seen).unwrap());
+    assert_eq!(world.resumptions[0].missed, 200 - u64::try_from(seen).unwrap());
     assert!(!world.transcript.iter().any(|line| line.contains("Lagged")), "{:?}", world.transcript);
     assert_eq!(world.transcript.last().unwrap(), "bob: b200");
 }
@@ -413,7 +413,7 @@ fn slow_reader_is_told_what_it_lost_and_its_own_message_counts_as_taken() {
     world.sever();
     world.settle();
     assert_eq!(world.transcript.last().unwrap(), "bob: after");
-    assert_eq!(world.returns, [Return { after: Duration::ZERO, missed: 0, restarted: false }]);
+    assert_eq!(world.resumptions, [Resumption { after: Duration::ZERO, missed: 0, restarted: false }]);
 }
 
 #[test]
@@ -429,7 +429,7 @@ fn loss_that_was_told_just_before_the_connection_broke_is_counted_once() {
     // The journal reaches further back than the place where a slow reader goes on.
     assert!(!world.transcript.iter().any(|line| line.contains("Lagged")), "{:?}", world.transcript);
     let seen = world.transcript.iter().filter(|line| line.starts_with("bob")).count();
-    assert_eq!(world.returns[0].missed, 200 - u64::try_from(seen).unwrap());
+    assert_eq!(world.resumptions[0].missed, 200 - u64::try_from(seen).unwrap());
 }
 
 #[test]
@@ -509,10 +509,10 @@ fn silent_server_is_asked_and_then_given_up() {
     assert_eq!(world.client.poll_timeout(), Some(gone));
     world.client.handle_timeout(gone);
     assert_eq!(world.client.poll_output(), Some(Output::Disconnect));
-    assert_eq!(world.client.poll_output(), Some(Output::Broken(Break::Silent)));
+    assert_eq!(world.client.poll_output(), Some(Output::Broken(DisconnectCause::Silent)));
     // The connection had held for long: the next one is opened at once.
     assert_eq!(world.client.poll_timeout(), Some(gone));
     world.now = gone;
     world.settle();
-    assert_eq!(world.returns.len(), 1);
+    assert_eq!(world.resumptions.len(), 1);
 }

@@ -50,7 +50,7 @@ pub enum UsernameError {
 
 /// What the rules about placement and scripts know of an allowed character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum Role {
     /// A Latin letter.
     Latin,
     /// A letter of another script.
@@ -75,9 +75,9 @@ impl Username {
             return Err(UsernameError::Empty);
         }
         let checked = String::try_from(name).map_err(|_| UsernameError::Overlong)?;
-        let kinds = kinds(name)?;
-        check_placement(&kinds)?;
-        check_scripts(&kinds)?;
+        let roles = roles(name)?;
+        check_placement(&roles)?;
+        check_scripts(&roles)?;
         Ok(Self(checked))
     }
 
@@ -114,15 +114,15 @@ impl UsernameKey {
 }
 
 /// The role of each character of a name.
-fn kinds(name: &str) -> Result<Vec<Kind, NAME_BYTES_MAX>, UsernameError> {
-    let mut kinds = Vec::new();
+fn roles(name: &str) -> Result<Vec<Role, NAME_BYTES_MAX>, UsernameError> {
+    let mut roles = Vec::new();
     for character in name.chars() {
-        kinds.push(Kind::of(character)?).map_err(|_| UsernameError::Overlong)?;
+        roles.push(Role::of(character)?).map_err(|_| UsernameError::Overlong)?;
     }
-    Ok(kinds)
+    Ok(roles)
 }
 
-impl Kind {
+impl Role {
     /// The role of a character, or why it is refused.
     fn of(character: char) -> Result<Self, UsernameError> {
         match (character, table::class(character)) {
@@ -139,17 +139,17 @@ impl Kind {
 }
 
 /// A name neither begins with a mark nor begins or ends with punctuation, and has no four marks in a row.
-fn check_placement(kinds: &[Kind]) -> Result<(), UsernameError> {
-    let bad_first = matches!(kinds.first(), Some(Kind::Mark | Kind::Punctuation));
-    let bad_last = kinds.last() == Some(&Kind::Punctuation);
-    let too_many_marks = kinds.windows(MARKS_IN_A_ROW_MAX + 1).any(|row| row.iter().all(|&kind| kind == Kind::Mark));
+fn check_placement(roles: &[Role]) -> Result<(), UsernameError> {
+    let bad_first = matches!(roles.first(), Some(Role::Mark | Role::Punctuation));
+    let bad_last = roles.last() == Some(&Role::Punctuation);
+    let too_many_marks = roles.windows(MARKS_IN_A_ROW_MAX + 1).any(|row| row.iter().all(|&role| role == Role::Mark));
     if bad_first || bad_last || too_many_marks { Err(UsernameError::Placement) } else { Ok(()) }
 }
 
 /// A name with a Latin letter has no letter, mark or digit of another script, so that no look-alike hides among Latin letters.
-fn check_scripts(kinds: &[Kind]) -> Result<(), UsernameError> {
-    let other = kinds.iter().any(|kind| matches!(kind, Kind::OtherLetter | Kind::Mark | Kind::OtherDigit));
-    if other && kinds.contains(&Kind::Latin) { Err(UsernameError::MixedScripts) } else { Ok(()) }
+fn check_scripts(roles: &[Role]) -> Result<(), UsernameError> {
+    let other = roles.iter().any(|role| matches!(role, Role::OtherLetter | Role::Mark | Role::OtherDigit));
+    if other && roles.contains(&Role::Latin) { Err(UsernameError::MixedScripts) } else { Ok(()) }
 }
 
 impl PartialEq for Username {
@@ -239,7 +239,7 @@ mod tests {
 
     /// Every character that a name may have.
     fn allowed() -> impl Iterator<Item = char> {
-        ('\0'..=char::MAX).filter(|&character| Kind::of(character).is_ok())
+        ('\0'..=char::MAX).filter(|&character| Role::of(character).is_ok())
     }
 
     #[test]

@@ -11,12 +11,12 @@ pub struct Failure {
     /// What went wrong, with whom, and what to do about it.
     message: String,
     /// The kind of failure, which decides the exit code.
-    kind: Kind,
+    kind: FailureKind,
 }
 
 /// The kinds of failure that the exit code tells apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum FailureKind {
     /// Refused or lost: 1.
     Lost,
     /// The command line is wrong: 2.
@@ -26,12 +26,12 @@ enum Kind {
 impl Failure {
     /// Something was refused or lost: exit code 1.
     pub fn lost(message: impl Into<String>) -> Self {
-        Self { message: message.into(), kind: Kind::Lost }
+        Self { message: message.into(), kind: FailureKind::Lost }
     }
 
     /// The command line is wrong: exit code 2.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self { message: message.into(), kind: Kind::Usage }
+        Self { message: message.into(), kind: FailureKind::Usage }
     }
 
     /// Writes the message to standard error, and waits until it is written. A server must not wait: it calls [`log::say`].
@@ -43,8 +43,8 @@ impl Failure {
     /// The exit code: 1 refused or lost, 2 usage.
     pub fn exit_code(&self) -> ExitCode {
         match self.kind {
-            Kind::Lost => ExitCode::from(1),
-            Kind::Usage => ExitCode::from(2),
+            FailureKind::Lost => ExitCode::from(1),
+            FailureKind::Usage => ExitCode::from(2),
         }
     }
 }

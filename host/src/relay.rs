@@ -10,7 +10,7 @@ pub mod server;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
-/// A socket that hears this relay alone.
+/// A socket that receives from this relay alone.
 fn connect_to(server: SocketAddr) -> io::Result<UdpSocket> {
     let local: SocketAddr =
         if server.is_ipv6() { (Ipv6Addr::UNSPECIFIED, 0).into() } else { (Ipv4Addr::UNSPECIFIED, 0).into() };

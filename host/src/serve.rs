@@ -14,7 +14,7 @@ use crate::log;
 use crate::relay;
 use crate::resources;
 use crate::room;
-use crate::signals::{Request, Requests};
+use crate::signals::{SignalRequest, SignalRequests};
 use chat_core::limits::DATAGRAM_BYTES_MAX;
 use chat_core::relay::server::Slot;
 use check::{Protocol, Target};
@@ -50,7 +50,7 @@ pub fn run(options: &Serve) -> Result<(), Failure> {
     let thread_count = usize::from(options.thread_count().get());
     resources::check(SERVER_FILES + WORKER_FILES * thread_count, resources::THREADS)?;
     smol::block_on(async {
-        let mut requests = Requests::of_server()?;
+        let mut requests = SignalRequests::of_server()?;
         let mut payloads = vec![[0; DATAGRAM_BYTES_MAX]; relay::server::SLOT_COUNT];
         let mut slots = vec![Slot::EMPTY; relay::server::SLOT_COUNT];
         // If the command line names one server, only that one runs.
@@ -105,16 +105,16 @@ impl Servers<'_> {
     }
 
     /// Serves until a signal asks for the end.
-    async fn run(&mut self, requests: &mut Requests) -> Result<(), Failure> {
+    async fn run(&mut self, requests: &mut SignalRequests) -> Result<(), Failure> {
         loop {
             let relay = run_or_wait(self.relay.as_mut(), |relay| Box::pin(relay.run()));
             let room = run_or_wait(self.room.as_mut(), |room| Box::pin(room.run()));
             let clock_state = run_or_wait(self.clock_state.as_mut(), |state| Box::pin(state.run()));
             let failed = async { Err(future::or(clock_state, future::or(relay, room)).await) };
             match future::or(failed, async { Ok(requests.next().await) }).await {
-                Ok(Request::ShowCounters) => self.show_counters(),
-                Ok(Request::Continued) => {}
-                Ok(Request::End) => return Ok(()),
+                Ok(SignalRequest::ShowCounters) => self.show_counters(),
+                Ok(SignalRequest::Continued) => {}
+                Ok(SignalRequest::End) => return Ok(()),
                 Err(outcome) => {
                     return outcome
                         .map_err(|error| Failure::lost(format!("the server cannot go on: {}", cause(&error))));

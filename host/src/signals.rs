@@ -15,7 +15,7 @@ const LEAVE_TIME: Duration = Duration::from_secs(3);
 
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Request {
+pub(crate) enum SignalRequest {
     /// SIGINT, SIGTERM, and SIGHUP of a server or at a person's terminal: leave properly.
     End,
     /// SIGUSR1: show the counters.
@@ -43,9 +43,9 @@ const SIGNALS_AT_TERMINAL: &[Signal] = SIGNALS;
 
 /// The requests of signals that have come and were not taken.
 #[derive(Debug)]
-pub(crate) struct Requests(Receiver<Request>);
+pub(crate) struct SignalRequests(Receiver<SignalRequest>);
 
-impl Requests {
+impl SignalRequests {
     /// Takes over SIGINT, SIGTERM and SIGUSR1.
     #[cfg(feature = "client")]
     pub(crate) fn new() -> Result<Self, Failure> {
@@ -75,7 +75,7 @@ impl Requests {
                 let request = next(&mut signals).await;
                 // This fails when the program is ending already.
                 let _ = sender.try_send(request);
-                if request == Request::End {
+                if request == SignalRequest::End {
                     // A second signal, or `LEAVE_TIME` without an exit, ends the process.
                     future::or(async { _ = Timer::after(LEAVE_TIME).await }, again(&mut signals)).await;
                     #[cfg(feature = "client")]
@@ -89,7 +89,7 @@ impl Requests {
     }
 
     /// Waits for the next request. Cancelling loses nothing.
-    pub(crate) async fn next(&mut self) -> Request {
+    pub(crate) async fn next(&mut self) -> SignalRequest {
         match self.0.recv().await {
             Ok(request) => request,
             Err(_) => future::pending().await,
@@ -106,12 +106,12 @@ fn is_hangup_ignored() -> bool {
 }
 
 /// Waits for the next signal, and returns its request.
-async fn next(signals: &mut Signals) -> Request {
+async fn next(signals: &mut Signals) -> SignalRequest {
     loop {
         match signals.next().await {
-            Some(Ok(Signal::Usr1)) => return Request::ShowCounters,
-            Some(Ok(Signal::Cont)) => return Request::Continued,
-            Some(Ok(_)) => return Request::End,
+            Some(Ok(Signal::Usr1)) => return SignalRequest::ShowCounters,
+            Some(Ok(Signal::Cont)) => return SignalRequest::Continued,
+            Some(Ok(_)) => return SignalRequest::End,
             Some(Err(_)) => {}
             None => future::pending().await,
         }
@@ -120,5 +120,5 @@ async fn next(signals: &mut Signals) -> Request {
 
 /// Waits until a second signal asks for the end.
 async fn again(signals: &mut Signals) {
-    while next(signals).await != Request::End {}
+    while next(signals).await != SignalRequest::End {}
 }

@@ -1,7 +1,7 @@
 //! The room client's engine (docs/room-protocol.md section 5).
 //!
 //! It joins, says, and joins again when the connection is lost: with the same token, behind the last frame that it has seen.
-//! What it says is numbered and kept until it comes back or the server tells that it was taken, so nothing is lost or doubled.
+//! Own messages are numbered and kept until they come back or the server says that it took them, so none is lost or doubled.
 //!
 //! Drain order: after every `handle_*` and command, call [`Client::poll_output`] until `None`; then write what
 //! [`Client::poll_frame`] gives, one frame after the other. [`Client::handle_bytes`] takes nothing while outputs wait. Call
@@ -12,14 +12,14 @@ mod heard;
 mod notice;
 mod outbox;
 mod output;
-mod place;
+mod progress;
 mod retry;
 mod transcript;
 mod watch;
 
 pub use config::Config;
 pub use outbox::OutboxFull;
-pub use output::{Break, Counts, Output, Return, Said};
+pub use output::{Counts, DisconnectCause, Output, Resumption, Said};
 
 use super::message::{DecodeError, VERSION};
 use super::{Kind, Message, Token};
@@ -41,27 +41,27 @@ use watch::Watch;
 pub struct Client {
     /// Timers.
     config: Config,
-    /// By which the server knows it again.
+    /// The secret by which the server knows the client again.
     token: Token,
-    /// How its connection stands.
+    /// The state of its connection.
     state: State,
-    /// What it has seen and said.
+    /// The frames that it has seen and the messages that it has said.
     transcript: Transcript,
     /// When to open the next connection.
     retry: Retry,
-    /// Since when there is no connection, if there was to be one.
+    /// Since when the client is not in although it should be; `None` while all is well.
     broken_at: Option<Instant>,
-    /// How many connections in a row have brought something that cannot be understood.
+    /// How many connections in a row have ended with something that cannot be understood.
     malformed_in_a_row: u32,
     /// When an own message was last taken, or the client let in.
     progress_at: Instant,
     /// Longest text that the server takes, as its last WELCOME says.
     text_bytes_max: u16,
-    /// What the server is to be sent, besides messages.
+    /// Which frames are due besides messages.
     due: Due,
     /// What the caller is to be told, oldest first.
     notices: Notices,
-    /// Finds the frames in what comes.
+    /// Finds the frames in the bytes that come.
     decoder: Decoder,
     /// The frame that came last.
     received: Vec<u8, FRAME_BYTES_MAX>,
@@ -71,23 +71,23 @@ pub struct Client {
     counts: Counts,
 }
 
-/// How the connection stands.
+/// The state of the connection.
 #[derive(Debug)]
 enum State {
-    /// It is to be opened then.
+    /// The next connection is to be opened at this instant.
     Waiting(Instant),
     /// It is being opened.
     Connecting,
-    /// It is open, and the answer to Join is due then.
+    /// It is open, and the answer to Join must come before this instant.
     Joining(Instant),
     /// The client is in.
     Member {
-        /// Since when.
+        /// Since when the client is in.
         since: Instant,
-        /// Whether the server is there.
+        /// The watch over the server's signs of life.
         watch: Watch,
     },
-    /// There will be none any more.
+    /// There will be no connection any more.
     Ended,
 }
 
@@ -97,28 +97,28 @@ enum Leave {
     /// It stays.
     #[default]
     No,
-    /// It says what it has to say, and then leaves.
+    /// It sends the messages that it has, and then leaves.
     AfterSaying,
-    /// It leaves, whatever it has to say.
+    /// It leaves, and does not send the messages that it still has.
     AtOnce,
 }
 
-/// What the server is to be sent, in the order in which it is.
+/// Which frames are due besides messages.
 #[derive(Debug, Default)]
 struct Due {
-    /// To be let in.
+    /// A Join or Observe.
     join: bool,
-    /// That the client is there.
+    /// A Pong.
     pong: bool,
-    /// A page of the members.
+    /// A Who for this page of the members.
     who: Option<u32>,
-    /// That the client leaves.
+    /// A Leave.
     leave: Leave,
 }
 
 impl Client {
-    /// A client whose first connection is due now. `token` is 128 bits of the operating system's randomness; the seed makes
-    /// the client's pauses its own.
+    /// A client whose first connection is due now. `token` is 128 bits of the operating system's randomness; `seed` shortens the
+    /// client's pauses, so that clients differ in them.
     pub fn new(config: Config, now: Instant, seed: u64, name: Username, token: Token) -> Self {
         Self::with_name(config, now, seed, Some(name), token)
     }
@@ -150,10 +150,10 @@ impl Client {
         }
     }
 
-    /// Says something, now or once the client is in, and gives the number by which it comes back. An observer never may.
+    /// Says something, now or once the client is in, and returns the number with which it comes back. An observer may never say anything.
     ///
     /// # Errors
-    /// [`OutboxFull`] when it has to wait.
+    /// [`OutboxFull`] when the text has to wait.
     pub fn say(&mut self, kind: Kind, text: Text<'_>) -> Result<u32, OutboxFull> {
         if self.transcript.name().is_none() {
             return Err(OutboxFull);
@@ -176,13 +176,13 @@ impl Client {
         self.transcript.outbox().waiting_count()
     }
 
-    /// Whether frames are still to come that the room had when the client was let in last: own messages that are known to have
-    /// been taken may be among them.
+    /// Whether frames are still to come that the room had when the client was let in last. Own messages that are known to have been
+    /// taken may be among these frames.
     pub fn is_behind(&self) -> bool {
         self.transcript.is_behind()
     }
 
-    /// When an own message was last taken, or the client last let in; when it was made, if neither has happened.
+    /// When an own message was last taken or the client last let in; when the client was made, if neither has happened.
     pub const fn progress_at(&self) -> Instant {
         self.progress_at
     }
@@ -192,19 +192,19 @@ impl Client {
         self.due.who = Some(page);
     }
 
-    /// Leaves. If the client is in, [`Client::poll_frame`] gives the Leave once all that was said is sent, also what is held back
-    /// after a return until it is known what was taken. If it is not in, it ends at once, and what was not sent is lost:
-    /// [`Client::under_way`] tells how much.
+    /// Leaves. If the client is in, [`Client::poll_frame`] gives the Leave once all own messages are sent, also those that are held back
+    /// after a resumption until it is known which ones were taken. If the client is not in, it ends at once, and messages that were not
+    /// sent are lost: [`Client::under_way`] tells how many.
     pub fn leave(&mut self) {
         self.begin_leave(Leave::AfterSaying);
     }
 
-    /// Leaves, and never sends what was said and is not sent yet: [`Client::under_way`] tells how much.
+    /// Leaves, and never sends own messages that are not sent yet: [`Client::under_way`] tells how many.
     pub fn leave_at_once(&mut self) {
         self.begin_leave(Leave::AtOnce);
     }
 
-    /// Leaves in one way or the other.
+    /// Leaves in this way.
     fn begin_leave(&mut self, leave: Leave) {
         match self.state {
             State::Member { .. } => self.due.leave = leave,
@@ -238,11 +238,11 @@ impl Client {
 
     /// The connection is closed by the other side, or could not be opened.
     pub fn handle_disconnected(&mut self, now: Instant) {
-        self.break_off(now, Break::Closed, Duration::ZERO);
+        self.break_off(now, DisconnectCause::Closed, Duration::ZERO);
     }
 
-    /// Takes the bytes of one frame off `input`, or all if none ends there. Takes nothing while outputs wait. Work is bounded
-    /// by the length of `input`.
+    /// Takes the bytes up to the end of one frame off `input`, or all bytes if no frame ends there. Takes nothing while outputs wait.
+    /// Work is bounded by the length of `input`.
     pub fn handle_bytes(&mut self, now: Instant, input: &mut &[u8]) {
         if !self.notices.is_empty() {
             return;
@@ -256,7 +256,7 @@ impl Client {
             }
         }
         let Some(frame) = self.decoder.next_frame(input) else { return };
-        // Taken out, so that what the message borrows is not the client.
+        // The buffer is taken out, so that the message does not borrow the client.
         let mut received = core::mem::take(&mut self.received);
         received.clear();
         // A frame is never longer than the buffer.
@@ -272,28 +272,28 @@ impl Client {
     /// The server refuses the client, or puts it out.
     fn handle_refused(&mut self, now: Instant, reason: RefusalReason) {
         match pause_min(&self.config, reason, self.transcript.has_begun()) {
-            Some(pause_min) => self.break_off(now, Break::Refused(reason), pause_min),
+            Some(pause_min) => self.break_off(now, DisconnectCause::Refused(reason), pause_min),
             None => {
                 self.end();
-                self.notices.push(Notice::Refused(reason));
+                self.notices.push(Notice::Output(Output::Refused(reason)));
             }
         }
     }
 
-    /// What the server says cannot be understood.
+    /// The server has sent something that cannot be understood.
     fn handle_malformed(&mut self, now: Instant) {
         self.counts.malformed += 1;
         self.malformed_in_a_row += 1;
         if self.malformed_in_a_row < self.config.malformed_max {
-            self.break_off(now, Break::Malformed, Duration::ZERO);
+            self.break_off(now, DisconnectCause::Malformed, Duration::ZERO);
         } else {
             self.end();
-            self.notices.push(Notice::GivenUp);
+            self.notices.push(Notice::Output(Output::GivenUp));
         }
     }
 
-    /// Gives the connection up; the next is due after `pause_min` at the earliest.
-    fn break_off(&mut self, now: Instant, cause: Break, pause_min: Duration) {
+    /// Gives the connection up. The next one is due after `pause_min` at the earliest.
+    fn break_off(&mut self, now: Instant, cause: DisconnectCause, pause_min: Duration) {
         match &self.state {
             State::Waiting(_) | State::Ended => return,
             State::Member { since, .. } if now - *since >= self.config.steady_after => {
@@ -307,17 +307,17 @@ impl Client {
             return self.end();
         }
         self.state = State::Waiting(now + self.retry.pause(&self.config).max(pause_min));
-        self.notices.push(Notice::Disconnect);
+        self.notices.push(Notice::Output(Output::Disconnect));
         if self.broken_at.is_none() {
             self.broken_at = Some(now);
-            self.notices.push(Notice::Broken(cause));
+            self.notices.push(Notice::Output(Output::Broken(cause)));
         }
     }
 
     /// There will be no connection any more.
     fn end(&mut self) {
         self.state = State::Ended;
-        self.notices.push(Notice::Disconnect);
+        self.notices.push(Notice::Output(Output::Disconnect));
     }
 
     /// Does what is due.
@@ -325,12 +325,12 @@ impl Client {
         match &mut self.state {
             State::Waiting(due) if *due <= now => {
                 self.state = State::Connecting;
-                self.notices.push(Notice::Connect);
+                self.notices.push(Notice::Output(Output::Connect));
             }
-            State::Joining(due) if *due <= now => self.break_off(now, Break::Silent, Duration::ZERO),
+            State::Joining(due) if *due <= now => self.break_off(now, DisconnectCause::Silent, Duration::ZERO),
             State::Member { watch, .. } => {
                 if watch.handle_timeout(now, self.transcript.outbox().has_sent()) {
-                    self.break_off(now, Break::Silent, Duration::ZERO);
+                    self.break_off(now, DisconnectCause::Silent, Duration::ZERO);
                 }
             }
             State::Waiting(_) | State::Connecting | State::Joining(_) | State::Ended => {}
@@ -382,7 +382,7 @@ impl Client {
             }
             _ => return None,
         };
-        // None of these is longer than a frame may be.
+        // None of these messages is longer than a frame may be.
         frame.encode(&message).ok()
     }
 }
@@ -416,7 +416,7 @@ mod tests {
         gone_ms: 75_000,
     };
 
-    /// What the server would have sent.
+    /// Frames of the server with these messages.
     fn frames(messages: &[Message<'_>]) -> List<u8> {
         messages.iter().flat_map(|message| Frame::EMPTY.clone().encode(message).unwrap().to_vec()).collect()
     }
@@ -426,7 +426,7 @@ mod tests {
         Message::Said { sequence, sent_ms: 0, number: 1, kind, name, text: "text" }
     }
 
-    /// All that the client wants done, in words.
+    /// All outputs of the client, in words.
     fn drain(client: &mut Client) -> List<String> {
         let mut words = List::new();
         while let Some(output) = client.poll_output() {
@@ -440,7 +440,7 @@ mod tests {
         words
     }
 
-    /// Gives the client bytes, and what it wants done then.
+    /// Hands bytes to the client; returns its outputs in words.
     fn deliver(client: &mut Client, now: Instant, bytes: &[u8]) -> List<String> {
         let (mut input, mut words) = (bytes, List::new());
         while !input.is_empty() {
@@ -450,7 +450,7 @@ mod tests {
         words
     }
 
-    /// What the client writes.
+    /// The bytes that the client writes.
     fn written(client: &mut Client) -> List<u8> {
         let mut bytes = List::new();
         while let Some(frame) = client.poll_frame() {
@@ -542,7 +542,7 @@ mod tests {
         drain(&mut client);
         client.handle_connected(START);
         written(&mut client);
-        // The server does not know what was taken; frames are still to come that may tell.
+        // The server does not know which messages were taken; frames that may show it are still to come.
         let welcome = Welcome { head: Sequence(4), taken: 0, ..WELCOME };
         deliver(&mut client, START, &frames(&[Message::Welcome(welcome)]));
         client.leave();
@@ -570,7 +570,7 @@ mod tests {
         drain(&mut client);
         client.handle_connected(now);
         assert_eq!(written(&mut client), join(Some(Seen { epoch: 77, sequence: Sequence(2), messages: 2 })));
-        let back = Return { after: now - START, missed: 0, restarted: false };
+        let back = Resumption { after: now - START, missed: 0, restarted: false };
         assert_eq!(
             deliver(&mut client, now, &frames(&[Message::Welcome(WELCOME)])),
             [std::format!("{:?}", Output::Back(back))]
@@ -630,7 +630,7 @@ mod tests {
     #[test]
     fn what_makes_no_sense_from_a_server_is_skipped_and_counted() {
         let mut client = member();
-        // A tag that is not known, a kind that only clients send, a second Welcome, what was seen before.
+        // A tag that is not known, a message that only clients send, a second Welcome, a frame that was seen before.
         let unknown = [&[2, 63, 0][..], &frames(&[Message::Leave, Message::Welcome(WELCOME), said(2, "bob")])].concat();
         assert_eq!(deliver(&mut client, START, &unknown), [""; 0]);
         assert_eq!(client.counts(), Counts { ignored: 4, ..Counts::default() });

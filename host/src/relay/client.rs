@@ -1,4 +1,4 @@
-//! The relay client's driver: the engine, the user's side and the socket, whichever is ready first.
+//! The relay client's driver: it serves the engine, the user and the socket, whichever is ready first.
 
 mod event;
 mod route;
@@ -22,22 +22,22 @@ use std::time::Duration;
 /// How long a script's line waits for a relay that has answered before and is silent now.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 
-/// Pause before a relay whose name is not found is looked for again, by a client that waits for its server.
+/// Pause before the name of a relay is looked up again, for a client that waits for its server.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
 
 /// One client on its connected socket.
 struct Driver<'e, 't> {
-    /// What to send and to tell.
+    /// The engine.
     client: Client,
-    /// The socket.
+    /// The relay's address and the socket.
     route: Route<'e>,
     /// The user's side.
     talk: &'t mut Talk,
     /// Whether the relay has ever answered.
     answered: bool,
-    /// Whether it was last reported as not answering.
+    /// Whether the user was last told that the relay does not answer.
     reported_silent: bool,
-    /// Why nothing gets through, if the system has said so since the relay last answered.
+    /// The system's reason why nothing gets through, if it has given one since the relay last answered.
     cause: Option<String>,
 }
 
@@ -62,7 +62,7 @@ pub async fn run(endpoint: &Endpoint, mut talk: Talk) -> Result<(), Failure> {
     talk.finish(outcome, &server)
 }
 
-/// Finds the relay, while the user may leave. A client that waits for its server looks until it is found.
+/// Finds the relay; meanwhile the user may leave. A client that waits for its server goes on until the relay is found.
 async fn find<'e>(endpoint: &'e Endpoint, talk: &mut Talk) -> Result<Route<'e>, Stop> {
     let mut told = false;
     loop {
@@ -127,12 +127,12 @@ impl Driver<'_, '_> {
         }
     }
 
-    /// Whether a line of input is sent now. A script's line waits while the relay is silent; a person sees that it is, and decides.
+    /// Whether a line of input is sent now. A script's line waits while the relay is silent; a person sees the silence, and decides.
     fn may_send(&self) -> bool {
         self.client.may_send() && (self.talk.screen.is_person() || !self.client.is_silent())
     }
 
-    /// How the client stands to the relay.
+    /// Whether the relay can be reached.
     fn contact(&self) -> Contact {
         match (self.answered, self.client.is_silent()) {
             (false, _) => Contact::Never,
@@ -156,7 +156,7 @@ impl Driver<'_, '_> {
         self.say(said)
     }
 
-    /// Sends a text, or says why not.
+    /// Sends a text, or tells the user why it is not sent.
     fn say(&mut self, said: Said) -> Result<(), Stop> {
         let now = clock::now();
         match Text::new(&said.text).map(|text| self.client.send(now, text)) {
@@ -169,8 +169,8 @@ impl Driver<'_, '_> {
         Ok(())
     }
 
-    /// Tells the engine that nothing gets through; that tells the user. Takes a new socket where the old one may be at fault: its own
-    /// address may be gone.
+    /// Tells the engine that nothing gets through; the engine gives the output for the user. Opens a new socket unless the relay's host
+    /// has answered, because the socket's own address may be gone.
     fn handle_unreachable(&mut self, error: &io::Error) {
         self.cause = Some(cause(error));
         self.client.handle_unreachable(clock::now());
@@ -179,13 +179,13 @@ impl Driver<'_, '_> {
         }
     }
 
-    /// Does all that the engine wants done.
+    /// Carries out all outputs of the engine.
     fn drain(&mut self) -> Result<(), Stop> {
         let mut unreachable: Option<io::Error> = None;
         loop {
             let server = self.route.server;
             let Some(output) = self.client.poll_output() else {
-                // A full send buffer is a lost datagram like any other.
+                // With a full send buffer the datagram is lost, as any may be.
                 match unreachable.take() {
                     Some(error) if error.kind() != io::ErrorKind::WouldBlock => self.handle_unreachable(&error),
                     _ => return Ok(()),
@@ -195,7 +195,7 @@ impl Driver<'_, '_> {
             match output {
                 Output::Send(bytes) => {
                     let socket = self.route.socket.get_ref();
-                    // The first error may be about an earlier datagram; then this one was not sent at all.
+                    // The first error may be about an earlier datagram; then this datagram was not sent, and is tried again.
                     unreachable = socket.send(bytes).or_else(|_| socket.send(bytes)).err().or(unreachable);
                 }
                 Output::Incoming { number, sender, text, own } => {
@@ -216,7 +216,7 @@ impl Driver<'_, '_> {
                     self.talk.handle_progress(clock::now());
                     self.route.handle_answer();
                     self.cause = None;
-                    // A relay that was never missed needs no line for a script.
+                    // A script is told that the relay answers only after it was told that it does not.
                     if self.reported_silent {
                         self.talk.show(&Event::Presence { answers: true, server, cause: None })?;
                     }
@@ -238,7 +238,7 @@ impl Driver<'_, '_> {
         }
     }
 
-    /// Shows what was counted.
+    /// Writes the counters to standard error.
     fn show_counters(&mut self) {
         Failure::lost(format!("client: {} ignored={}", self.talk.counters(), self.client.ignored())).report();
     }

@@ -1,4 +1,4 @@
-//! The room client's driver: the engine, the user's side and the connection, whichever is ready first.
+//! The room client's driver: it serves the engine, the user and the connection, whichever is ready first.
 
 mod connection;
 mod event;
@@ -32,7 +32,7 @@ type Opening<'e> = Pin<Box<dyn Future<Output = Result<Connection, Unreached>> + 
 
 /// One client and its connection.
 struct Driver<'e, 't> {
-    /// What to send and to tell.
+    /// The engine.
     client: Client,
     /// Where the server is.
     endpoint: &'e Endpoint,
@@ -40,7 +40,7 @@ struct Driver<'e, 't> {
     connection: Option<Connection>,
     /// The next connection, while it is being opened.
     opening: Option<Opening<'e>>,
-    /// Whether there was a connection.
+    /// Whether there ever was a connection.
     connected: bool,
     /// The user's side.
     talk: &'t mut Talk,
@@ -48,11 +48,11 @@ struct Driver<'e, 't> {
     view: View,
 }
 
-/// What the connection has brought.
+/// An event of the connection.
 enum Traffic {
-    /// It is open, or cannot be.
+    /// It is open, or could not be opened.
     Opened(Result<Connection, Unreached>),
-    /// So many bytes, or an error.
+    /// This many bytes were read, or an error.
     Read(io::Result<usize>),
     /// It takes more, or has an error.
     Writable(io::Result<()>),
@@ -102,7 +102,7 @@ impl Driver<'_, '_> {
                 self.handle_task(task)?;
                 self.drain()?;
             }
-            // Own messages that were taken while the connection was broken have not been shown yet.
+            // Until the client has caught up, own messages that were taken while the connection was broken are not shown yet.
             let is_caught_up = self.view.has_history() && !self.client.is_behind();
             if self.talk.is_done() && is_caught_up {
                 return Ok(());
@@ -127,7 +127,7 @@ impl Driver<'_, '_> {
         }
     }
 
-    /// How the client stands to the room. Once it was in, messages wait until the server is back.
+    /// Whether the room can be reached. Once the client was in, messages wait until the server is back.
     fn contact(&self) -> Contact {
         match (self.connected, self.view.is_in(), self.client.is_member()) {
             (false, ..) => Contact::Opening,
@@ -137,10 +137,10 @@ impl Driver<'_, '_> {
         }
     }
 
-    /// There is no more point in waiting.
+    /// The time to wait is over.
     fn give_up(&mut self) -> Result<(), Stop> {
         match (self.view.is_in(), self.view.refused) {
-            // What was to come is lost, but no message of this client.
+            // Messages of others may be lost, but none of this client.
             (true, _) if self.talk.is_idle() => Ok(()),
             (true, _) => Err(Stop::Unconfirmed),
             (false, Some(reason)) => Err(self.view.stop_refused(self.talk, reason)),
@@ -151,7 +151,7 @@ impl Driver<'_, '_> {
         }
     }
 
-    /// The connection is open, or cannot be. The first has to come about, unless the client waits for its server.
+    /// The connection is open, or could not be opened. If the first one fails, the client ends, unless it waits for its server.
     fn handle_opened(&mut self, outcome: Result<Connection, Unreached>) -> Result<(), Stop> {
         self.opening = None;
         match outcome {
@@ -177,14 +177,14 @@ impl Driver<'_, '_> {
         Ok(())
     }
 
-    /// The connection has ended, for this reason if the system knows one.
+    /// The connection has ended; `error` is the system's reason, if there is one.
     fn handle_broken(&mut self, error: Option<&io::Error>) {
         self.connection = None;
         self.view.cause = error.map(cause);
         self.client.handle_disconnected(clock::now());
     }
 
-    /// Takes what the connection has brought.
+    /// Hands bytes from the connection to the engine.
     fn handle_bytes(&mut self, mut bytes: &[u8]) -> Result<(), Stop> {
         while !bytes.is_empty() {
             self.client.handle_bytes(clock::now(), &mut bytes);
@@ -221,7 +221,7 @@ impl Driver<'_, '_> {
         Ok(())
     }
 
-    /// Does all that the engine wants done.
+    /// Carries out all outputs of the engine, and writes its frames.
     fn drain(&mut self) -> Result<(), Stop> {
         self.drain_outputs()?;
         if let Err(error) = self.write() {
@@ -231,7 +231,7 @@ impl Driver<'_, '_> {
         Ok(())
     }
 
-    /// Writes what the engine wants written, as far as that is possible at once.
+    /// Writes the engine's frames, as far as the system takes them at once.
     fn write(&mut self) -> io::Result<()> {
         let Some(connection) = &mut self.connection else { return Ok(()) };
         loop {
@@ -251,7 +251,7 @@ impl Driver<'_, '_> {
         }
     }
 
-    /// Shows what there is to show, and opens and closes connections.
+    /// Carries out the engine's outputs: shows them, and opens and closes connections.
     fn drain_outputs(&mut self) -> Result<(), Stop> {
         while let Some(output) = self.client.poll_output() {
             match self.view.show(self.talk, clock::now(), output)? {
@@ -264,8 +264,8 @@ impl Driver<'_, '_> {
         Ok(self.talk.settle(clock::now(), self.client.under_way())?)
     }
 
-    /// Leaves the room if the client is in, so that its name is free at once. If the user leaves while own lines are on their way, a
-    /// server that reads them slowly would come to the leave too late: then they are thrown away.
+    /// Leaves the room if the client is in, so that its name is free at once. If the user leaves while own lines are on their way, they
+    /// are thrown away: a server that reads them slowly would come to the leave too late.
     async fn leave(&mut self, outcome: &Result<(), Stop>) {
         if matches!(outcome, Err(Stop::Left)) && !self.talk.is_idle() {
             if let Some(connection) = self.connection.take() {
@@ -292,7 +292,7 @@ impl Driver<'_, '_> {
         future::or(leaving, limit).await;
     }
 
-    /// Shows what was counted.
+    /// Writes the counters to standard error.
     fn show_counters(&mut self) {
         let counts = self.client.counts();
         Failure::lost(format!(
@@ -306,7 +306,7 @@ impl Driver<'_, '_> {
     }
 }
 
-/// Waits for the connection that is being opened, or for something to do on that which is open.
+/// Waits for the connection that is being opened, or for an event of the one that is open.
 async fn traffic(opening: &mut Option<Opening<'_>>, connection: Option<&Connection>, buffer: &mut [u8]) -> Traffic {
     match (opening, connection) {
         (Some(opening), _) => Traffic::Opened(opening.await),

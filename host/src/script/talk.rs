@@ -11,7 +11,7 @@ use super::input::Input;
 use super::program::Program;
 use super::typed::COMMANDS;
 use crate::failure::Failure;
-use crate::signals::{Request, Requests};
+use crate::signals::{SignalRequest, SignalRequests};
 use crate::terminal::{Appearance, Entry, Line, Options, OutputError, Screen, Show, feed_line};
 use async_io::Timer;
 use chat_core::time::Instant;
@@ -38,7 +38,7 @@ pub struct Talk {
     /// Where lines come from.
     input: Input,
     /// Signals of the system.
-    requests: Requests,
+    requests: SignalRequests,
     /// The program whose lines are said, if there is one.
     program: Option<Program>,
     /// Whether the client waits for its server however long that takes.
@@ -121,7 +121,7 @@ enum Came {
     /// Something that the user does.
     Entry(Entry),
     /// A signal.
-    Request(Request),
+    Signal(SignalRequest),
     /// The deadline.
     Due,
 }
@@ -158,7 +158,7 @@ impl Talk {
     pub fn open(setup: &Setup, kind: &'static str, now: Instant) -> Result<Self, Failure> {
         let reads_input = setup.exec.is_none() && !setup.headless;
         let at_terminal = reads_input && io::stdin().is_terminal();
-        let requests = if at_terminal { Requests::at_terminal()? } else { Requests::new()? };
+        let requests = if at_terminal { SignalRequests::at_terminal()? } else { SignalRequests::new()? };
         let (screen, entries) = Screen::open(&Options { reads_input, ..setup.options }, COMMANDS)?;
         let mut program = None;
         let input = match &setup.exec {
@@ -210,13 +210,13 @@ impl Talk {
         };
         let wants_line = !self.input_ended && self.queue.len() < QUEUE_MAX;
         let (input, requests) = (&mut self.input, &mut self.requests);
-        let user = future::or(async { Came::Request(requests.next().await) }, async {
+        let user = future::or(async { Came::Signal(requests.next().await) }, async {
             Came::Entry(input.next(wants_line).await)
         });
         match future::or(user, timeout).await {
-            Came::Request(Request::End) => Err(Stop::Left),
-            Came::Request(Request::ShowCounters) => Ok(Step::ShowCounters),
-            Came::Request(Request::Continued) => {
+            Came::Signal(SignalRequest::End) => Err(Stop::Left),
+            Came::Signal(SignalRequest::ShowCounters) => Ok(Step::ShowCounters),
+            Came::Signal(SignalRequest::Continued) => {
                 self.screen.handle_continued();
                 Ok(Step::Went)
             }

@@ -51,14 +51,14 @@ pub(crate) struct ClockState {
     /// The changes in its folder.
     changes: Async<Inotify>,
     /// What the file said last.
-    said: Result<bool, Fault>,
+    said: Result<bool, ReadError>,
     /// The flag that all threads read.
     trust: Trust,
 }
 
 /// Why a file does not say whether the clock is trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Fault {
+enum ReadError {
     /// The file does not exist, or is empty.
     Missing,
     /// The file cannot be read, for this reason.
@@ -116,8 +116,8 @@ impl ClockState {
         match &self.said {
             Ok(true) => log::say(Level::Information, "the clock is trusted from now on"),
             Ok(false) => log::say(Level::Information, "the clock is not trusted from now on"),
-            Err(fault) => {
-                log::say(Level::Warning, format_args!("the clock is not trusted: {} {fault}", self.path.display()));
+            Err(error) => {
+                log::say(Level::Warning, format_args!("the clock is not trusted: {} {error}", self.path.display()));
             }
         }
     }
@@ -135,17 +135,17 @@ fn watch(folder: &Path) -> io::Result<Async<Inotify>> {
 }
 
 /// Reads the file: whether the clock is to be trusted.
-fn read(path: &Path) -> Result<bool, Fault> {
+fn read(path: &Path) -> Result<bool, ReadError> {
     let content = read_start(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => Fault::Missing,
-        _ => Fault::Unreadable(cause(&error)),
+        io::ErrorKind::NotFound => ReadError::Missing,
+        _ => ReadError::Unreadable(cause(&error)),
     })?;
     match content.trim_ascii() {
-        _ if content.len() > CONTENT_BYTES_MAX => Err(Fault::Malformed),
+        _ if content.len() > CONTENT_BYTES_MAX => Err(ReadError::Malformed),
         b"trusted" => Ok(true),
         b"untrusted" => Ok(false),
-        b"" => Err(Fault::Missing),
-        _ => Err(Fault::Malformed),
+        b"" => Err(ReadError::Missing),
+        _ => Err(ReadError::Malformed),
     }
 }
 
@@ -157,7 +157,7 @@ fn read_start(path: &Path) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("is missing or empty"),
@@ -173,7 +173,7 @@ mod tests {
     use std::io::Write as _;
 
     /// What a file with this content says.
-    fn said(content: &[u8]) -> Result<bool, Fault> {
+    fn said(content: &[u8]) -> Result<bool, ReadError> {
         let path = std::env::temp_dir().join(format!("chat-host-clock-state-{}", std::process::id()));
         File::create(&path).and_then(|mut file| file.write_all(content)).unwrap();
         let said = read(&path);
@@ -188,17 +188,17 @@ mod tests {
             (b"trusted".to_vec(), Ok(true)),
             (b" untrusted\n".to_vec(), Ok(false)),
             (padded(64), Ok(true)),
-            (padded(65), Err(Fault::Malformed)),
-            (b"trusted untrusted".to_vec(), Err(Fault::Malformed)),
-            (b"Trusted".to_vec(), Err(Fault::Malformed)),
-            (b"\xff".to_vec(), Err(Fault::Malformed)),
-            (b"".to_vec(), Err(Fault::Missing)),
-            (b"\n".to_vec(), Err(Fault::Missing)),
+            (padded(65), Err(ReadError::Malformed)),
+            (b"trusted untrusted".to_vec(), Err(ReadError::Malformed)),
+            (b"Trusted".to_vec(), Err(ReadError::Malformed)),
+            (b"\xff".to_vec(), Err(ReadError::Malformed)),
+            (b"".to_vec(), Err(ReadError::Missing)),
+            (b"\n".to_vec(), Err(ReadError::Missing)),
         ] {
             assert_eq!(said(&content), expected, "{content:?}");
         }
         let folder = read(&std::env::temp_dir());
-        assert!(matches!(&folder, Err(Fault::Unreadable(cause)) if cause.contains("directory")), "{folder:?}");
-        assert_eq!(read(Path::new("/dev/null/none")), Err(Fault::Unreadable("not a directory".to_owned())));
+        assert!(matches!(&folder, Err(ReadError::Unreadable(cause)) if cause.contains("directory")), "{folder:?}");
+        assert_eq!(read(Path::new("/dev/null/none")), Err(ReadError::Unreadable("not a directory".to_owned())));
     }
 }

@@ -9,7 +9,7 @@ use super::frame::Size;
 use super::keys::Keys;
 use super::mode;
 use super::output::{OutputError, terminal};
-use super::state::{Request, State};
+use super::state::{KeyRequest, State};
 use super::styled::{Look, Styled};
 use smol::channel::Sender;
 use std::io::{self, Write as _};
@@ -148,9 +148,9 @@ impl Shared {
             self.ask(&mut terminal, Due::Frame);
             for request in requests {
                 match request {
-                    Request::Suspend => self.ask(&mut terminal, Due::Suspend),
+                    KeyRequest::Suspend => self.ask(&mut terminal, Due::Suspend),
                     // As above.
-                    Request::Enter(entry) => drop(self.entries.try_send(entry)),
+                    KeyRequest::Enter(entry) => drop(self.entries.try_send(entry)),
                 }
             }
         }

@@ -86,7 +86,7 @@ impl Waiting {
 
 /// What a key asks for that the state cannot do.
 #[derive(Debug)]
-pub(super) enum Request {
+pub(super) enum KeyRequest {
     /// To give this to the client.
     Enter(Entry),
     /// To stop the program.
@@ -170,7 +170,7 @@ impl State {
     }
 
     /// Does what a key asks for, and gives what the state cannot do.
-    pub(super) fn handle_key(&mut self, key: Key) -> Vec<Request> {
+    pub(super) fn handle_key(&mut self, key: Key) -> Vec<KeyRequest> {
         if self.question.is_some() {
             return self.answer(&key);
         }
@@ -190,10 +190,10 @@ impl State {
             Key::Newer => self.recall_line(|recall, _| recall.newer()),
             Key::Complete => self.completion.complete(&mut self.edit),
             Key::Redraw => self.redraw = true,
-            Key::DeleteOrEnd if self.edit.text().is_empty() => return vec![Request::Enter(Entry::End)],
+            Key::DeleteOrEnd if self.edit.text().is_empty() => return vec![KeyRequest::Enter(Entry::End)],
             Key::DeleteOrEnd => self.edit.delete_to(Place::Right),
-            Key::Interrupt => return vec![Request::Enter(Entry::Interrupt)],
-            Key::Suspend => return vec![Request::Suspend],
+            Key::Interrupt => return vec![KeyRequest::Enter(Entry::Interrupt)],
+            Key::Suspend => return vec![KeyRequest::Suspend],
             Key::Escape => {}
             Key::Resize(columns, rows) => self.resize(Size::new(columns, rows)),
         }
@@ -208,7 +208,7 @@ impl State {
     }
 
     /// Enters the line that was typed, unless it is too long; then it stays.
-    fn enter(&mut self) -> Option<Request> {
+    fn enter(&mut self) -> Option<KeyRequest> {
         let length = self.edit.text().len();
         if length > TEXT_BYTES_MAX {
             self.aside(&format!(
@@ -218,11 +218,11 @@ impl State {
         }
         let line = self.edit.take();
         self.recall.push(&line);
-        (!line.is_empty()).then_some(Request::Enter(Entry::Line(Line::Text(line))))
+        (!line.is_empty()).then_some(KeyRequest::Enter(Entry::Line(Line::Text(line))))
     }
 
     /// Inserts a paste line by line, or asks about it if it has many.
-    fn paste(&mut self, text: &str) -> Vec<Request> {
+    fn paste(&mut self, text: &str) -> Vec<KeyRequest> {
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
         // What cannot be typed is not pasted.
         let text: String = text.chars().filter(|&it| !it.is_control() || matches!(it, '\n' | '\t')).collect();
@@ -242,7 +242,7 @@ impl State {
     }
 
     /// Types a text; each of its line feeds enters a line. From a line that is too long on, everything stays in the line.
-    fn insert_lines(&mut self, text: &str) -> Vec<Request> {
+    fn insert_lines(&mut self, text: &str) -> Vec<KeyRequest> {
         let (mut requests, mut rest) = (Vec::new(), text);
         while let Some((line, behind)) = rest.split_once('\n') {
             self.edit.insert(line);
@@ -258,7 +258,7 @@ impl State {
     }
 
     /// Takes the answer to the question about a paste.
-    fn answer(&mut self, key: &Key) -> Vec<Request> {
+    fn answer(&mut self, key: &Key) -> Vec<KeyRequest> {
         match key {
             Key::Character('y' | 'Y') => {
                 let text = self.question.take().unwrap_or_default();
@@ -270,7 +270,7 @@ impl State {
             }
             Key::Paste(more) => self.question.iter_mut().for_each(|text| text.push_str(more)),
             Key::Resize(columns, rows) => self.resize(Size::new(*columns, *rows)),
-            Key::Suspend => return vec![Request::Suspend],
+            Key::Suspend => return vec![KeyRequest::Suspend],
             _ => {}
         }
         Vec::new()

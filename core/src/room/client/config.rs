@@ -16,14 +16,14 @@ pub struct Config {
     pub steady_after: Duration,
     /// Shortest pause after the server has said that there were too many joins from this address.
     pub address_pause_min: Duration,
-    /// How long nothing may come although something was said that has not come back.
+    /// After this long without a byte, while an own message has not come back, the server counts as gone.
     pub answer_max: Duration,
-    /// So many connections in a row may bring something that cannot be understood; then the client gives up.
+    /// After this many connections in a row that bring something that cannot be understood, the client gives up.
     pub malformed_max: u32,
 }
 
 impl Config {
-    /// What the document says.
+    /// The values of docs/room-protocol.md section 8.
     pub const DEFAULT: Self = Self {
         welcome_max: Duration::from_secs(10),
         retry_pause_min: Duration::from_secs(1),

@@ -1,8 +1,8 @@
-//! What a room client makes of what the server says.
+//! How a room client handles each message of the server.
 
 use super::notice::Notice;
-use super::output::Return;
-use super::place::{Age, Gap};
+use super::output::{Output, Resumption};
+use super::progress::{Age, Gap};
 use super::watch::Watch;
 use super::{Client, State};
 use crate::refusal::RefusalReason;
@@ -12,13 +12,13 @@ use crate::time::Instant;
 use core::time::Duration;
 
 impl Client {
-    /// Takes what the server says.
+    /// Handles a message of the server.
     pub(super) fn handle_message(&mut self, now: Instant, message: Message<'_>) {
         let count = self.under_way();
         match (&mut self.state, message) {
             (State::Joining(_), Message::Welcome(welcome)) => self.handle_welcome(now, &welcome),
             (State::Joining(_), Message::Unsupported { .. }) if self.transcript.name().is_none() => {
-                // A server that knows no observers.
+                // The server does not know observers.
                 self.handle_refused(now, RefusalReason::Unsupported);
             }
             (_, Message::Refused { reason }) => self.handle_refused(now, reason),
@@ -44,7 +44,7 @@ impl Client {
                 Message::Lagged { messages } => {
                     self.transcript.handle_lagged(messages);
                     if self.transcript.outbox().has_sent() {
-                        // An own message may be among those lost. The answer tells that the server has read it.
+                        // An own message may be among the lost ones. The answer to a Ping shows that the server has read it.
                         watch.ask();
                     }
                 }
@@ -59,24 +59,24 @@ impl Client {
                         self.transcript.outbox_mut().handle_taken(number);
                     }
                 }
-                // A kind that only clients send, a second Welcome, or Unsupported, which nothing that is sent here can be.
+                // A message that only clients send, a second Welcome, or an Unsupported, which answers nothing that this client sends.
                 _ => self.counts.ignored += 1,
             },
             _ => self.counts.ignored += 1,
         }
         if self.transcript.take_history_end() {
-            self.notices.push(Notice::HistoryEnd);
+            self.notices.push(Notice::Output(Output::HistoryEnd));
         }
         if self.under_way() < count {
             self.progress_at = now;
         }
     }
 
-    /// Tells what was lost in front of the frame that came last.
+    /// Tells the user how many messages were lost in front of the frame that came last.
     fn tell_lost(&mut self) {
         match self.transcript.take_lost() {
             0 => {}
-            lost => self.notices.push(Notice::Lagged(lost)),
+            lost => self.notices.push(Notice::Output(Output::Lagged(lost))),
         }
     }
 
@@ -87,7 +87,7 @@ impl Client {
         }
         let after = self.broken_at.take().map_or(Duration::ZERO, |broken_at| now - broken_at);
         let notice = match self.transcript.handle_welcome(welcome) {
-            Some(Gap { missed, restarted }) => Notice::Back(Return { after, missed, restarted }),
+            Some(Gap { missed, restarted }) => Notice::Output(Output::Back(Resumption { after, missed, restarted })),
             None => Notice::RECEIVED,
         };
         self.notices.push(notice);

@@ -1,6 +1,7 @@
 //! A room client's own messages that the server is not known to have taken, in the order in which they were said.
 //!
-//! They are kept until they come back, so that they can be said again from another connection: never one that was taken.
+//! They are kept until they come back, so that they can be sent again over another connection. A message that was taken is never sent
+//! again.
 
 use crate::limits::{ROOM_OUTBOX_BYTES_MAX, ROOM_OUTBOX_MESSAGES_MAX, TEXT_BYTES_MAX};
 use crate::room::{Kind, Message, Sequence};
@@ -8,14 +9,14 @@ use crate::text::Text;
 use core::ops::Range;
 use heapless::Vec;
 
-/// The messages, at most [`ROOM_OUTBOX_MESSAGES_MAX`] with [`ROOM_OUTBOX_BYTES_MAX`] of text.
+/// The messages, at most [`ROOM_OUTBOX_MESSAGES_MAX`] with [`ROOM_OUTBOX_BYTES_MAX`] bytes of text.
 #[derive(Debug)]
 pub(super) struct Outbox {
     /// The number of the next message.
     number_next: u32,
     /// The messages, oldest first.
     entries: Vec<Entry, ROOM_OUTBOX_MESSAGES_MAX>,
-    /// Their texts, one behind the other in the same order.
+    /// The messages' texts, one behind the other in the same order.
     texts: Vec<u8, ROOM_OUTBOX_BYTES_MAX>,
     /// The highest number that is known to have been taken.
     taken: u32,
@@ -32,8 +33,8 @@ struct Entry {
     text_bytes: usize,
     /// How far it has got.
     stage: Stage,
-    /// It cannot come back in a frame before this one, because the room was there when it was sent last. So what another
-    /// member of the same name has said before is not taken for it.
+    /// The frame that the room's next one was when the message was sent last: it cannot come back in an earlier frame. So an earlier
+    /// message of another member with the same name is not taken for it.
     since: Sequence,
 }
 
@@ -44,11 +45,11 @@ enum Stage {
     Unsent,
     /// It was sent.
     Sent,
-    /// The server has taken it; it only has to come back. Goes when its room is needed.
+    /// The server has taken it; it only has to come back. It is dropped when its room is needed.
     Taken,
 }
 
-/// As many messages as may be are unconfirmed: wait until one comes back. Nothing has changed.
+/// The outbox is full of messages that are not known to have been taken: wait until one comes back. Nothing has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutboxFull;
 
@@ -58,14 +59,14 @@ impl Outbox {
         Self { number_next: 1, entries: Vec::new(), texts: Vec::new(), taken: 0 }
     }
 
-    /// Adds a message, and gives its number.
+    /// Adds a message, and returns its number.
     pub(super) fn push(&mut self, kind: Kind, text: Text<'_>) -> Result<u32, OutboxFull> {
         if !self.may_push() {
             return Err(OutboxFull);
         }
         let text = text.as_str().as_bytes();
         while self.entries.is_full() || self.texts.capacity() - self.texts.len() < text.len() {
-            // Those that were taken come first, and without them there is room.
+            // Messages that were taken stand first, and without them there is room.
             self.remove(0..1);
         }
         let (number, text_bytes) = (self.number_next, text.len());
@@ -93,7 +94,7 @@ impl Outbox {
         self.entries.iter().any(|entry| entry.stage == Stage::Sent)
     }
 
-    /// The highest number that was sent; 0 if none was, or all came back.
+    /// The highest number of a message that was sent and is not known to have been taken; 0 if there is none.
     pub(super) fn sent_last(&self) -> u32 {
         self.entries.iter().rfind(|entry| entry.stage == Stage::Sent).map_or(0, |entry| entry.number)
     }
@@ -111,16 +112,16 @@ impl Outbox {
         let entry = &mut self.entries[index];
         (entry.stage, entry.since) = (Stage::Sent, since);
         let (number, kind) = (entry.number, entry.kind);
-        // It was a text when it came.
+        // The bytes were a text when they came.
         let text = core::str::from_utf8(&self.texts[place]).unwrap_or_default();
         Some(Message::Say { number, kind, text })
     }
 
-    /// A message under the own name has come in this frame. Says whether it is one of these; then it and those before it go,
-    /// for the server takes them in their order.
+    /// A message under the own name has come in this frame. Returns whether it is one of these messages; if so, it and all before it
+    /// are removed, because the server takes messages in order.
     ///
-    /// Texts are not compared as a rule: a server may change them. `text` is given only where the number alone would not do: the
-    /// server has forgotten this member, and somebody else may have had its name while it was away.
+    /// Texts are not compared as a rule, because a server may change them. `text` is given only where the number alone would not be
+    /// enough: the server has forgotten this member, and while the client was away another member may have had its name.
     pub(super) fn confirm(&mut self, sequence: Sequence, number: u32, text: Option<&str>) -> bool {
         let found = self.entries.iter().position(|entry| entry.number == number && entry.stage != Stage::Unsent);
         let found = found.filter(|&index| {
@@ -143,7 +144,7 @@ impl Outbox {
         self.number_next = self.number_next.max(number.saturating_add(1));
     }
 
-    /// The server has not taken this message and never will. Says whether it was one of these.
+    /// The server has refused this message. Returns whether it was one of these.
     pub(super) fn handle_unsaid(&mut self, number: u32) -> bool {
         let found = self.entries.iter().position(|entry| entry.number == number && entry.stage == Stage::Sent);
         if let Some(index) = found {
@@ -152,19 +153,19 @@ impl Outbox {
         found.is_some()
     }
 
-    /// Another run of the server knows nothing of what was taken.
+    /// The server was restarted: it does not know any more which messages were taken.
     pub(super) fn handle_restart(&mut self) {
         self.taken = 0;
     }
 
-    /// What was sent and is not known to have been taken is to be sent again.
+    /// The messages that were sent and are not known to have been taken are to be sent again.
     pub(super) fn repeat(&mut self) {
         for entry in self.entries.iter_mut().filter(|entry| entry.stage == Stage::Sent) {
             entry.stage = Stage::Unsent;
         }
     }
 
-    /// Takes messages out, and moves the rest up.
+    /// Removes messages, and moves the rest up.
     fn remove(&mut self, indices: Range<usize>) {
         let start = self.text_range(indices.start).start;
         for index in indices.rev() {
@@ -305,7 +306,7 @@ mod tests {
             let count = outbox.waiting_count();
             assert_eq!(count, ROOM_OUTBOX_BYTES_MAX / TEXT_BYTES_MAX);
             send(&mut outbox);
-            // Taken in one way or the other.
+            // The server has taken them, in one way or the other.
             if number % 2 == 0 {
                 outbox.handle_taken(number);
             } else {

@@ -1,16 +1,16 @@
-//! What a room client wants to be done, and what it tells its user.
+//! The outputs of a room client: what its caller is to do, and what its user is told.
 
 use crate::refusal::RefusalReason;
 use crate::room::{Kind, Names, Sequence, Welcome};
 use core::time::Duration;
 
-/// What a client wants to be done.
+/// What the caller is to do or to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Output<'a> {
-    /// Open a connection to the server, then call [`Client::handle_connected`](super::Client::handle_connected), or [`Client::handle_disconnected`](super::Client::handle_disconnected) if that
-    /// fails.
+    /// Open a connection to the server, then call [`Client::handle_connected`](super::Client::handle_connected), or
+    /// [`Client::handle_disconnected`](super::Client::handle_disconnected) if that fails.
     Connect,
-    /// Close the connection, whatever has not been written; nothing that still comes from it counts.
+    /// Close the connection at once, even if bytes are not written yet. Bytes that still come from it do not count.
     Disconnect,
     /// The client is in, for the first time. History follows.
     Welcome(Welcome),
@@ -22,31 +22,32 @@ pub enum Output<'a> {
     Joined(&'a str),
     /// Somebody has left.
     Left(&'a str),
-    /// This many messages are lost, because they were not read in time.
+    /// This many messages are lost to this client, because it did not read them in time.
     Lagged(u64),
     /// A page of the members.
     Members {
         /// The page, 0 the first.
         page: u32,
-        /// Whether there are more.
+        /// Whether there are more pages.
         more: bool,
-        /// Their names.
+        /// The members' names.
         names: Names<'a>,
     },
     /// An own message was not taken.
     Unsaid {
         /// Its number.
         number: u32,
-        /// Why.
+        /// The reason.
         reason: RefusalReason,
     },
-    /// There is no connection any more, or the first did not come about; the client goes on trying. Told once, until it is in.
-    Broken(Break),
+    /// The connection is lost, or the first one could not be opened; the client goes on trying. This is told once until the client is
+    /// in again.
+    Broken(DisconnectCause),
     /// The client is in again.
-    Back(Return),
+    Back(Resumption),
     /// The client is not let in, or put out for good. There will be no connection any more.
     Refused(RefusalReason),
-    /// One connection after the other has brought something that cannot be understood. There will be none any more.
+    /// Several connections in a row have brought something that cannot be understood. There will be no connection any more.
     GivenUp,
 }
 
@@ -61,37 +62,37 @@ pub struct Said<'a> {
     pub number: u32,
     /// How it is said.
     pub kind: Kind,
-    /// Who, unchecked.
+    /// The member's name, unchecked.
     pub name: &'a str,
-    /// What, unchecked.
+    /// The text, unchecked.
     pub text: &'a str,
     /// Whether this client has said it.
     pub own: bool,
-    /// Whether the room had said it before the client came.
+    /// Whether the room had the message before the client came.
     pub history: bool,
 }
 
-/// Why there is no connection any more.
+/// Why a connection is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Break {
+pub enum DisconnectCause {
     /// It was closed, or could not be opened.
     Closed,
     /// The server has fallen silent.
     Silent,
     /// What the server says cannot be understood.
     Malformed,
-    /// The server says so.
+    /// The server has refused the client or put it out, for this reason.
     Refused(RefusalReason),
 }
 
-/// How a client comes back.
+/// How a client has come back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Return {
+pub struct Resumption {
     /// How long it was away.
     pub after: Duration,
-    /// How many messages it has missed for good; those that it gets now do not count.
+    /// How many messages are lost to it for good; messages that it gets now do not count.
     pub missed: u64,
-    /// Whether the server was restarted meanwhile, so that it knows nothing of before.
+    /// Whether the server was restarted meanwhile, so that it has lost its history.
     pub restarted: bool,
 }
 

@@ -9,12 +9,12 @@ use core::time::Duration;
 pub(super) struct Retry {
     /// The longest that the next pause may be.
     pause: Duration,
-    /// Where the random numbers stand that shorten pauses, so that those who lost a server together do not come back together.
+    /// State of the random numbers that shorten pauses, so that clients that lost a server together do not come back together.
     random: u64,
 }
 
 impl Retry {
-    /// The first pause is none.
+    /// Pauses of which the first is none.
     pub(super) const fn new(seed: u64) -> Self {
         Self { pause: Duration::ZERO, random: seed }
     }
@@ -31,7 +31,7 @@ impl Retry {
         longest - longest / 512 * u32::from(self.share())
     }
 
-    /// A random number of 8 bits (`SplitMix64`, the upper bits of its first step are good enough here).
+    /// A random number of 8 bits: the upper bits of the first step of `SplitMix64`, which are random enough here.
     fn share(&mut self) -> u8 {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -39,8 +39,8 @@ impl Retry {
     }
 }
 
-/// The shortest pause after the server has refused the client, which `was_in` before or not. `None` if there shall be no other
-/// connection: it would meet the same, or throw another out that has the same token.
+/// The shortest pause after the server has refused the client; `was_in` says whether the client was ever in. `None` if there must be
+/// no other connection: it would be refused again, or it would put out another client with the same token.
 pub(super) fn pause_min(config: &Config, reason: RefusalReason, was_in: bool) -> Option<Duration> {
     match reason {
         RefusalReason::Busy
@@ -48,7 +48,7 @@ pub(super) fn pause_min(config: &Config, reason: RefusalReason, was_in: bool) ->
         | RefusalReason::Silent
         | RefusalReason::Stalled
         | RefusalReason::ShuttingDown => Some(config.retry_pause_min / 2),
-        // Whoever was in waits for a place.
+        // A client that was in waits until there is a place.
         RefusalReason::Full | RefusalReason::AddressConnections if was_in => Some(config.retry_pause_min / 2),
         RefusalReason::AddressJoins if was_in => Some(config.address_pause_min),
         _ => None,

@@ -1,13 +1,13 @@
-//! Whether a room client's server is still there.
+//! The watch over a room client's connection: whether the server is still there.
 
 use crate::room::Welcome;
 use crate::time::Instant;
 use core::time::Duration;
 
-/// Least pause between two signs of life that are asked for, whatever the server wishes.
+/// Shortest time without a byte after which the server is asked for a sign of life, even if its welcome says less.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 
-/// After this long without a byte, although something was said, the server is asked for a sign of life.
+/// After this long without a byte, while an own message has not come back, the server is asked for a sign of life.
 const ASK_AFTER: Duration = PAUSE_MIN;
 
 /// The watch over one connection.
@@ -17,28 +17,28 @@ pub(super) struct Watch {
     heard_at: Instant,
     /// After this long without a byte the server is asked for a sign of life.
     ping_after: Duration,
-    /// After this long without a byte it counts as gone.
+    /// After this long without a byte the server counts as gone.
     gone_after: Duration,
-    /// After this long without a byte it counts as gone although it owes an answer.
+    /// After this long without a byte, while it owes an answer, the server counts as gone.
     answer_max: Duration,
-    /// Since when it owes an answer to what was said, and no byte has come; `None` while nothing was said.
+    /// Since when the server owes the answer to an own message and no byte has come; `None` if it owes none.
     owes_since: Option<Instant>,
-    /// Whether it has been asked.
+    /// Whether the server has been asked for a sign of life.
     ping: Ping,
 }
 
-/// Whether the server has been asked for a sign of life. It is asked once at a time, so that it is clear what it answers.
+/// Whether the server has been asked for a sign of life. There is one Ping at a time, so that it is clear which one a Pong answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ping {
-    /// No.
+    /// It has not been asked.
     Quiet,
     /// It is to be asked.
     Due,
     /// It has been asked.
     Asked {
-        /// The last message that was sent before: the server had read it when it answers.
+        /// The number of the last message that was sent before the Ping: the server has read it when it answers.
         number: u32,
-        /// Whether it is to be asked again.
+        /// Whether the server is to be asked again after its answer.
         again: bool,
     },
 }
@@ -54,11 +54,11 @@ impl Watch {
     /// Bytes have come.
     pub(super) fn handle_heard(&mut self, now: Instant) {
         self.heard_at = now;
-        // What is still owed is owed from now on.
+        // If the server still owes an answer, the time for it begins anew.
         self.owes_since = None;
     }
 
-    /// The server is to be asked, whether it was heard or not.
+    /// The server is to be asked for a sign of life, even if bytes have come just now.
     pub(super) fn ask(&mut self) {
         self.ping = match self.ping {
             Ping::Asked { number, .. } => Ping::Asked { number, again: true },
@@ -66,7 +66,7 @@ impl Watch {
         };
     }
 
-    /// Does what is due, and says whether the server counts as gone. `owes` says whether something was said that has not come back.
+    /// Does what is due, and returns whether the server counts as gone. `owes` says whether an own message has not come back.
     pub(super) fn handle_timeout(&mut self, now: Instant, owes: bool) -> bool {
         self.owes_since = if owes { self.owes_since.or(Some(now)) } else { None };
         if self.ping == Ping::Quiet && self.ping_at() <= now {
@@ -78,7 +78,7 @@ impl Watch {
     /// When [`Watch::handle_timeout`] has something to do.
     pub(super) fn deadline(&self, owes: bool) -> Instant {
         match (owes, self.owes_since) {
-            // It is to be noted that something is owed.
+            // `owes_since` has to be set.
             (true, None) => self.heard_at,
             _ if self.ping == Ping::Quiet => self.ping_at(),
             _ => self.gone_at(),
@@ -97,7 +97,7 @@ impl Watch {
         self.owes_since.map_or(usual, |since| usual.min(since + self.answer_max))
     }
 
-    /// Whether the server is asked now, once the message of this number was sent.
+    /// Returns whether a Ping is to be sent now. `number` is the last message that was sent before it.
     pub(super) fn take_ping(&mut self, number: u32) -> bool {
         let due = self.ping == Ping::Due;
         if due {
@@ -106,7 +106,7 @@ impl Watch {
         due
     }
 
-    /// The server has answered: gives the last message that it had read.
+    /// The server has answered: returns the number of the last message that was sent before the Ping.
     pub(super) fn handle_pong(&mut self) -> Option<u32> {
         let Ping::Asked { number, again } = self.ping else { return None };
         self.ping = if again { Ping::Due } else { Ping::Quiet };
@@ -183,7 +183,7 @@ mod tests {
         assert!(!watch.handle_timeout(at(9_000), true));
         assert!(!watch.handle_timeout(at(18_999), true));
         assert!(watch.handle_timeout(at(19_000), true));
-        // Nothing is owed any more: the usual spans hold.
+        // The server owes no answer any more: the usual spans hold.
         watch.handle_heard(at(19_000));
         assert!(!watch.handle_timeout(at(40_000), false));
     }
@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(watch.handle_pong(), None);
         watch.ask();
         assert!(watch.take_ping(3));
-        // More was said, and is asked for in turn.
+        // More was said, so that the server is asked again after its answer.
         watch.ask();
         assert!(!watch.take_ping(5));
         assert_eq!(watch.handle_pong(), Some(3));

@@ -4,7 +4,7 @@ use crate::terminal::{Appearance, Said, Show};
 use serde::Serialize;
 use std::net::SocketAddr;
 
-/// What happens at a relay.
+/// An event of a relay client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
 pub(super) enum Event<'a> {
@@ -25,7 +25,7 @@ pub(super) enum Event<'a> {
         answers: bool,
         /// The server.
         server: SocketAddr,
-        /// Why it does not, if that is known.
+        /// Why it does not answer, if that is known.
         #[serde(skip_serializing_if = "Option::is_none")]
         cause: Option<&'a str>,
     },

@@ -1,7 +1,7 @@
-//! The way to a relay: which of its host's addresses is used, and the socket that hears that one alone.
+//! The route to a relay: the address of its host that is used, and a socket that receives from this address alone.
 //!
-//! While the relay does not answer, its name is looked up again and again, because it may have moved; if it has not, its other
-//! addresses are tried in turn.
+//! While the relay does not answer, its name is looked up again and again, because the relay may have moved. If it has several
+//! addresses, they are tried in turn.
 
 use crate::endpoint::Endpoint;
 use crate::failure::{Failure, cause};
@@ -15,29 +15,29 @@ use std::net::{SocketAddr, UdpSocket};
 use std::pin::Pin;
 use std::time::Duration;
 
-/// Pause between two times that the name is looked up while nobody answers.
+/// Pause between two look-ups of the name while the relay does not answer.
 const LOOK_UP_PAUSE: Duration = Duration::from_secs(5);
 
-/// The addresses of a host, while they are looked up.
+/// A look-up of a host's addresses.
 type LookUp<'e> = Pin<Box<dyn Future<Output = Result<Vec<SocketAddr>, Failure>> + 'e>>;
 
-/// The way to a relay.
+/// The route to a relay.
 pub(super) struct Route<'e> {
-    /// What the user calls the relay.
+    /// The relay as the user has named it.
     endpoint: &'e Endpoint,
-    /// Connected to the relay, so that nothing else is heard.
+    /// The socket, connected to the relay so that it receives from nobody else.
     pub(super) socket: Async<UdpSocket>,
-    /// The relay.
+    /// The relay's address in use.
     pub(super) server: SocketAddr,
-    /// The name is being looked up, now or after a pause.
+    /// The look-up of the name that runs now, or that begins after a pause.
     look_up: Option<LookUp<'e>>,
 }
 
 impl<'e> Route<'e> {
-    /// Takes the first of the host's addresses that there is a way to.
+    /// Takes the first of the host's addresses to which the system has a route.
     ///
     /// # Errors
-    /// The name is not found, or there is no way.
+    /// The name is not found, or there is no route.
     pub(super) async fn find(endpoint: &'e Endpoint) -> Result<Self, Failure> {
         let mut failure = None;
         for server in endpoint.resolve(PORT).await? {
@@ -62,15 +62,14 @@ impl<'e> Route<'e> {
         self.look_up = None;
     }
 
-    /// The own address may be gone: takes a new socket, or keeps the old one if there is no way at this moment.
+    /// The own address may be gone: opens a new socket, or keeps the old one if there is no route at this moment.
     pub(super) fn open_again(&mut self) {
         if let Ok(socket) = open(self.server) {
             self.socket = socket;
         }
     }
 
-    /// Waits until the socket has a datagram, or the relay is to be tried at another address: then gives nothing. Cancelling loses
-    /// nothing.
+    /// Waits for a datagram, and returns its length; `None` if the relay is now tried at another address. Cancelling loses nothing.
     ///
     /// # Errors
     /// What the socket says.
@@ -85,7 +84,7 @@ impl<'e> Route<'e> {
         match future::race(async { Ok(socket.recv(buffer).await) }, found).await {
             Ok(received) => received.map(Some),
             Err(found) => {
-                // A name that is not found at this moment may be found later.
+                // A name that is not found now may be found later.
                 self.try_next(&found.unwrap_or_default());
                 let endpoint = self.endpoint;
                 self.look_up = Some(Box::pin(async move {
@@ -97,7 +96,7 @@ impl<'e> Route<'e> {
         }
     }
 
-    /// Takes the address behind the present one, or the first if that is gone.
+    /// Takes the address behind the present one, or the first if the present one is not among them.
     fn try_next(&mut self, addresses: &[SocketAddr]) {
         let next = addresses.iter().position(|&address| address == self.server).map_or(0, |index| index + 1);
         let in_turn = addresses[next.min(addresses.len())..].iter().chain(addresses);
@@ -110,7 +109,7 @@ impl<'e> Route<'e> {
     }
 }
 
-/// A socket that hears this relay alone.
+/// A socket that receives from this relay alone.
 fn open(server: SocketAddr) -> io::Result<Async<UdpSocket>> {
     connect_to(server).and_then(Async::new)
 }

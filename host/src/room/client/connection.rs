@@ -1,4 +1,4 @@
-//! A room client's connection: how it is opened, and what has not been written to it yet.
+//! A room client's connection: opening it, reading, and the bytes that are not written yet.
 
 use crate::endpoint::Endpoint;
 use crate::failure::{Failure, cause};
@@ -13,20 +13,20 @@ use std::time::Duration;
 /// How long one address may take to answer.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 
-/// So many bytes are written at once, and a frame.
+/// Frames are added to the unwritten bytes until these are as many.
 const WRITE_AHEAD_BYTES: usize = 4_096;
 
-/// Why there is no connection.
+/// Why no connection could be opened.
 #[derive(Debug)]
 pub(super) struct Unreached {
-    /// The address that was tried last; `None` if there is none.
+    /// The address that was tried last; `None` if the host has no address.
     pub(super) server: Option<SocketAddr>,
-    /// Why.
+    /// The reason, in words.
     pub(super) cause: String,
 }
 
 impl Unreached {
-    /// In one sentence.
+    /// The failure in one sentence.
     pub(super) fn into_failure(self, endpoint: &Endpoint) -> Failure {
         Failure::lost(match self.server {
             Some(server) => format!(
@@ -46,7 +46,7 @@ pub(super) struct Connection {
     stream: Async<TcpStream>,
     /// The server.
     server: SocketAddr,
-    /// What is to be written.
+    /// The bytes that are not written yet.
     unwritten: Vec<u8>,
 }
 
@@ -54,7 +54,7 @@ impl Connection {
     /// Connects to the first of the host's addresses that answers.
     ///
     /// # Errors
-    /// None does, or there is none: the address that was tried last, and why.
+    /// No address answers, or there is none.
     pub(super) async fn open(endpoint: &Endpoint) -> Result<Self, Unreached> {
         let addresses = match endpoint.resolve(PORT).await {
             Ok(addresses) => addresses,
@@ -75,7 +75,7 @@ impl Connection {
         self.server
     }
 
-    /// Waits until something has come, or the end. Cancelling loses nothing.
+    /// Waits until bytes have come or the stream has ended. Cancelling loses nothing.
     ///
     /// # Errors
     /// What the system says.
@@ -101,7 +101,7 @@ impl Connection {
         self.unwritten.len() < WRITE_AHEAD_BYTES
     }
 
-    /// Adds a frame to what is to be written.
+    /// Adds a frame to the bytes that are to be written.
     pub(super) fn push(&mut self, frame: &[u8]) {
         self.unwritten.extend_from_slice(frame);
     }
@@ -122,13 +122,13 @@ impl Connection {
         Ok(())
     }
 
-    /// Closes at once: what is on its way is thrown away here and at the server (RFC 9293, RST), which frees the name.
+    /// Resets the connection: bytes on their way are thrown away here and at the server (RFC 9293, RST), which frees the name.
     pub(super) fn abort(self) {
-        // Should this fail, the connection is closed in the usual way.
+        // If this fails, the connection is closed in the usual way.
         let _ = SockRef::from(self.stream.get_ref()).set_linger(Some(Duration::ZERO));
     }
 
-    /// Ends the sending side, and reads until the server closes its own: so nothing that was written is thrown away.
+    /// Ends the sending side, and reads until the server closes its own, so that nothing that was written is thrown away.
     pub(super) async fn close(self) {
         // If the connection is gone there is nothing to close.
         if self.stream.get_ref().shutdown(Shutdown::Write).is_ok() {
@@ -138,7 +138,7 @@ impl Connection {
     }
 }
 
-/// Connects to one address. Frames are small and somebody waits for each, so none is held back.
+/// Connects to one address. The system must not hold small frames back (TCP_NODELAY), because people wait for them.
 async fn connect(server: SocketAddr) -> io::Result<Async<TcpStream>> {
     let timeout = async {
         Timer::after(CONNECT_MAX).await;

@@ -1,4 +1,4 @@
-//! What a room client shows.
+//! The events of a room client, as lines and as JSON (docs/command-line.md, docs/client-events.schema.json).
 
 use crate::script::event::serialize_number;
 use crate::terminal::stamp::Stamp;
@@ -14,7 +14,7 @@ pub(super) enum Event<'a> {
     Welcome {
         /// The server.
         server: &'a str,
-        /// Its name; none if it observes.
+        /// The client's name; none if it observes.
         #[serde(skip_serializing_if = "Option::is_none")]
         name: Option<&'a str>,
         /// How many members there are.
@@ -30,13 +30,13 @@ pub(super) enum Event<'a> {
     Message {
         /// The number of the room's frame.
         sequence: u64,
-        /// When, in milliseconds since 1970-01-01 00:00 UTC.
+        /// When the server took it, in milliseconds since 1970-01-01 00:00 UTC.
         sent_ms: i64,
         /// The number that its member gave it.
         number: u32,
-        /// Who.
+        /// The member's name.
         name: &'a str,
-        /// What.
+        /// The text.
         text: &'a str,
         /// Whether it is what the member does.
         action: bool,
@@ -54,24 +54,24 @@ pub(super) enum Event<'a> {
     },
     /// Somebody has joined.
     Joined {
-        /// Who.
+        /// The member's name.
         name: &'a str,
     },
     /// Somebody has left.
     Left {
-        /// Who.
+        /// The member's name.
         name: &'a str,
     },
     /// Messages are lost.
     Lagged {
-        /// How many.
+        /// How many messages.
         messages: u64,
     },
     /// There is no connection.
     Broken {
         /// The server.
         server: &'a str,
-        /// Why.
+        /// The reason, in words.
         cause: &'a str,
     },
     /// This client is in again.
@@ -161,7 +161,7 @@ pub(super) fn refusal(server: &str, reason: RefusalReason) -> String {
     format!("the room at {server} refuses: {reason}{advice}")
 }
 
-/// So many things of this kind.
+/// A number of things in words, as "no messages" or "2 members".
 pub(super) fn count(number: u64, thing: &str) -> String {
     match number {
         0 => format!("no {thing}s"),

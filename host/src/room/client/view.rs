@@ -4,16 +4,16 @@ use super::event::{Event, count, refusal};
 use crate::script::event::Refused;
 use crate::script::{Stop, Talk};
 use chat_core::refusal::RefusalReason;
-use chat_core::room::client::{Break, Output, Return, Said};
+use chat_core::room::client::{DisconnectCause, Output, Resumption, Said};
 use chat_core::room::{Kind, Names};
 use chat_core::time::Instant;
 use chat_core::username::Username;
 use std::time::Duration;
 
-/// Names of members that a newcomer is told.
+/// Names of members that stand in the first line.
 const NAMES_TOLD_MAX: usize = 10;
 
-/// How long the first line waits for the names.
+/// How long the first line waits for the members' names.
 const NAMES_MAX: Duration = Duration::from_secs(1);
 
 /// Messages that wait behind the first line. The history has fewer.
@@ -32,13 +32,13 @@ pub(super) struct View {
     entry: Entry,
     /// Whether the history is over.
     has_history: bool,
-    /// How many members there were when it came.
+    /// How many members there were when the client came.
     members: u32,
     /// How many messages of history were shown.
     messages: u64,
-    /// What the server has said last, if it has refused the client and never let it in.
+    /// The reason of the last refusal; `None` once the server has let the client in.
     pub(super) refused: Option<RefusalReason>,
-    /// What waits behind the first line.
+    /// Events that are shown behind the first line.
     held: Vec<Held>,
 }
 
@@ -47,13 +47,13 @@ pub(super) struct View {
 enum Entry {
     /// It was never in.
     Outside,
-    /// It is in, and the first line waits for the names until then.
+    /// It is in, and the first line waits for the members' names until this instant.
     Asking(Instant),
-    /// The user was told where he is.
+    /// The first line was shown.
     Told,
 }
 
-/// What waits behind the first line.
+/// An event that is shown behind the first line.
 #[derive(Debug)]
 enum Held {
     /// A message.
@@ -68,25 +68,25 @@ enum Held {
         name: String,
         /// What was said.
         text: String,
-        /// Whether it is what the member does.
+        /// Whether it says what the member does (`/me`).
         action: bool,
         /// Whether this client has said it.
         own: bool,
-        /// Whether it is of the history.
+        /// Whether the room had the message before the client came.
         history: bool,
     },
     /// The end of the history.
     HistoryEnd,
 }
 
-/// What else an output asks for.
+/// What the driver is to do after an output was shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
     /// Nothing.
     Go,
     /// To open a connection.
     Connect,
-    /// To close it.
+    /// To close the connection.
     Disconnect,
     /// To ask for this page of the members.
     Who(u32),
@@ -118,7 +118,7 @@ impl View {
         self.has_history
     }
 
-    /// When the first line waits no longer for the names.
+    /// When the first line stops waiting for the members' names; `None` if it does not wait.
     pub(super) const fn deadline(&self) -> Option<Instant> {
         match self.entry {
             Entry::Asking(until) => Some(until),
@@ -131,7 +131,7 @@ impl View {
         if self.deadline().is_some_and(|until| until <= now) { self.show_entry(talk, None) } else { Ok(()) }
     }
 
-    /// Shows what there is to show of an output, and gives what else it asks for.
+    /// Shows an output, and returns what the driver is to do then.
     pub(super) fn show(&mut self, talk: &mut Talk, now: Instant, output: Output<'_>) -> Result<Next, Stop> {
         let server = self.server.as_str();
         match output {
@@ -150,7 +150,7 @@ impl View {
             Output::Members { page, more, names } => return self.show_members(talk, page, more, names),
             Output::Broken(cause) => {
                 self.show_entry_if_asking(talk)?;
-                if let Break::Refused(reason) = cause {
+                if let DisconnectCause::Refused(reason) = cause {
                     self.refused = Some(reason);
                 }
                 let cause = describe(cause, self.cause.take());
@@ -176,7 +176,7 @@ impl View {
             Output::Joined(name) => talk.handle_arrival(now, &Event::Joined { name }, name, true)?,
             Output::Left(name) => talk.handle_arrival(now, &Event::Left { name }, name, false)?,
             Output::Lagged(messages) => talk.show(&Event::Lagged { messages })?,
-            Output::Back(Return { after, missed, restarted }) => {
+            Output::Back(Resumption { after, missed, restarted }) => {
                 self.refused = None;
                 let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
                 talk.show(&Event::Back { server, after_ms, missed, restarted })?;
@@ -185,10 +185,10 @@ impl View {
         Ok(Next::Go)
     }
 
-    /// The server lets the client in no more, or has never done so.
+    /// The server has refused the client for good.
     pub(super) fn stop_refused(&self, talk: &mut Talk, reason: RefusalReason) -> Stop {
         let server = self.server.as_str();
-        // If nobody reads the event, the line on standard error still tells.
+        // If nobody reads the event, the line on standard error still says it.
         let _ = talk.show(&Refused { server, reason });
         Stop::Refused(match (reason, &self.name) {
             (RefusalReason::NameTaken, Some(name)) if self.is_in() => format!(
@@ -199,7 +199,7 @@ impl View {
         })
     }
 
-    /// Shows a message, behind the first line.
+    /// Shows a message, but not before the first line.
     fn show_message(&mut self, talk: &mut Talk, now: Instant, said: Said<'_>) -> Result<(), Stop> {
         let Said { sequence, sent_ms, number, kind, name, text, own, history } = said;
         let action = kind == Kind::Action;
@@ -241,7 +241,7 @@ impl View {
         Ok(())
     }
 
-    /// Shows who is here: to somebody who has just come a few in the first line, else all, page by page.
+    /// Shows the members: a few names in the first line after the client has come; otherwise all, page by page.
     fn show_members(&mut self, talk: &mut Talk, page: u32, more: bool, names: Names<'_>) -> Result<Next, Stop> {
         names.iter().for_each(|name| talk.screen.add_name(name));
         if self.deadline().is_some() {
@@ -260,8 +260,8 @@ impl View {
         if self.deadline().is_some() { self.show_entry(talk, None) } else { Ok(()) }
     }
 
-    /// Shows the first line, and what waits behind it. The names are those who were here a moment later than the welcome; if they
-    /// are all, their number is right.
+    /// Shows the first line, and the events that wait behind it. The names are newer than the welcome: if they are all members, their
+    /// number is shown instead of the welcome's.
     fn show_entry(&mut self, talk: &mut Talk, names: Option<(Names<'_>, bool)>) -> Result<(), Stop> {
         self.entry = Entry::Told;
         let members = match names {
@@ -289,7 +289,7 @@ impl View {
     }
 }
 
-/// A few of these names, and whether there are others.
+/// A few of these names, with dots if there are others.
 fn few(names: Names<'_>, more: bool) -> String {
     let mut told: Vec<_> = names.iter().take(NAMES_TOLD_MAX).collect();
     if more || names.iter().count() > told.len() {
@@ -298,13 +298,13 @@ fn few(names: Names<'_>, more: bool) -> String {
     told.join(", ")
 }
 
-/// Why there is no connection, in words, of which the system may have some.
-fn describe(cause: Break, system: Option<String>) -> String {
+/// Why there is no connection, in words; `system` is the system's reason, if it has one.
+fn describe(cause: DisconnectCause, system: Option<String>) -> String {
     match cause {
-        Break::Closed => system.unwrap_or_else(|| "it was closed".to_owned()),
-        Break::Silent => "nothing has come for too long".to_owned(),
-        Break::Malformed => "what it says cannot be understood".to_owned(),
-        Break::Refused(reason) => reason.to_string(),
+        DisconnectCause::Closed => system.unwrap_or_else(|| "it was closed".to_owned()),
+        DisconnectCause::Silent => "nothing has come for too long".to_owned(),
+        DisconnectCause::Malformed => "what it says cannot be understood".to_owned(),
+        DisconnectCause::Refused(reason) => reason.to_string(),
     }
 }
 
