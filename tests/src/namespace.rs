@@ -11,7 +11,7 @@ pub fn in_namespace(test: &str, scenario: impl FnOnce()) {
         run("ip", "link set lo up");
         return scenario();
     }
-    // Built outside, where there is a network for cargo.
+    // The program is built outside the namespace, where cargo has a network.
     crate::workspace::program();
     let this = std::env::current_exe().expect("a running test has an executable");
     let status = command("unshare")

@@ -40,7 +40,7 @@ impl Lines {
     fn new(reader: impl Read + Send + 'static) -> Self {
         let (sender, receiver) = channel();
         std::thread::spawn(move || {
-            // Ends with the process, or when the test does not want any more.
+            // The thread ends with the process, or when the test has dropped the receiver.
             for line in BufReader::new(reader).lines().map_while(Result::ok) {
                 if sender.send(line).is_err() {
                     break;
@@ -128,7 +128,7 @@ impl Process {
         kill(Pid::from_raw(id), signal).expect("the process is ours and not waited for");
     }
 
-    /// Its resident memory that no file stands for, in KiB.
+    /// Its resident anonymous memory (`RssAnon`), in KiB.
     pub fn memory_kib(&self) -> u64 {
         let status = self.proc_file("status");
         let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("Linux tells the memory");
@@ -138,19 +138,19 @@ impl Process {
     /// The processor time that it has used, in hundredths of a second.
     pub fn cpu_ticks(&self) -> u64 {
         let stat = self.proc_file("stat");
-        // Behind the name, which may hold anything: user and system time are the fields 14 and 15 of all.
+        // The fields are counted behind the name, which may hold anything: user and system time are the fields 14 and 15 of all.
         let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
         fields.map(|field| field.parse::<u64>().expect("it is a number")).sum()
     }
 
-    /// What Linux tells of the process.
+    /// The text of a file of the process in /proc.
     fn proc_file(&self, name: &str) -> String {
         std::fs::read_to_string(format!("/proc/{}/{name}", self.child.id())).expect("the process runs")
     }
 
     /// Waits for its end.
     pub fn finish(&mut self) -> Finished {
-        // Both close when the process ends, and reading them has a deadline.
+        // Both streams close when the process ends, and reading them has a deadline.
         let (output, errors) = (self.output.rest(), self.errors.rest());
         let code = self.child.wait().expect("the process is ours").code();
         Finished { code, output, errors }
@@ -170,7 +170,7 @@ pub struct Finished {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -213,18 +213,18 @@ impl Server {
         Self { udp: bound_address(&process, "udp "), process }
     }
 
-    /// What it has counted so far.
+    /// Its counters at this moment.
     pub fn counters(&self) -> Counts {
         self.process.signal(Signal::SIGUSR1);
         read_counters(&self.process, "relay:")
     }
 
-    /// Waits until a counter is as it should be.
+    /// Waits until a counter is as expected.
     pub fn wait_for(&self, name: &str, expected: impl Fn(u64) -> bool) {
         wait_for(|| self.counters(), name, expected);
     }
 
-    /// Ends it by a signal, and gives its exit code and what it has counted.
+    /// Ends it by a signal, and returns its exit code and its last counters.
     pub fn stop(mut self, signal: Signal) -> (Option<i32>, Counts) {
         self.process.signal(signal);
         let counters = read_counters(&self.process, "relay:");
@@ -235,12 +235,12 @@ impl Server {
 impl RoomServer {
     /// Starts it on a free port of this address, with further arguments, and waits until it serves.
     pub fn start(tcp: &str, arguments: &[&str]) -> Self {
-        // Two workers unless said otherwise: whoever talks to the other one's members is in most tests then.
+        // Two workers by default, so that most tests have members on both of them.
         let threads: &[&str] = if arguments.contains(&"--threads") { &[] } else { &["--threads", "2"] };
         Self::serving(Process::start(&[&["serve", "--tcp", tcp], threads, arguments].concat()))
     }
 
-    /// The same with at most this many open files.
+    /// Starts it like [`RoomServer::start`], with at most this many open files.
     pub fn start_limited(files_max: u32, tcp: &str, arguments: &[&str]) -> Self {
         let script = format!("ulimit -n {files_max} && exec \"$0\" \"$@\"");
         let mut command = Command::new("sh");
@@ -253,18 +253,18 @@ impl RoomServer {
         Self { tcp: bound_address(&process, "tcp "), process }
     }
 
-    /// What it has counted so far.
+    /// Its counters at this moment.
     pub fn counters(&self) -> Counts {
         self.process.signal(Signal::SIGUSR1);
         read_counters(&self.process, "room:")
     }
 
-    /// Waits until a counter is as it should be.
+    /// Waits until a counter is as expected.
     pub fn wait_for(&self, name: &str, expected: impl Fn(u64) -> bool) {
         wait_for(|| self.counters(), name, expected);
     }
 
-    /// Ends it by a signal, and gives its exit code and what it has counted.
+    /// Ends it by a signal, and returns its exit code and its last counters.
     pub fn stop(mut self, signal: Signal) -> (Option<i32>, Counts) {
         self.process.signal(signal);
         let counters = read_counters(&self.process, "room:");

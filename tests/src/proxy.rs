@@ -32,7 +32,7 @@ impl Proxy {
         let counters = Arc::clone(&passed);
         std::thread::spawn(move || {
             let mut is_first = true;
-            // Ends with the test's process.
+            // The thread ends with the test's process.
             for client in listener.incoming().map_while(Result::ok) {
                 let Ok(upstream) = TcpStream::connect(server) else { continue };
                 let limit = |way| if is_first && way == direction { bytes } else { usize::MAX };
@@ -72,6 +72,6 @@ fn pass(mut from: TcpStream, mut to: TcpStream, limit: usize, counter: Option<&A
             _ => break,
         }
     }
-    // Either may be closed already.
+    // One of the two streams may be closed already.
     let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
 }

@@ -14,7 +14,7 @@ pub struct Connection {
     pub stream: TcpStream,
     /// Finds the frames.
     decoder: Decoder,
-    /// What was read and holds frames that were not taken.
+    /// Bytes that were read, with frames that were not taken yet.
     unread: Vec<u8>,
 }
 
@@ -25,14 +25,14 @@ pub enum Heard {
     Welcome(Welcome),
     /// A frame of the journal, with its sequence number: `ann: text`, `* ann text`, `+ann`, `-ann`.
     Journal(u64, String),
-    /// Anything else: `history end`, `lagged 3`, `refused 16`, `unsaid 2 30`, `unsupported 9`, `members ann bob`, `ping`, `pong`.
+    /// Any other message: `history end`, `lagged 3`, `refused 16`, `unsaid 2 30`, `unsupported 9`, `members ann bob`, `ping`, `pong`.
     Other(String),
     /// The server has closed the connection.
     Closed,
 }
 
 impl Connection {
-    /// Connects, and says nothing yet.
+    /// Connects, and sends nothing yet.
     pub fn new(server: SocketAddr) -> Self {
         let stream = TcpStream::connect(server).expect("the server listens");
         stream.set_read_timeout(Some(DEADLINE)).expect("the deadline is not zero");
@@ -48,22 +48,22 @@ impl Connection {
         self.stream.write_all(bytes).expect("the server reads");
     }
 
-    /// Asks for a name.
+    /// Sends a Join with this name.
     pub fn send_join(&mut self, name: &str, token: Token, seen: Option<Seen>) {
         self.send(&Message::Join { version: VERSION, token, seen, name });
     }
 
-    /// Says something under this number.
+    /// Sends a Say with this number.
     pub fn say(&mut self, number: u32, text: &str) {
         self.send(&Message::Say { number, kind: Kind::Plain, text });
     }
 
-    /// Takes few bytes that are not read: a few kilobytes, where the system would take megabytes.
+    /// Makes the receive buffer small: it takes a few kilobytes that are not read, where the system would take megabytes.
     pub fn take_little(&self) {
         nix::sys::socket::setsockopt(&self.stream, nix::sys::socket::sockopt::RcvBuf, &4_096).expect("it is a socket");
     }
 
-    /// What the server says next.
+    /// Waits for the next message of the server.
     pub fn hear(&mut self) -> Heard {
         loop {
             let mut input = self.unread.as_slice();
@@ -86,7 +86,7 @@ impl Connection {
         }
     }
 
-    /// The welcome and what follows up to the end of the history.
+    /// Waits for the welcome, and for the frames up to the end of the history.
     ///
     /// # Errors
     /// The reason of a refusal.
@@ -108,7 +108,7 @@ impl Connection {
         Ok((welcome, history))
     }
 
-    /// A member that has joined under this name, with a token made of one byte.
+    /// The connection of a member that has joined with this name; the token is one byte repeated.
     pub fn joined(server: SocketAddr, name: &str, token: u8) -> Self {
         let mut connection = Self::new(server);
         connection.send_join(name, [token; 16], None);
@@ -116,7 +116,7 @@ impl Connection {
         connection
     }
 
-    /// What the journal says next, in words; own frames of the connection are not expected.
+    /// Waits for the next frame of the journal, in words. Every other message fails the test.
     pub fn hear_journal(&mut self) -> String {
         match self.hear() {
             Heard::Journal(_, words) => words,

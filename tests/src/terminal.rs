@@ -21,13 +21,13 @@ const MEMORY_ROWS: usize = 2_000;
 pub struct Terminal {
     /// The program.
     child: Child,
-    /// The keyboard.
+    /// The keyboard: the emulator's end of the terminal.
     keys: File,
     /// The program's end of the terminal, which keeps it open and tells its mode.
     slave: OwnedFd,
-    /// What is written to the screen.
+    /// Bytes that were written to the screen.
     written: Receiver<Vec<u8>>,
-    /// What was written and not looked at yet by [`Terminal::find`].
+    /// Text that was written and not searched yet by [`Terminal::find`].
     seen: String,
     /// Bytes of a character whose rest has not come.
     partial: Vec<u8>,
@@ -35,7 +35,7 @@ pub struct Terminal {
     emulator: vt100::Parser,
     /// The terminal's mode before the program was started.
     mode: Termios,
-    /// What is replaced before screens are compared: addresses that change from run to run.
+    /// Texts that are replaced before screens are compared: addresses that change from run to run.
     names: Vec<(String, String)>,
 }
 
@@ -71,7 +71,7 @@ impl Terminal {
             .stderr(end(&pty.slave))
             .spawn()
             .expect("the program is there");
-        // The duplicates are not inherited by anybody.
+        // No other program inherits the duplicates.
         let keys = File::from(pty.master.try_clone().expect("there are free files"));
         let slave = pty.slave.try_clone().expect("there are free files");
         drop((pty, spawning));
@@ -79,7 +79,7 @@ impl Terminal {
         let (sender, written) = channel();
         std::thread::spawn(move || {
             let mut buffer = [0; 4_096];
-            // Fails when the terminal has ended.
+            // This fails when the terminal has ended.
             while let Ok(length) = reader.read(&mut buffer) {
                 if length == 0 || sender.send(buffer[..length].to_vec()).is_err() {
                     break;
@@ -101,7 +101,7 @@ impl Terminal {
         self.keys.write_all(keys.as_bytes()).expect("the terminal is there");
     }
 
-    /// Pastes, as terminals do that were asked to bracket it.
+    /// Pastes a text, between the marks of bracketed paste.
     pub fn paste(&mut self, text: &str) {
         self.type_keys(&format!("\x1b[200~{text}\x1b[201~"));
     }
@@ -112,7 +112,7 @@ impl Terminal {
         kill(Pid::from_raw(id), signal).expect("the process is ours and not waited for");
     }
 
-    /// Gives the terminal another size, as a person does who draws the window.
+    /// Gives the terminal another size, as a person does by dragging the window.
     pub fn resize(&mut self, columns: u16, rows: u16) {
         let size = format!("cols {columns} rows {rows}");
         let slave = Stdio::from(self.slave.try_clone().expect("there are free files"));
@@ -121,7 +121,7 @@ impl Terminal {
         self.emulator.screen_mut().set_size(rows, columns);
     }
 
-    /// Takes what was written, and waits for it until the deadline; `false` at the end of the terminal.
+    /// Waits for bytes until the deadline, and hands them to the emulator; `false` at the end of the terminal.
     fn take(&mut self, deadline: Instant) -> Result<bool, RecvTimeoutError> {
         let left = deadline.saturating_duration_since(Instant::now());
         match self.written.recv_timeout(left) {
@@ -145,7 +145,7 @@ impl Terminal {
         }
     }
 
-    /// Waits until this is written, and gives what came up to its end since it was last asked.
+    /// Waits until this text is written. Returns the text up to its end, from where the last call has stopped.
     pub fn find(&mut self, part: &str) -> String {
         let deadline = Instant::now() + DEADLINE;
         loop {
@@ -188,7 +188,7 @@ impl Terminal {
         rows
     }
 
-    /// A row as it is compared.
+    /// A row in the form in which rows are compared.
     fn renamed(&self, row: &str) -> String {
         let mut row = row.to_owned();
         for (text, name) in &self.names {
@@ -239,11 +239,11 @@ impl Terminal {
             == (self.mode.input_flags, self.mode.output_flags, self.mode.local_flags, self.mode.control_chars)
     }
 
-    /// Waits for the program's end, takes what it has written, and gives its exit code.
+    /// Waits for the program's end, takes the output that it has written, and returns its exit code.
     pub fn wait(&mut self) -> Option<i32> {
         let deadline = Instant::now() + DEADLINE;
         let code = loop {
-            // What is written has to be read, or the program waits.
+            // The output has to be read, or the program waits.
             let _ = self.take(Instant::now() + std::time::Duration::from_millis(20));
             match self.child.try_wait().expect("the process is ours") {
                 Some(status) => break status.code(),
@@ -254,7 +254,7 @@ impl Terminal {
         code
     }
 
-    /// Waits for the program's end and gives its exit code.
+    /// Waits for the program's end, and returns its exit code.
     pub fn finish(mut self) -> Option<i32> {
         self.wait()
     }
@@ -269,7 +269,7 @@ fn session() -> Command {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The program may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -12,7 +12,7 @@ use std::net::{SocketAddr, UdpSocket};
 pub struct Client {
     /// The socket.
     pub socket: UdpSocket,
-    /// Where the relay sees it.
+    /// The address at which the relay sees the socket.
     pub address: SocketAddr,
 }
 
@@ -51,7 +51,7 @@ pub fn probe(echo: &[u8]) -> Message<'_> {
 pub const GREETING: Message<'static> = Message::Greeting { features: 0 };
 
 impl Client {
-    /// A socket on this local address (port 0: any) that hears this relay alone.
+    /// A socket on this local address (port 0: any) that receives from this relay alone.
     pub fn new(local: &str, relay: SocketAddr) -> Self {
         let socket = UdpSocket::bind(local).unwrap_or_else(|error| panic!("{local}: {error}"));
         socket.connect(relay).expect("there is a way to the relay");
@@ -60,7 +60,7 @@ impl Client {
         Self { socket, address }
     }
 
-    /// Greets, and waits until the relay has heard it.
+    /// A client that has greeted, once the relay has received its GREETING.
     pub fn greeted(local: &str, relay: SocketAddr) -> Self {
         let client = Self::new(local, relay);
         client.send(&[GREETING, probe(b"greeted")]);
@@ -78,14 +78,14 @@ impl Client {
         self.socket.send(bytes).expect("the relay's socket is open");
     }
 
-    /// The bytes of the next datagram.
+    /// Waits for the next datagram, and returns its bytes.
     pub fn receive_bytes(&self) -> Vec<u8> {
         let mut buffer = [0; DATAGRAM_BYTES_MAX + 1];
         let length = self.socket.recv(&mut buffer).expect("a datagram within the deadline");
         buffer[..length].to_vec()
     }
 
-    /// The INCOMINGs of the next datagram, which holds nothing else.
+    /// Waits for the next datagram, and returns its INCOMINGs; it must hold nothing else.
     pub fn receive(&self) -> Vec<Incoming> {
         incoming(&self.receive_bytes())
     }
@@ -112,7 +112,7 @@ impl Client {
         received
     }
 
-    /// The echo of the next datagram, which holds one PROBED.
+    /// Waits for the next datagram, which must hold one PROBED, and returns its echo.
     pub fn probed(&self) -> Vec<u8> {
         let bytes = self.receive_bytes();
         let item = open(PROTOCOL, &bytes).expect("a relay datagram").next().expect("an item").expect("whole");
@@ -122,7 +122,7 @@ impl Client {
         }
     }
 
-    /// Waits until the relay has taken all that was sent before, and sees that it sends nothing but the answer.
+    /// Waits until the relay has handled all earlier datagrams, and checks that it sends nothing but the answer to a PROBE.
     pub fn check_nothing_came(&self) {
         self.send(&[probe(b"barrier")]);
         assert_eq!(self.probed(), b"barrier");

@@ -29,7 +29,7 @@ pub fn example(name: &str) -> PathBuf {
 
 /// Builds something, and returns the folder of the result.
 fn build(what: &[&str]) -> PathBuf {
-    // This executable is in <target>/<profile>/deps, what is built belongs one folder above.
+    // This executable is in <target>/<profile>/deps; built programs lie one folder above.
     let tests = std::env::current_exe().expect("a running test has an executable");
     let profile = tests.ancestors().nth(2).expect("it lies in <target>/<profile>/deps");
     let mut build = Command::new(env!("CARGO"));

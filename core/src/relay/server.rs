@@ -30,7 +30,7 @@ const ANSWER_BYTES_MAX: usize = DATAGRAM_HEADER_BYTES + 1 + 1 + 1 + RELAY_ECHO_B
 /// A relay server: takes datagrams, and says what is to be sent to whom.
 #[derive(Debug)]
 pub struct Server<'r, R> {
-    /// Who has greeted.
+    /// The clients that have greeted.
     roster: R,
     /// INCOMINGs that wait to be sent to all.
     ring: Ring<'r>,

@@ -20,7 +20,7 @@ pub struct Recipient {
     pub local: Local,
 }
 
-/// Who has greeted, numbered from 0 in the order of their first GREETING.
+/// The clients that have greeted, numbered from 0 in the order of their first GREETING.
 pub trait Roster {
     /// Enters a client. If the roster has its address already, only the client's `local` is updated.
     ///

@@ -64,9 +64,9 @@ enum Held {
         sent_ms: i64,
         /// The number that its member gave it.
         number: u32,
-        /// Who has said it.
+        /// The member's name.
         name: String,
-        /// What was said.
+        /// The text.
         text: String,
         /// Whether it says what the member does (`/me`).
         action: bool,
