@@ -10,7 +10,7 @@ mod serve;
 #[cfg(feature = "client")]
 pub use client::Client;
 #[cfg(target_os = "linux")]
-pub use serve::{Check, Rate, Serve};
+pub use serve::{Check, RateLimit, Serve};
 
 use crate::failure::Failure;
 use argh::{ArgsInfo, FromArgs};
@@ -160,7 +160,7 @@ mod tests {
             panic!()
         };
         assert_eq!(options.tcp, Some("127.0.0.1:0".parse().unwrap()));
-        assert_eq!((options.clock_state.unwrap().to_str(), options.rate), (Some("/a=b"), Some(Rate::Off)));
+        assert_eq!((options.clock_state.unwrap().to_str(), options.rate), (Some("/a=b"), Some(RateLimit::Off)));
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub struct Serve {
     pub max_members: Option<u32>,
     /// messages a second that are read from a member above a burst of 10, 1 to 1000 (default 5)
     #[argh(option, arg_name = "N|off")]
-    pub(super) rate: Option<Rate>,
+    pub(super) rate: Option<RateLimit>,
     /// threads that serve the room (default 1)
     #[argh(option, arg_name = "N", from_str_fn(parse_thread_count))]
     threads: Option<NonZeroU16>,
@@ -43,8 +43,8 @@ pub struct Serve {
 
 impl Serve {
     /// How fast the messages of one member are read.
-    pub fn rate(&self) -> Rate {
-        self.rate.unwrap_or(Rate::Limited(5))
+    pub fn rate(&self) -> RateLimit {
+        self.rate.unwrap_or(RateLimit::Limited(5))
     }
 
     /// Threads of the room.
@@ -83,7 +83,7 @@ impl Serve {
 
 /// How fast the messages of one member are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rate {
+pub enum RateLimit {
     /// So many a second above the burst.
     Limited(u16),
     /// As fast as they come.
@@ -103,7 +103,7 @@ fn parse_thread_count(text: &str) -> Result<NonZeroU16, String> {
     text.parse().map_err(|_| format!("{text:?} is no number of threads; write one from 1 to {}", u16::MAX))
 }
 
-impl FromStr for Rate {
+impl FromStr for RateLimit {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {

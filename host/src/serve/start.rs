@@ -29,7 +29,7 @@ pub(super) fn start_relay<'r>(
 pub(super) fn start_room(options: &Serve) -> Result<room::server::Driver, Failure> {
     let listener = bind("tcp", options.tcp, chat_core::room::PORT, Listener::bind)?;
     let rate = match (options.rate(), Config::DEFAULT.rate) {
-        (command::Rate::Limited(per_second), Some(rate)) => Some(Rate { per_second, ..rate }),
+        (command::RateLimit::Limited(per_second), Some(rate)) => Some(Rate { per_second, ..rate }),
         _ => None,
     };
     let room_options = room::server::Options {
