@@ -67,6 +67,8 @@ pub struct Row {
     pub(super) probed: bool,
     /// Whether it was a member before it died.
     pub(super) was_member: bool,
+    /// Whether its death was seen here or is a rumour; one that a page told is old and told to nobody.
+    pub(super) is_rumour: bool,
     /// Whether its user flooded and that is still to be told.
     pub(super) flooded: bool,
 }
@@ -91,6 +93,7 @@ impl Row {
         was_heard: false,
         probed: false,
         was_member: false,
+        is_rumour: false,
         flooded: false,
     };
 

@@ -220,6 +220,8 @@ impl<'s> Table<'s> {
         if told.state().is_live() && !row.is_live() {
             row.heard_at = now;
         }
+        row.is_rumour = told.state().is_live() || told.body().is_none();
+        let tells = if row.is_rumour { tells } else { 0 };
         (row.incarnation, row.state, row.changed_at, row.tells) = (told.incarnation, told.state(), now, tells);
         self.live += usize::from(row.is_live());
         if let Some(body) = told.body() {
@@ -241,7 +243,7 @@ impl<'s> Table<'s> {
             && !state.is_live()
         {
             row.was_member = row.is_member();
-            (row.state, row.changed_at, row.tells) = (state, now, tells);
+            (row.state, row.changed_at, row.tells, row.is_rumour) = (state, now, tells, true);
             self.live -= 1;
             let key = row.key;
             self.version = self.version.wrapping_add(1);

@@ -200,7 +200,10 @@ impl Peer<'_> {
     fn handle_via(&mut self, now: Instant, sender: Sender, target: PeerId, from: PeerId, bytes: &[u8]) {
         if target != self.id() {
             let is_known = self.recipient(now, target).is_some();
-            if self.table.get(target).is_some_and(|row| !row.is_live()) {
+            // As long as it is a rumour: after a healing, others know better.
+            let told_max = self.config.timers.death_told_max;
+            let is_news = |row: &Row| !row.is_live() && row.is_rumour && now - row.changed_at <= told_max;
+            if self.table.get(target).is_some_and(is_news) {
                 self.answer(Answer::Departed(target));
             }
             if !is_known || !self.answers.push_forward(target, from, bytes) {
