@@ -10,7 +10,7 @@ use crate::mesh::prober::Probed;
 use crate::mesh::row::State;
 use crate::mesh::table::Merged;
 use crate::mesh::walk::Walk;
-use crate::mesh::{Nonce, PeerId, Token};
+use crate::mesh::{PeerId, Token};
 use crate::time::Instant;
 
 impl Peer<'_> {
@@ -76,24 +76,23 @@ impl Peer<'_> {
         }
     }
 
-    /// A Ping was answered.
-    pub(super) fn handle_ack(&mut self, now: Instant, sender: Sender, nonce: Nonce, token: Token) {
-        // A proven source was heard by that alone; what was passed on proves life by its nonce.
-        if sender.is_via && self.prober.target(nonce) != Some(sender.id) {
-            self.counters.items_stale = self.counters.items_stale.saturating_add(1);
+    /// A Ping was answered: with the token that came, the own address is proven there. That the peer lives is known by now.
+    pub(super) fn handle_ack(&mut self, sender: Sender, token: Token) {
+        if sender.is_via {
             return;
         }
-        if !sender.is_via && !sender.is_proven {
-            self.counters.items_unproven = self.counters.items_unproven.saturating_add(1);
-            return;
+        match self.table.get_mut(sender.id) {
+            Some(row) if sender.is_proven => row.token = token,
+            _ => self.counters.items_unproven = self.counters.items_unproven.saturating_add(1),
         }
-        if let Some(row) = self.table.get_mut(sender.id) {
+    }
+
+    /// A peer is alive: it was heard, or somebody passes on what it says.
+    pub(super) fn hear_life(&mut self, now: Instant, id: PeerId) {
+        if let Some(row) = self.table.get_mut(id) {
             (row.heard_at, row.was_heard) = (now, true);
-            if !sender.is_via {
-                row.token = token;
-            }
+            self.prober.handle_heard(id);
         }
-        self.prober.handle_heard(sender.id);
     }
 
     /// Rows were told: a page that was asked for, or some that ride.

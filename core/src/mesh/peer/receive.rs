@@ -138,7 +138,7 @@ impl Peer<'_> {
                     self.answer(Answer::Left);
                 }
             }
-            Item::Ack { nonce, token } => self.handle_ack(now, sender, nonce, token),
+            Item::Ack { nonce: _, token } => self.handle_ack(sender, token),
             _ if !sender.is_proven || sender.is_via => {
                 self.counters.items_unproven = self.counters.items_unproven.saturating_add(1);
             }
@@ -228,6 +228,7 @@ impl Peer<'_> {
                 self.counters.answers_dropped =
                     self.counters.answers_dropped.saturating_add(u32::try_from(dropped).unwrap_or(u32::MAX));
                 let sender = Sender { id: from, is_proven: false, is_via: true, ..sender };
+                self.hear_life(now, from);
                 self.handle_item(now, sender, item);
             }
             Ok(_) => self.count_unexpected(),
