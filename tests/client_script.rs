@@ -1,15 +1,12 @@
 //! Clients in scripts: events of JSON, programs that take part, displays that only listen, and output that nobody takes.
 #![cfg(not(loom))]
 
-use boon::{Compiler, Schemas};
 use chat_core::room::{Kind, Message};
 use nix::sys::signal::Signal;
-use serde_json::Value;
 use std::net::{TcpListener, UdpSocket};
 use tests::process::{Process, RoomServer, Server};
 use tests::tcp::Connection;
 use tests::udp::{Client, message};
-use tests::workspace::{read, root};
 
 /// A room where everybody may speak as fast as he likes.
 fn room() -> RoomServer {
@@ -30,20 +27,7 @@ fn client(room: &RoomServer, arguments: &[&str]) -> Process {
 
 /// Checks that every line is what the schema allows, and has no field that it does not name. Gives the kinds of events.
 fn check_events(lines: &[String]) -> Vec<String> {
-    let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
-    let path = root().join("docs/client-events.schema.json");
-    let index = compiler.compile(path.to_str().unwrap(), &mut schemas).unwrap();
-    let document: Value = serde_json::from_str(&read("docs/client-events.schema.json")).unwrap();
-    let kinds = lines.iter().map(|line| {
-        let event: Value = serde_json::from_str(line).unwrap();
-        schemas.validate(&event, index).unwrap_or_else(|error| panic!("{line}: {error}"));
-        let kind = event["event"].as_str().unwrap().to_owned();
-        let described = document["oneOf"].as_array().unwrap().iter().find(|described| described["title"] == *kind);
-        let named = described.unwrap_or_else(|| panic!("{kind}"))["properties"].as_object().unwrap();
-        assert!(event.as_object().unwrap().keys().all(|key| named.contains_key(key)), "{line}");
-        kind
-    });
-    kinds.collect()
+    tests::schema::check_events("docs/client-events.schema.json", lines)
 }
 
 #[test]

@@ -83,7 +83,7 @@ mod walk;
 
 pub use budget::Account;
 pub use claimant::Ask;
-pub use config::{Config, Timers};
+pub use config::{Config, GROUP_IPV4, GROUP_IPV6, PORT, Timers};
 pub use counters::Counters;
 pub use event::{Event, FullName, Member, Message};
 pub use flight::Flight;

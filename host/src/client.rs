@@ -50,8 +50,8 @@ fn name(options: &Client) -> Result<Option<Username>, Failure> {
     }
 }
 
-/// The name as it is sent: composed, because few keyboards and file systems agree on that, and checked.
-fn checked_name(wanted: Option<String>) -> Result<Username, Failure> {
+/// The name as it is sent, in a room or among peers: composed, because few keyboards and file systems agree on that, and checked.
+pub(crate) fn checked_name(wanted: Option<String>) -> Result<Username, Failure> {
     let wanted =
         wanted.filter(|name| !name.is_empty()).ok_or_else(|| Failure::usage("say who you are: --name NAME"))?;
     let composed: String = wanted.nfc().collect();

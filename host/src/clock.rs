@@ -4,7 +4,7 @@
 use chat_core::room::server::WallTime;
 use chat_core::time::Instant;
 use std::sync::LazyLock;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", feature = "client"))]
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The zero of the engines' instants.
@@ -21,9 +21,15 @@ pub(crate) fn system_instant(instant: Instant) -> std::time::Instant {
     *ZERO + std::time::Duration::from_millis(instant.millis())
 }
 
-/// The time of day by the system's clock. A clock before 1970 was never set, and gives 0.
+/// The time of day by the system's clock, in Unix milliseconds. A clock before 1970 was never set, and gives 0.
+#[cfg(any(target_os = "linux", feature = "client"))]
+pub(crate) fn unix_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The time of day by the system's clock, as a server tells it.
 #[cfg(target_os = "linux")]
 pub(crate) fn wall_time(trusted: bool) -> WallTime {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    WallTime { unix_ms: i64::try_from(since.as_millis()).unwrap_or(i64::MAX), trusted }
+    WallTime { unix_ms: unix_ms(), trusted }
 }

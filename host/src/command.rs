@@ -4,11 +4,15 @@
 #[cfg(feature = "client")]
 mod client;
 pub mod help;
+#[cfg(feature = "client")]
+mod peer;
 #[cfg(target_os = "linux")]
 mod serve;
 
 #[cfg(feature = "client")]
 pub use client::Client;
+#[cfg(feature = "client")]
+pub use peer::Peer;
 #[cfg(target_os = "linux")]
 pub use serve::{Check, RateLimit, Serve};
 
@@ -31,6 +35,7 @@ pub enum Action {
     argh(example = "chat-host client --tcp pi --name ann   talk in the room of the machine pi")
 )]
 #[cfg_attr(feature = "client", argh(example = "chat-host client --udp pi              talk through its relay"))]
+#[cfg_attr(feature = "client", argh(example = "chat-host peer --name ann              talk without a server"))]
 #[cfg_attr(
     target_os = "linux",
     argh(example = "chat-host serve                        run both servers on this machine")
@@ -55,6 +60,9 @@ pub enum Command {
     /// A client.
     #[cfg(feature = "client")]
     Client(Client),
+    /// A peer.
+    #[cfg(feature = "client")]
+    Peer(Peer),
 }
 
 impl Command {
@@ -67,6 +75,8 @@ impl Command {
             Self::Check(_) => Ok(()),
             #[cfg(feature = "client")]
             Self::Client(_) => Ok(()),
+            #[cfg(feature = "client")]
+            Self::Peer(options) => options.check(),
         }
     }
 
@@ -78,7 +88,7 @@ impl Command {
             #[cfg(target_os = "linux")]
             Self::Check(_) => false,
             #[cfg(feature = "client")]
-            Self::Client(_) => false,
+            Self::Client(_) | Self::Peer(_) => false,
         }
     }
 }

@@ -19,6 +19,8 @@ pub mod endpoint;
 pub mod failure;
 #[cfg(not(loom))]
 pub mod log;
+#[cfg(all(not(loom), feature = "client"))]
+pub mod mesh;
 #[cfg(not(loom))]
 pub mod relay;
 #[cfg(not(loom))]

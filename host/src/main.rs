@@ -59,5 +59,10 @@ fn run(command: &Command) -> Result<(), Failure> {
             resources::check(resources::CLIENT_FILES, resources::THREADS)?;
             chat_host::client::run(options)
         }
+        #[cfg(feature = "client")]
+        Command::Peer(options) => {
+            resources::check(resources::CLIENT_FILES, resources::THREADS)?;
+            chat_host::mesh::run(options)
+        }
     }
 }

@@ -7,8 +7,10 @@
 pub mod document;
 pub mod manual;
 pub mod namespace;
+pub mod peer;
 pub mod process;
 pub mod proxy;
+pub mod schema;
 pub mod seed;
 pub mod tcp;
 pub mod terminal;

@@ -1,6 +1,8 @@
 //! A network namespace for a test: nothing leaves the machine, because a namespace has no interface but its own loopback.
 
-use std::process::Command;
+use std::ffi::OsStr;
+use std::io::Read as _;
+use std::process::{Child, Command, Stdio};
 
 /// The environment variable that is set if a test already runs in its namespace.
 const VARIABLE: &str = "CHAT_HOST_NAMESPACE";
@@ -10,6 +12,10 @@ pub fn in_namespace(test: &str, scenario: impl FnOnce()) {
     if std::env::var_os(VARIABLE).is_some() {
         run("ip", "link set lo up");
         return scenario();
+    }
+    if let Some(reason) = refusal() {
+        println!("{test} is skipped: {reason}");
+        return;
     }
     // The program is built outside the namespace, where cargo has a network.
     crate::workspace::program();
@@ -22,6 +28,103 @@ pub fn in_namespace(test: &str, scenario: impl FnOnce()) {
         .status()
         .expect("unshare is part of util-linux");
     assert!(status.success(), "{test} failed in its namespace");
+}
+
+/// Why this system lets nobody make a network namespace.
+fn refusal() -> Option<String> {
+    let output = command("unshare").args(["--user", "--map-root-user", "--net", "true"]).output();
+    match output {
+        Ok(output) if output.status.success() => None,
+        Ok(output) => Some(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+        Err(error) => Some(format!("unshare: {error}")),
+    }
+}
+
+/// A switch: whatever is connected to it is one network. Needs a namespace of the test's own.
+#[derive(Debug)]
+pub struct Switch(&'static str);
+
+impl Switch {
+    /// A switch of this name, by which the namespace of the test has an address in the network as well, if one is given.
+    pub fn new(name: &'static str, address: Option<&str>) -> Self {
+        run("ip", &format!("link add {name} type bridge mcast_snooping 0"));
+        run("ip", &format!("link set {name} up"));
+        if let Some(address) = address {
+            run("ip", &format!("address add {address} dev {name}"));
+        }
+        Self(name)
+    }
+}
+
+/// A machine of its own: a namespace with one interface, `eth0`, that is connected to a switch. Gone when dropped.
+#[derive(Debug)]
+pub struct Machine {
+    /// Keeps the namespace.
+    holder: Child,
+    /// The switch's end of the cable.
+    port: String,
+}
+
+impl Machine {
+    /// A machine with this address, or with IPv6's own address of the link alone, and with this gateway.
+    pub fn new(switch: &Switch, address: Option<&str>, gateway: Option<&str>) -> Self {
+        let mut holder = command("unshare")
+            .args(["--net", "sh", "-c", "echo; read line"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("unshare is part of util-linux");
+        // It is in its namespace once it says so.
+        let ready = holder.stdout.as_mut().expect("it is piped").read_exact(&mut [0]);
+        ready.expect("the namespace was made");
+        let id = holder.id();
+        let port = format!("port{id}");
+        run("ip", &format!("link add {port} type veth peer name eth0 netns {id}"));
+        run("ip", &format!("link set {port} master {} up", switch.0));
+        let machine = Self { holder, port };
+        // Two machines never have one address here, so nobody has to wait for the search for another.
+        machine.run("sysctl", "-qw net.ipv6.conf.eth0.accept_dad=0");
+        if let Some(address) = address {
+            machine.run("sysctl", "-qw net.ipv6.conf.eth0.disable_ipv6=1");
+            machine.run("ip", &format!("address add {address} dev eth0"));
+        }
+        machine.run("ip", "link set eth0 up");
+        if let Some(gateway) = gateway {
+            machine.run("ip", &format!("route add default via {gateway}"));
+        }
+        machine
+    }
+
+    /// The switch lets no multicast through to the machine.
+    pub fn block_multicast(&self) {
+        run("ip", &format!("link set {} type bridge_slave mcast_flood off", self.port));
+    }
+
+    /// The cable is pulled, or plugged in.
+    pub fn plug(&self, is_in: bool) {
+        run("ip", &format!("link set {} {}", self.port, if is_in { "up" } else { "down" }));
+    }
+
+    /// A command that runs on the machine.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = command("nsenter");
+        command.arg(format!("--net=/proc/{}/ns/net", self.holder.id())).arg(program);
+        command
+    }
+
+    /// Runs a command of words on the machine.
+    pub fn run(&self, program: &str, arguments: &str) {
+        let status = self.command(program).args(arguments.split_whitespace()).status();
+        assert!(status.is_ok_and(|status| status.success()), "{program} {arguments}");
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.holder.kill();
+        let _ = self.holder.wait();
+    }
 }
 
 /// A command, which may be an administrator's: a user's `PATH` may lack the folder of these.

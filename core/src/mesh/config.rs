@@ -2,9 +2,18 @@
 
 use crate::limits::MESH_JOIN_TARGETS_MAX;
 use crate::username::Username;
-use core::net::SocketAddr;
+use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
 use heapless::Vec;
+
+/// The UDP port at which all peers of a network hear Seeks that are sent to everybody.
+pub const PORT: u16 = 9_292;
+
+/// The IPv4 group that they are sent to, with a TTL of 1 (RFC 2365 section 6.1: the scope of one site).
+pub const GROUP_IPV4: Ipv4Addr = Ipv4Addr::new(239, 255, 76, 67);
+
+/// The IPv6 group that they are sent to, on each link (RFC 4291 section 2.7).
+pub const GROUP_IPV6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x4c43);
 
 /// The settings of one peer.
 #[derive(Debug, Clone)]

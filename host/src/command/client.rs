@@ -42,7 +42,7 @@ pub struct Client {
 }
 
 /// Reads when there are colours.
-fn parse_color(text: &str) -> Result<Color, String> {
+pub(super) fn parse_color(text: &str) -> Result<Color, String> {
     match text {
         "always" => Ok(Color::Always),
         "auto" => Ok(Color::Auto),
@@ -52,7 +52,7 @@ fn parse_color(text: &str) -> Result<Color, String> {
 }
 
 /// Reads when the bell rings.
-fn parse_bell(text: &str) -> Result<Bell, String> {
+pub(super) fn parse_bell(text: &str) -> Result<Bell, String> {
     match text {
         "off" => Ok(Bell::Off),
         "mention" => Ok(Bell::Mention),

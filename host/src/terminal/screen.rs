@@ -155,6 +155,7 @@ impl Screen {
         }
         match event.appearance() {
             Appearance::Hidden => Ok(()),
+            Appearance::Line(line) => self.write(Stream::Output, Styled::new(Style::Dim, &line), false),
             Appearance::Fault(sentence) => self.fault(&sentence),
             Appearance::Aside(text) => self.aside(&text),
             Appearance::Said(said) => self.said(&said),

@@ -14,6 +14,8 @@ pub trait Show: Serialize {
 pub enum Appearance<'a> {
     /// What somebody has said: on standard output.
     Said(Said<'a>),
+    /// A line that scripts wait for: on standard output.
+    Line(String),
     /// What happens around it.
     Aside(String),
     /// What goes wrong, as a sentence.

@@ -4,7 +4,7 @@ use super::due::Attempt;
 use super::envelope::Recipient;
 use super::{Peer, Phase, Target};
 use crate::address::Address;
-use crate::limits::MESH_SEEK_BYTES;
+use crate::limits::{MESH_JOIN_TARGETS_MAX, MESH_SEEK_BYTES};
 use crate::mesh::discovery::{self, Mode};
 use crate::mesh::item::Item;
 use crate::mesh::{Nonce, PeerId, Token};
@@ -12,6 +12,12 @@ use crate::time::Instant;
 use core::net::SocketAddr;
 
 impl Peer<'_> {
+    /// From now on these addresses are asked for a group besides multicast, the first eight of them: a name may lead elsewhere than
+    /// before. Work: one copy.
+    pub fn set_join(&mut self, join: &[SocketAddr]) {
+        self.config.join = join.iter().copied().take(MESH_JOIN_TARGETS_MAX).collect();
+    }
+
     /// A Seek or a Found.
     pub(super) fn next_discovery(&mut self, now: Instant) -> Attempt {
         let timers = self.config.timers;

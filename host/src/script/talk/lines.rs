@@ -150,6 +150,15 @@ impl Talk {
         }
     }
 
+    /// It will never be known whether an own message has been taken.
+    ///
+    /// # Errors
+    /// Nothing can be shown any more.
+    pub fn handle_unconfirmed(&mut self, number: u32, server: &str) -> Result<(), OutputError> {
+        self.handle_lost(number);
+        self.screen.show(&Unconfirmed { count: 1, server, kind: self.kind })
+    }
+
     /// The oldest own messages are not waited for any more; they may still come.
     ///
     /// # Errors

@@ -1,0 +1,78 @@
+//! The options of `chat-host peer`.
+#![allow(rustdoc::broken_intra_doc_links, reason = "argh shows these comments as help, where brackets are no links")]
+
+use super::client::{parse_bell, parse_color};
+use crate::endpoint::{Endpoint, parse_bind_address};
+use crate::failure::Failure;
+use crate::terminal::{Bell, Color};
+use argh::{ArgsInfo, FromArgs};
+use chat_core::limits::MESH_JOIN_TARGETS_MAX;
+use chat_core::mesh::PORT;
+use std::net::SocketAddr;
+
+#[derive(Debug, ArgsInfo, FromArgs)]
+#[argh(subcommand, name = "peer")]
+#[argh(example = "chat-host peer --name NAME [--join HOST[:PORT]]... [OPTIONS]")]
+/// Talk without a server, with all other peers of this network, which find each other. Each line of standard input is one message. At a
+/// terminal, /help lists the commands; Ctrl-D leaves.
+pub struct Peer {
+    /// your name, which nobody else has
+    #[argh(option, arg_name = "NAME")]
+    pub name: String,
+    /// where this peer is reached (default: every address, a port from 9293 on)
+    #[argh(option, arg_name = "ADDR:PORT", from_str_fn(parse_bind_address))]
+    pub listen: Option<SocketAddr>,
+    /// a peer elsewhere, which is asked too; up to 8 of them (default port 9292)
+    #[argh(option, arg_name = "HOST[:PORT]")]
+    pub join: Vec<Endpoint>,
+    /// look for nobody by multicast and broadcast, only at --join
+    #[argh(switch)]
+    pub no_discovery: bool,
+    /// look for others on this interface; more than one may be named (default: all that are not virtual)
+    #[argh(option, arg_name = "NAME")]
+    pub interface: Vec<String>,
+    /// refuse newcomers of this name; more than one may be named
+    #[argh(option, arg_name = "NAME")]
+    pub deny: Vec<String>,
+    /// print one JSON object for each event
+    #[argh(switch)]
+    pub json: bool,
+    /// no cursor movement: for screen readers and logs (default if TERM is dumb)
+    #[argh(switch)]
+    pub plain: bool,
+    /// colours: always, auto or never (default auto)
+    #[argh(option, arg_name = "WHEN", default = "Color::Auto", from_str_fn(parse_color))]
+    pub color: Color,
+    /// bell: off, mention (of your name) or all (default mention)
+    #[argh(option, arg_name = "WHEN", default = "Bell::Mention", from_str_fn(parse_bell))]
+    pub bell: Bell,
+    /// a program that takes part: it reads messages, and what it prints is said
+    #[argh(option, arg_name = "PROGRAM")]
+    pub exec: Option<String>,
+    /// no input: runs until SIGTERM
+    #[argh(switch)]
+    pub headless: bool,
+}
+
+impl Peer {
+    /// Whether the options go together.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        if !self.no_discovery && self.listen.is_some_and(|address| address.port() == PORT) {
+            return Err(Failure::usage(format!(
+                "all peers hear each other at port {PORT}, so none can have it for itself; choose another for --listen, or 0 for any"
+            )));
+        }
+        if self.no_discovery && !self.interface.is_empty() {
+            return Err(Failure::usage(
+                "--interface says where to look for others, and --no-discovery says not to; leave one of them out",
+            ));
+        }
+        if self.join.len() > MESH_JOIN_TARGETS_MAX {
+            return Err(Failure::usage(format!(
+                "--join is there {} times, and at most {MESH_JOIN_TARGETS_MAX} peers are asked; one of a group is enough",
+                self.join.len()
+            )));
+        }
+        Ok(())
+    }
+}

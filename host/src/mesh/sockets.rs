@@ -1,0 +1,295 @@
+//! The peer's sockets: one of its own for each of IPv4 and IPv6, from which everything is sent, and those at the port that all peers
+//! of a machine share, which only hear.
+
+use super::interfaces::Interface;
+use crate::failure::{Failure, cause};
+use async_io::Async;
+use chat_core::mesh::{Arrival, GROUP_IPV4, GROUP_IPV6, PORT};
+use smol::future;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
+use std::ops::RangeInclusive;
+
+/// Ports that a peer takes by itself if one is free, so that a firewall's rule can name them.
+const USUAL_PORTS: RangeInclusive<u16> = 9_293..=9_308;
+
+/// Failures to receive, one after the other, after which the sockets are given up.
+const FAILURES_MAX: u32 = 1_000;
+
+/// A datagram that came.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Received {
+    /// How many bytes it has; one more than allowed if it has more.
+    pub(super) length: usize,
+    /// Where it came from.
+    pub(super) source: SocketAddr,
+    /// At which kind of address it came in.
+    pub(super) arrival: Arrival,
+}
+
+/// All sockets of a peer.
+#[derive(Debug)]
+pub(super) struct Sockets {
+    /// The own ones: IPv4 and IPv6.
+    own: [Option<Async<UdpSocket>>; 2],
+    /// Those that are shared.
+    shared: [Option<Async<UdpSocket>>; 2],
+    /// The address that the user is told; `[::]` stands for all of IPv4 too.
+    pub(super) address: SocketAddr,
+    /// Which socket is read next.
+    turn: usize,
+    /// Failures to receive since something was received.
+    failures: u32,
+    /// Datagrams that were not sent: no way there, or no room at that moment.
+    pub(super) unsent: u64,
+    /// Failures to receive.
+    pub(super) unreceived: u64,
+}
+
+impl Sockets {
+    /// Binds the own sockets: at this address, or at all addresses and a usual port.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub(super) fn open(listen: Option<SocketAddr>) -> Result<Self, Failure> {
+        let (own, address) = match listen {
+            Some(address) => bind(address).map_err(|error| {
+                Failure::lost(format!(
+                    "cannot use the address {address}: {}; choose another with --listen",
+                    cause(&error)
+                ))
+            })?,
+            None => {
+                let any = |port| bind((Ipv6Addr::UNSPECIFIED, port).into());
+                let usual = USUAL_PORTS.into_iter().find_map(|port| any(port).ok());
+                usual.map_or_else(|| any(0), Ok).map_err(|error| {
+                    Failure::lost(format!("cannot open a UDP socket: {}; see what the system allows", cause(&error)))
+                })?
+            }
+        };
+        Ok(Self { own, shared: [None, None], address, turn: 0, failures: 0, unsent: 0, unreceived: 0 })
+    }
+
+    /// Opens the shared sockets, of the kinds of which there are own ones.
+    ///
+    /// # Errors
+    /// Another program has the port for itself. The peer can find others all the same.
+    pub(super) fn share(&mut self) -> io::Result<()> {
+        let kinds = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+        let mut outcome = Ok(());
+        for ((shared, own), address) in self.shared.iter_mut().zip(&self.own).zip(kinds) {
+            if own.is_some() {
+                match shared_socket((address, PORT).into()) {
+                    Ok(socket) => *shared = Some(socket),
+                    Err(error) => outcome = Err(error),
+                }
+            }
+        }
+        outcome
+    }
+
+    /// Joins the groups on these interfaces. To be repeated: an interface that went and came again has left them.
+    pub(super) fn join(&self, interfaces: &[Interface]) {
+        for interface in interfaces {
+            // Fails where the socket is in the group already, and where the interface has gone again: then there is nothing to hear.
+            if let (Some(socket), Some((address, _))) = (&self.shared[0], interface.ipv4.first()) {
+                let _ = SockRef::from(socket).join_multicast_v4(&GROUP_IPV4, address);
+            }
+            if let (Some(socket), false) = (&self.shared[1], interface.ipv6.is_empty()) {
+                let _ = SockRef::from(socket).join_multicast_v6(&GROUP_IPV6, interface.index);
+            }
+        }
+    }
+
+    /// Waits until there is something to receive. Cancelling loses nothing.
+    pub(super) async fn readable(&self) {
+        let [own_ipv4, own_ipv6] = self.own.each_ref().map(Option::as_ref);
+        let [shared_ipv4, shared_ipv6] = self.shared.each_ref().map(Option::as_ref);
+        let own = future::or(readable(own_ipv4), readable(own_ipv6));
+        future::or(own, future::or(readable(shared_ipv4), readable(shared_ipv6))).await;
+    }
+
+    /// The next datagram that is there, of each socket in turn.
+    ///
+    /// # Errors
+    /// Nothing can be received any more.
+    pub(super) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<Received>> {
+        for _ in 0..4 {
+            self.turn = (self.turn + 1) % 4;
+            let (sockets, arrival) =
+                if self.turn < 2 { (&self.own, Arrival::Unicast) } else { (&self.shared, Arrival::Multicast) };
+            let Some(socket) = &sockets[self.turn % 2] else { continue };
+            match socket.get_ref().recv_from(buffer) {
+                Ok((length, source)) => {
+                    self.failures = 0;
+                    return Ok(Some(Received { length, source, arrival }));
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                // Windows reports here that an earlier datagram did not arrive, or that this one is too long.
+                Err(error) => {
+                    self.unreceived += 1;
+                    self.failures += 1;
+                    if self.failures == FAILURES_MAX {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Sends a datagram to one address.
+    pub(super) fn send(&mut self, to: SocketAddr, bytes: &[u8]) {
+        let Some(socket) = &self.own[usize::from(to.is_ipv6())] else {
+            self.unsent += 1;
+            return;
+        };
+        let socket = socket.get_ref();
+        // The first error may be about an earlier datagram; then this one was not sent at all.
+        if socket.send_to(bytes, to).or_else(|_| socket.send_to(bytes, to)).is_err() {
+            self.unsent += 1;
+        }
+    }
+
+    /// Sends a datagram to everybody on these interfaces: by multicast, and by broadcast, which some networks let through that filter
+    /// multicast.
+    pub(super) fn send_to_all(&mut self, interfaces: &[Interface], bytes: &[u8]) {
+        for interface in interfaces {
+            if let (Some(socket), Some((address, _))) = (&self.own[0], interface.ipv4.first()) {
+                // Without its interface the datagram would go to another network.
+                if SockRef::from(socket).set_multicast_if_v4(address).is_ok() {
+                    self.send((GROUP_IPV4, PORT).into(), bytes);
+                }
+            }
+            for broadcast in interface.ipv4.iter().filter_map(|&(_, broadcast)| broadcast) {
+                self.send((broadcast, PORT).into(), bytes);
+            }
+            if let (Some(socket), false) = (&self.own[1], interface.ipv6.is_empty())
+                && SockRef::from(socket).set_multicast_if_v6(interface.index).is_ok()
+            {
+                self.send(SocketAddrV6::new(GROUP_IPV6, PORT, 0, interface.index).into(), bytes);
+            }
+        }
+    }
+}
+
+/// Waits until a socket has something to receive; for ever if there is none. A failure shows when it is read.
+async fn readable(socket: Option<&Async<UdpSocket>>) {
+    match socket {
+        Some(socket) => drop(socket.readable().await),
+        None => future::pending().await,
+    }
+}
+
+/// Binds the own sockets. `[::]` stands for all addresses: then one port of IPv4 and IPv6, whichever of them the system has.
+fn bind(address: SocketAddr) -> io::Result<([Option<Async<UdpSocket>>; 2], SocketAddr)> {
+    if address.ip() != IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
+        let socket = own_socket(address)?;
+        let bound = socket.get_ref().local_addr()?;
+        return Ok((if address.is_ipv6() { [None, Some(socket)] } else { [Some(socket), None] }, bound));
+    }
+    let ipv6 = match own_socket(address) {
+        Err(error) if error.kind() == ErrorKind::AddrInUse => return Err(error),
+        ipv6 => ipv6.ok(),
+    };
+    let bound = ipv6.as_ref().and_then(|socket| socket.get_ref().local_addr().ok());
+    let port = bound.map_or(address.port(), |bound| bound.port());
+    let ipv4 = match own_socket((Ipv4Addr::UNSPECIFIED, port).into()) {
+        Err(error) if ipv6.is_none() || error.kind() == ErrorKind::AddrInUse => return Err(error),
+        ipv4 => ipv4.ok(),
+    };
+    let bound =
+        bound.map_or_else(|| ipv4.as_ref().map(|socket| socket.get_ref().local_addr()).transpose(), |it| Ok(Some(it)));
+    Ok(([ipv4, ipv6], bound?.unwrap_or(address)))
+}
+
+/// A socket of IPv4 or IPv6 alone.
+fn socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// A socket from which a peer sends.
+fn own_socket(address: SocketAddr) -> io::Result<Async<UdpSocket>> {
+    let socket = socket(address)?;
+    // Peers of one machine hear each other too, and nothing leaves the own network.
+    if address.is_ipv6() {
+        socket.set_multicast_loop_v6(true)?;
+        socket.set_multicast_hops_v6(1)?;
+    } else {
+        socket.set_multicast_loop_v4(true)?;
+        socket.set_multicast_ttl_v4(1)?;
+        socket.set_broadcast(true)?;
+    }
+    socket.bind(&address.into())?;
+    Async::new(socket.into())
+}
+
+/// A socket that all peers of this machine may have at once.
+fn shared_socket(address: SocketAddr) -> io::Result<Async<UdpSocket>> {
+    let socket = socket(address)?;
+    socket.set_reuse_address(true)?;
+    // Where the systems of BSD let several sockets have one port, they want this; Linux would keep it to programs of one user.
+    #[cfg(any(target_vendor = "apple", target_os = "freebsd", target_os = "netbsd", target_os = "openbsd"))]
+    socket.set_reuse_port(true)?;
+    socket.bind(&address.into())?;
+    Async::new(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Receives the next datagram.
+    fn next(sockets: &mut Sockets) -> (Vec<u8>, Received) {
+        smol::block_on(async {
+            let mut buffer = [0; 100];
+            loop {
+                sockets.readable().await;
+                if let Some(received) = sockets.receive(&mut buffer).unwrap() {
+                    return (buffer[..received.length].to_vec(), received);
+                }
+            }
+        })
+    }
+
+    #[test]
+    fn datagram_reaches_the_own_socket_of_its_kind_and_shows_where_it_came_from() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let mut ann = Sockets::open(Some(address.parse().unwrap())).unwrap();
+            let mut bob = Sockets::open(Some(address.parse().unwrap())).unwrap();
+            ann.send(bob.address, b"hi");
+            let (bytes, received) = next(&mut bob);
+            assert_eq!(
+                (bytes.as_slice(), received.source, received.arrival),
+                (&b"hi"[..], ann.address, Arrival::Unicast)
+            );
+        }
+    }
+
+    #[test]
+    fn address_of_the_other_kind_counts_as_unsent() {
+        let mut ann = Sockets::open(Some("127.0.0.1:0".parse().unwrap())).unwrap();
+        ann.send("[::1]:9".parse().unwrap(), b"hi");
+        assert_eq!(ann.unsent, 1);
+    }
+
+    #[test]
+    fn address_that_is_taken_is_told() {
+        let ann = Sockets::open(Some("127.0.0.1:0".parse().unwrap())).unwrap();
+        let failure = Sockets::open(Some(ann.address)).unwrap_err().to_string();
+        assert!(failure.contains(&ann.address.to_string()) && failure.contains("--listen"), "{failure}");
+    }
+
+    #[test]
+    fn all_addresses_share_one_port() {
+        let both = Sockets::open(Some("[::]:0".parse().unwrap())).unwrap();
+        let ports = both.own.iter().flatten().map(|socket| socket.get_ref().local_addr().unwrap().port());
+        assert!(ports.clone().count() > 0 && ports.clone().all(|port| port == both.address.port()));
+    }
+}
