@@ -273,13 +273,13 @@ impl Driver<'_, '_> {
                     self.talk.show(&Event::Looking { interfaces: &interfaces, join: &self.targets.addresses })?;
                 }
                 Output::Event(mesh::Event::Refused { reason, by, .. }) => refused = Some(Refusal::new(reason, by)),
-                Output::Event(event) => self.view.show(self.talk, now, own, event)?,
+                Output::Event(event) => self.view.show(self.talk, now, own, &event)?,
             }
         }
         if let Some(refusal) = refused {
             let taken: Vec<&Username> =
                 self.peer.members(now).filter(|it| it.id != own).map(|it| it.name.name).collect();
-            return Err(self.view.stop_refused(self.talk, &refusal, taken.iter().copied()));
+            return Err(self.view.stop_refused(self.talk, &refusal, &taken));
         }
         Ok(())
     }

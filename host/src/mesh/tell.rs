@@ -12,7 +12,7 @@ use std::time::Duration;
 const TRIED_MAX: u32 = 99;
 
 /// A name like this one that nobody has: with a number behind it.
-pub(super) fn free_name<'n>(name: &Username, taken: impl Iterator<Item = &'n Username> + Clone) -> Option<Username> {
+pub(super) fn free_name(name: &Username, taken: &[&Username]) -> Option<Username> {
     let wanted = name.as_str();
     let stem = Some(wanted.trim_end_matches(|last: char| last.is_ascii_digit())).filter(|stem| !stem.is_empty());
     (2..=TRIED_MAX).find_map(|number| {
@@ -23,7 +23,7 @@ pub(super) fn free_name<'n>(name: &Username, taken: impl Iterator<Item = &'n Use
             stem = &stem[..last];
         }
         let free = Username::new(&format!("{stem}{number}")).ok()?;
-        (free != *name && taken.clone().all(|taken| *taken != free)).then_some(free)
+        (free != *name && !taken.contains(&&free)).then_some(free)
     })
 }
 
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn free_name_has_the_first_number_that_nobody_has() {
         let taken = ["dan", "Dan2", "dan4"].map(name);
-        let free = |wanted: &str| free_name(&name(wanted), taken.iter()).unwrap().as_str().to_owned();
+        let free = |wanted: &str| free_name(&name(wanted), &taken.each_ref()).unwrap().as_str().to_owned();
         assert_eq!(free("dan"), "dan3");
         assert_eq!(free("dan2"), "dan3");
         assert_eq!(free("7"), "72");

@@ -121,9 +121,9 @@ impl View {
         talk: &mut Talk,
         now: Instant,
         own: PeerId,
-        event: mesh::Event<'_>,
+        event: &mesh::Event<'_>,
     ) -> Result<(), Stop> {
-        match event {
+        match *event {
             // The driver knows where others are looked for, and which names are taken.
             mesh::Event::Seeking | mesh::Event::Refused { .. } | mesh::Event::Ended => {}
             mesh::Event::Founded => talk.show(&Event::Founded)?,
@@ -171,12 +171,7 @@ impl View {
     }
 
     /// The members do not let the peer in. `taken` are the names that are known.
-    pub(super) fn stop_refused<'n>(
-        &self,
-        talk: &mut Talk,
-        refusal: &Refusal,
-        taken: impl Iterator<Item = &'n Username> + Clone,
-    ) -> Stop {
+    pub(super) fn stop_refused(&self, talk: &mut Talk, refusal: &Refusal, taken: &[&Username]) -> Stop {
         let Refusal { reason, by, by_address } = refusal;
         let (reason, by, by_address) = (*reason, by.as_deref(), *by_address);
         let free = tell::free_name(&self.name, taken);
