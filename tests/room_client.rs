@@ -325,11 +325,14 @@ fn text_that_is_too_long_for_this_room_is_told_and_not_sent() {
     let script = Script::new();
     let mut client = script.client(&[]);
     let (mut peer, ..) = script.welcome(Welcome { text_bytes_max: 4, ..WELCOME });
+    // The client knows the limit once it has shown what came behind the welcome.
+    peer.said(2, 1, "bob", "here");
+    client.output.find("bob: here");
     client.write(b"hello\nhi\n");
     client.end_input();
     let (number, _, text) = peer.hear_say();
     assert_eq!(text, "hi");
-    peer.said(2, number, "ann", &text);
+    peer.said(3, number, "ann", &text);
     peer.check_leave();
     let finished = client.finish();
     assert!(finished.errors.iter().any(|line| line.contains("5 bytes") && line.contains("at most 4")), "{finished:?}");

@@ -28,7 +28,7 @@ const FRAME_LINES_MAX: usize = 100;
 /// Lines that a paste may have. Longer ones belong into a pipe.
 const PASTE_LINES_MAX: usize = 1_000;
 
-/// What is said of an own line that has not come back for [`CONFIRM_MAX`].
+/// What is said of an own line that has not come back in time.
 const MARK: &str = " (not confirmed)";
 
 /// What stands on the terminal, and what is to be drawn.
