@@ -205,6 +205,9 @@ pub const MESH_SUSPECT_VIAS: u8 = 6;
 /// Counted periods of silence after which a suspect is dead.
 pub const MESH_SUSPECT_PERIODS: u8 = 8;
 
+/// The same for a suspect whose last sign of life was passed on by somebody else.
+pub const MESH_SUSPECT_PERIODS_INDIRECT: u8 = 12;
+
 /// How often one page is asked for.
 pub const MESH_PAGE_TRIES: u8 = 5;
 

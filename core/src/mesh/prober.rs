@@ -6,7 +6,10 @@
 
 use super::random::Random;
 use super::{Nonce, PeerId, config::Timers};
-use crate::limits::{MESH_PROBE_PINGS, MESH_PROBE_VIAS, MESH_SUSPECT_PERIODS, MESH_SUSPECT_VIAS, MESH_SUSPECTS_MAX};
+use crate::limits::{
+    MESH_PROBE_PINGS, MESH_PROBE_VIAS, MESH_SUSPECT_PERIODS, MESH_SUSPECT_PERIODS_INDIRECT, MESH_SUSPECT_VIAS,
+    MESH_SUSPECTS_MAX,
+};
 use crate::time::Instant;
 use heapless::Vec;
 
@@ -39,6 +42,8 @@ struct Trial {
     id: PeerId,
     /// Whether its silence means anything; else it counts always.
     is_missed: bool,
+    /// Whether its last sign of life came by somebody else: then it has more time.
+    is_indirect: bool,
     /// The nonce of its Pings in this period.
     nonce: Nonce,
     /// How many Pings are left in this period.
@@ -62,6 +67,8 @@ pub(super) struct Probed {
     pub(super) id: PeerId,
     /// Whether its silence means anything: a newcomer's that was never heard does not.
     pub(super) is_missed: bool,
+    /// Whether its last sign of life came by somebody else.
+    pub(super) is_indirect: bool,
 }
 
 /// A Ping that is due.
@@ -76,6 +83,11 @@ pub(super) struct Due {
 }
 
 impl Trial {
+    /// After how many counted periods it is dead. Who is reached by others alone is heard in fewer periods, the more so when they are few.
+    const fn periods_max(&self) -> u8 {
+        if self.is_indirect { MESH_SUSPECT_PERIODS_INDIRECT } else { MESH_SUSPECT_PERIODS }
+    }
+
     /// Whether a period of silence counts, in which these were heard of so many others.
     fn counts(&self, heard: Heard, others: usize) -> bool {
         let is_heard = match heard {
@@ -126,7 +138,7 @@ impl Prober {
     pub(super) fn next_dead(&mut self, others: usize) -> Option<PeerId> {
         let heard = self.heard;
         let is_dead = |trial: &Trial| {
-            trial.silent.is_some_and(|periods| periods + 1 >= MESH_SUSPECT_PERIODS) && trial.counts(heard, others)
+            trial.silent.is_some_and(|periods| periods + 1 >= trial.periods_max()) && trial.counts(heard, others)
         };
         let index = self.trials.iter().position(is_dead)?;
         Some(self.trials.swap_remove(index).id)
@@ -153,7 +165,7 @@ impl Prober {
         }
         self.heard = Heard::Nobody;
         self.period_at = Some(now + timers.probe_period);
-        if let Some(Probed { id, is_missed }) =
+        if let Some(Probed { id, is_missed, is_indirect }) =
             probed.filter(|probed| self.trials.iter().all(|trial| trial.id != probed.id))
         {
             // With eight suspects there is no room: they come first.
@@ -161,6 +173,7 @@ impl Prober {
                 let _ = self.trials.push(Trial {
                     id,
                     is_missed,
+                    is_indirect,
                     nonce: Nonce(random.word()),
                     pings: MESH_PROBE_PINGS,
                     ping_at: now,
@@ -221,7 +234,7 @@ mod tests {
     const TIMERS: Timers = Timers::DEFAULT;
     const TARGET: PeerId = PeerId(5);
     const OTHER: PeerId = PeerId(6);
-    const PROBED: Probed = Probed { id: TARGET, is_missed: true };
+    const PROBED: Probed = Probed { id: TARGET, is_missed: true, is_indirect: false };
 
     fn at(millis: u64) -> Instant {
         Instant::from_millis(millis)
@@ -296,6 +309,14 @@ mod tests {
     }
 
     #[test]
+    fn who_is_reached_by_others_alone_has_four_periods_more() {
+        let (mut prober, mut random) = (Prober::IDLE, Random::new([3; 16]));
+        prober.start(at(0));
+        prober.next_period(at(0), &TIMERS, &mut random, (4, 4), Some(Probed { is_indirect: true, ..PROBED }));
+        assert_eq!(periods_until_death(&mut prober, &mut random, 4, Some(OTHER)), Some(13));
+    }
+
+    #[test]
     fn last_other_member_is_dead_although_nobody_is_heard() {
         let (mut prober, mut random) = probing(1);
         assert_eq!(periods_until_death(&mut prober, &mut random, 1, None), Some(9));
@@ -324,7 +345,7 @@ mod tests {
                 &TIMERS,
                 &mut random,
                 (20, 20),
-                Some(Probed { id: PeerId(id), is_missed: true }),
+                Some(Probed { id: PeerId(id), is_missed: true, is_indirect: false }),
             );
         }
         assert_eq!(prober.trials.len(), MESH_SUSPECTS_MAX);

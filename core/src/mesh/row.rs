@@ -63,6 +63,8 @@ pub struct Row {
     pub(super) told_number: u16,
     /// Whether it was ever heard, by itself or by Via.
     pub(super) was_heard: bool,
+    /// Whether its last sign of life was passed on by somebody else: perhaps the two cannot reach each other.
+    pub(super) is_indirect: bool,
     /// Whether it was probed in this round.
     pub(super) probed: bool,
     /// Whether it was a member before it died.
@@ -91,6 +93,7 @@ impl Row {
         number: 0,
         told_number: 0,
         was_heard: false,
+        is_indirect: false,
         probed: false,
         was_member: false,
         is_rumour: false,

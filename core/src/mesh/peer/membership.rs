@@ -23,7 +23,7 @@ impl Peer<'_> {
         }
         if let Some(row) = self.table.get_mut(id) {
             row.contacts.prove(now, address);
-            (row.heard_at, row.was_heard) = (now, true);
+            (row.heard_at, row.was_heard, row.is_indirect) = (now, true, false);
             self.prober.handle_heard(id);
         }
     }
@@ -87,10 +87,10 @@ impl Peer<'_> {
         }
     }
 
-    /// A peer is alive: it was heard, or somebody passes on what it says.
+    /// A peer is alive: somebody passes on what it says.
     pub(super) fn hear_life(&mut self, now: Instant, id: PeerId) {
         if let Some(row) = self.table.get_mut(id) {
-            (row.heard_at, row.was_heard) = (now, true);
+            (row.heard_at, row.was_heard, row.is_indirect) = (now, true, true);
             self.prober.handle_heard(id);
         }
     }
@@ -175,8 +175,11 @@ impl Peer<'_> {
                 self.counters.deaths = self.counters.deaths.saturating_add(1);
             }
             let probed = self.choose_probed();
-            let is_missed = |id| self.table.get(id).is_some_and(crate::mesh::Row::is_missed);
-            let probed = probed.map(|id| Probed { id, is_missed: is_missed(id) });
+            let probed = probed.and_then(|id| self.table.get(id)).map(|row| Probed {
+                id: row.id,
+                is_missed: row.is_missed(),
+                is_indirect: row.is_indirect,
+            });
             let able = self.table.others().count();
             self.prober.next_period(now, self.config.timers, &mut self.random, (others, able), probed);
         }
