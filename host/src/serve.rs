@@ -90,7 +90,8 @@ impl Servers<'_> {
                 text += &format!("{protocol} {address}\n");
             }
         }
-        if io::stdout().is_terminal() {
+        // Whoever has only the output at a terminal, such as the Pi's console, has no keys to press.
+        if io::stdin().is_terminal() && io::stdout().is_terminal() {
             text += &invitation::invitation(room, relay, &invitation::reachable_addresses());
         }
         log::print(text);

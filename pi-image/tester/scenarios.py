@@ -55,6 +55,7 @@ def inside(bench):
         answered(bench, machine)
         # All is started, and quiet.
         machine.wait_for("pi.local is 10.0.2.15")
+        check(not machine.has_said("Ctrl-C"), "the console says what to press, where nobody can press anything")
         used = int(machine.run("free -k | grep Mem")[0].split()[2])
         status = " ".join(machine.run("grep Rss /proc/$(pidof chat-host)/status"))
         resident = {kind: int(amount) for kind, amount in re.findall(r"Rss(\w+):\s+(\d+)", status)}

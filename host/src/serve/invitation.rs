@@ -1,7 +1,7 @@
 //! What an operator at a terminal is told after the start: the commands that users type, with addresses that they can reach, and how
 //! to stop the server.
 //!
-//! It is written only if standard output is a terminal, so scripts do not see it.
+//! It is written only if standard input and output are a terminal, so scripts do not see it.
 
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
