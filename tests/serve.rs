@@ -12,7 +12,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Instant;
 use tests::DEADLINE;
 use tests::namespace::{in_namespace, run};
-use tests::process::{Process, RoomServer, Server, spawning};
+use tests::process::{Process, RoomServer, spawning};
 use tests::terminal::Terminal;
 use tests::workspace::program;
 
