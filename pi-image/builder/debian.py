@@ -1,7 +1,7 @@
 """`pi-image/deb`: the Debian packages for people who have Raspberry Pi OS, Debian or Ubuntu already, on a Pi or a PC.
 
 The same program as in the image, but with the clients, linked statically: it runs on every release. Put together with dpkg-deb
-alone; the same inputs make the same bytes. What the documents say of options and changes goes into the manual page and the changelog.
+alone; the same inputs make the same bytes. The manual page lists the options, the changelog has what CHANGELOG.md says.
 """
 
 import argparse
@@ -29,6 +29,8 @@ NAME = "chat-host"
 ARCHITECTURES = {"arm64": (cross.TRIPLE, "libc"), "amd64": (cross.PC_TRIPLE, "libc of PCs")}
 # The folder with what goes into the package as it is: unit, settings, manual page, scripts of the package manager.
 SOURCES = IMAGE / "debian"
+# What shells complete; made by tests/manual, like the manual page.
+COMPLETIONS = ROOT / "docs/completions"
 MODES = {"usr/bin/chat-host": 0o755}
 
 
@@ -50,24 +52,13 @@ def changelog(version, date):
     return f"{NAME} ({version}) stable; urgency=medium\n\n{listed}\n\n -- {author}  {stamp}\n"
 
 
-def roff(text):
-    """Plain text of a document as a manual page has it."""
-    text = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", text).replace("\\|", "|").replace("`", "")
-    return text.replace("\\", "\\e").replace("-", "\\-")
-
-
 def manual():
-    """The manual page: the written part, and the options of each command as docs/command-line.md has them in tables."""
-    sections, document = "", (ROOT / "docs/command-line.md").read_text()
-    for section in document.split("\n## ")[1:]:
-        rows = re.findall(r"^\| `(--[^`]*)` \| (.*?) \|(?: ?(.*?) ?\|)?$", section, re.MULTILINE)
-        if rows:
-            sections += f'.SH "OPTIONS OF {roff(NAME)} {roff(section.splitlines()[0])}"\n'
-        for option, meaning, default in rows:
-            sections += f".TP\n.B {roff(option)}\n{roff(meaning)}{f' (default: {roff(default)})' if default else ''}.\n"
-    if "max\\-clients" not in sections:
-        raise Failure("docs/command-line.md has no tables of options any more, from which the manual page is made")
-    return (SOURCES / "chat-host.1").read_text().replace(".SH EXIT STATUS\n", f"{sections}.SH EXIT STATUS\n").encode()
+    """The manual page that tests/manual makes from the program's options, with what is there in the package alone."""
+    page = (ROOT / "docs/man/chat-host.1").read_text()
+    before, heading, after = page.partition(".SH EXIT STATUS\n")
+    if not heading:
+        raise Failure("docs/man/chat-host.1 has no section EXIT STATUS any more, before which the package's own part belongs")
+    return (before + (SOURCES / "service.1").read_text() + heading + after).encode()
 
 
 def files(program, version, date):
@@ -78,6 +69,9 @@ def files(program, version, date):
         "lib/systemd/system/chat-host.service": (SOURCES / "chat-host.service").read_bytes(),
         "etc/default/chat-host": (SOURCES / "chat-host.default").read_bytes(),
         "usr/share/man/man1/chat-host.1.gz": compress(manual()),
+        "usr/share/bash-completion/completions/chat-host": (COMPLETIONS / "chat-host.bash").read_bytes(),
+        "usr/share/zsh/vendor-completions/_chat-host": (COMPLETIONS / "_chat-host").read_bytes(),
+        "usr/share/fish/vendor_completions.d/chat-host.fish": (COMPLETIONS / "chat-host.fish").read_bytes(),
         "usr/share/lintian/overrides/chat-host": (SOURCES / "lintian-overrides").read_bytes(),
         f"{documents}/copyright": (SOURCES / "copyright").read_bytes(),
         f"{documents}/changelog.gz": compress(changelog(version, date).encode()),
