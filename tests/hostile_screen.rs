@@ -173,6 +173,8 @@ fn person_in_a_hostile_room_sees_what_may_be_seen() {
     let address = hostile_room(Random::new());
     let mut terminal = Terminal::start_sized(60, 15, &["client", "--tcp", &address, "--name", "ann", "--bell", "all"]);
     let mut random = Random::new();
+    // Before that, the terminal itself would echo the keys.
+    check(&terminal.find("\x1b[?2004h"), &OF_TERMINAL);
     terminal.type_keys("half a line");
     terminal.paste(&text(&mut random, 400).replace("\x1b", ""));
     terminal.resize(33, 9);
