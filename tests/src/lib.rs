@@ -6,6 +6,7 @@
 
 pub mod document;
 pub mod manual;
+pub mod mesh;
 pub mod namespace;
 pub mod peer;
 pub mod process;

@@ -1,13 +1,14 @@
 //! Random numbers that can be repeated: the seed comes from the commit, and is printed.
+//!
+//! The package mesh-sim takes this file too.
 
-use crate::workspace::root;
 use std::process::Command;
 
 /// The environment variable that sets the seed, to repeat a failure.
 const VARIABLE: &str = "CHAT_HOST_SEED";
 
 /// Random numbers (`SplitMix64`: one word of state, every seed is good).
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Random(u64);
 
 impl Random {
@@ -18,6 +19,11 @@ impl Random {
             Err(_) => commit(),
         };
         println!("seed: {VARIABLE}={seed}");
+        Self(seed)
+    }
+
+    /// The sequence of this seed.
+    pub const fn seeded(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -48,8 +54,8 @@ impl Default for Random {
 }
 
 /// The first 16 digits of the commit's hash; without a commit, 0.
-fn commit() -> u64 {
-    let output = Command::new("git").args(["rev-parse", "HEAD"]).current_dir(root()).output();
+pub fn commit() -> u64 {
+    let output = Command::new("git").args(["rev-parse", "HEAD"]).current_dir(env!("CARGO_MANIFEST_DIR")).output();
     let hash = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
     hash.get(..16).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or(0)
 }

@@ -1,0 +1,807 @@
+#!/usr/bin/env python3
+"""A small peer of the mesh (docs/mesh-protocol.md section 2), in the standard library of Python 3.
+
+    peer.py --name NAME --join HOST:PORT... [--listen ADDRESS:PORT]
+
+It joins the group of the named peers, says each line of its input, and shows what others say. At the end of its input it
+leaves. Numbers such as MESH-MIN-4 are those of the document.
+"""
+import argparse, hashlib, os, select, socket, struct, sys, time
+from collections import namedtuple
+
+JOINING, MEMBER, DEAD, LEFT = 0, 1, 2, 3
+LAST = 2 ** 64 - 1
+(FROM, SEEK, FOUND, ROWS_ASK, ROWS, CLAIM, WELCOME, OBJECT, LEAVES, PING, ACK, VIA, HEADS, SAY, TOOK, ASK, NONE,
+ VECTOR_ASK, VECTOR, RECENT_ASK, RECENT) = range(21)
+# The fields of each item (section 6): w 8 bytes, v varint, s signed, b byte, t text, l list or item, a addresses, r optional row.
+FIELDS = {FROM: "wvw", SEEK: "wv", FOUND: "wwvbw", ROWS_ASK: "ww", ROWS: "wwl", CLAIM: "wvwta", WELCOME: "wwvvvw", OBJECT: "wvr",
+          LEAVES: "v", PING: "w", ACK: "ww", VIA: "wwl", HEADS: "vwl", SAY: "wvvsbtt", TOOK: "v", ASK: "wvv", NONE: "wv",
+          VECTOR_ASK: "w", VECTOR: "wwl", RECENT_ASK: "", RECENT: "bl"}
+REASONS = {16: "the name is taken", 17: "somebody else is asking for this name", 19: "a member does not allow this name",
+           20: "it is full", 23: "there are too many newcomers", 40: "no answer in time"}
+
+
+class Malformed(Exception):
+    pass
+
+
+# --- Section 3: fields -----------------------------------------------------------------------------------------------------
+
+def varint(number):
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def word(number):
+    return struct.pack("<Q", number)
+
+
+def block(data):
+    return varint(len(data)) + data
+
+
+def address_out(address):
+    host, port = address[:2]
+    if ":" in host:
+        return b"\1" + socket.inet_pton(socket.AF_INET6, host) + varint(port)
+    return b"\0" + socket.inet_aton(host) + varint(port)
+
+
+class Reader:
+    """Takes fields from the front of some bytes."""
+
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def take(self, count):
+        if self.at + count > len(self.data):
+            raise Malformed
+        self.at += count
+        return self.data[self.at - count:self.at]
+
+    def byte(self):
+        return self.take(1)[0]
+
+    def varint(self):
+        number = shift = 0
+        while shift < 70:
+            byte = self.byte()
+            number |= (byte & 127) << shift
+            if byte == 0 and shift:
+                raise Malformed                         # longer than it need be (MESH-ENC-2)
+            if byte < 128:
+                return number
+            shift += 7
+        raise Malformed
+
+    def word(self):
+        return struct.unpack("<Q", self.take(8))[0]
+
+    def block(self):
+        return self.take(self.varint())
+
+    def text(self):
+        try:
+            return self.block().decode()
+        except UnicodeDecodeError:
+            raise Malformed from None
+
+    def addresses(self):
+        count, out = self.varint(), []
+        if count > 4:
+            raise Malformed
+        for _ in range(count):
+            kind = self.byte()
+            if kind > 1:
+                raise Malformed
+            family, length = ((socket.AF_INET, 4), (socket.AF_INET6, 16))[kind]
+            out.append((socket.inet_ntop(family, self.take(length)), self.varint()))
+        return out
+
+    def row(self):
+        id, incarnation, state = self.word(), self.varint(), self.byte()
+        if state > 5:
+            raise Malformed
+        if state > 3:
+            return Row(id, incarnation, state - 2, 0, 0, None, [])
+        return Row(id, incarnation, state, self.varint(), self.byte(), self.text(), self.addresses())
+
+    def field(self, kind):
+        if kind == "s":
+            number = self.varint()
+            return (number >> 1) ^ -(number & 1)
+        if kind == "r":
+            return self.row() if self.byte() else None
+        return {"w": self.word, "v": self.varint, "b": self.byte, "t": self.text, "l": self.block, "a": self.addresses}[kind]()
+
+
+Row = namedtuple("Row", "id incarnation state rank capacity name addresses")
+
+
+def row_out(row):
+    head = word(row.id) + varint(row.incarnation)
+    if row.name is None:
+        return head + bytes([row.state + 2])
+    return head + bytes([row.state]) + varint(row.rank) + bytes([row.capacity]) + block(row.name.encode()) + addresses_out(row.addresses)
+
+
+def addresses_out(addresses):
+    return varint(len(addresses)) + b"".join(map(address_out, addresses))
+
+
+def item(tag, *values):
+    """An item with its tag: what stands in a datagram behind its length."""
+    out = varint(tag)
+    for kind, value in zip(FIELDS[tag], values, strict=True):
+        if kind == "s":
+            value, kind = (value << 1) ^ (value >> 63), "v"
+        if kind == "r":
+            out += b"\0" if value is None else b"\1" + row_out(value)
+        else:
+            out += {"w": word, "v": varint, "b": lambda byte: bytes([byte]), "t": lambda text: block(text.encode()),
+                    "l": block, "a": addresses_out}[kind](value)
+    return out
+
+
+def read_item(data):
+    """Tag and fields of an item. Bytes behind the fields are ignored (MESH-DGRAM-3)."""
+    reader = Reader(data)
+    tag = reader.varint()
+    if tag not in FIELDS:
+        raise Malformed
+    return tag, [reader.field(kind) for kind in FIELDS[tag]]
+
+
+def pairs_out(pairs):
+    return b"".join(word(origin) + varint(number) for origin, number in pairs)
+
+
+def entries(data, read):
+    """The entries of a list."""
+    reader, out = Reader(data), []
+    while reader.at < len(data):
+        out.append(read(reader))
+    return out
+
+
+def pairs(data):
+    return entries(data, lambda reader: (reader.word(), reader.varint()))
+
+
+def fnv(data):
+    number = 0xcbf29ce484222325
+    for byte in data:
+        number = (number ^ byte) * 0x100000001b3 % 2 ** 64
+    return number
+
+
+def nonce():
+    return int.from_bytes(os.urandom(8), "little") or 1
+
+
+def key(name):
+    return name.lower().replace("ς", "σ")
+
+
+class Other:
+    """What this peer knows of another one: its row, and how to reach it."""
+
+    def __init__(self, row):
+        self.row, self.address, self.token = row, None, 0
+        self.proven = self.welcomed = self.answered = False
+        self.tries = 0
+
+
+class Peer:
+    def __init__(self, name, joins, listen):
+        family = socket.AF_INET6 if ":" in listen[0] else socket.AF_INET
+        self.socket = socket.socket(family, socket.SOCK_DGRAM)
+        self.socket.bind(listen)
+        self.name, self.joins = name, joins
+        self.id, self.incarnation, self.rank, self.lamport = nonce(), 1, 0, 0
+        self.secret = os.urandom(16)
+        self.state, self.since = "seeking", time.monotonic()
+        self.nonce, self.claim_nonce = nonce(), nonce()
+        self.sponsor, self.after, self.tries = None, 0, 0
+        self.table = {}                                 # id: Other
+        self.waits = 0
+        self.vector, self.settled = {}, {}              # id: number shown or lost; when it last changed
+        self.known, self.missing = {}, {}               # id: highest number heard of; since when something is missing
+        self.says = {}                                  # (id, number): the item's bytes
+        self.giver, self.handing = None, None
+        self.ten, self.held = None, []
+        self.mine = {}                                  # own number: [who has not taken it, tries]
+        self.due = {}                                   # what is done when
+        self.lefts = 0
+        self.code = None
+        self.at("tick", 0)
+
+    # --- Sending ---
+
+    def at(self, what, delay):
+        self.due[what] = time.monotonic() + delay
+
+    def give_token(self, id, address):
+        """MESH-PROOF-1: opaque to others; a keyed hash of our own choice."""
+        data = word(id) + repr(address[:2]).encode()
+        return struct.unpack("<Q", hashlib.blake2b(data, digest_size=8, key=self.secret).digest())[0] or 1
+
+    def own_row(self):
+        state = MEMBER if self.is_member() else JOINING
+        return Row(self.id, self.incarnation, state, self.rank, 8, self.name, [])
+
+    def is_member(self):
+        return self.state in ("handing over", "in", "leaving")
+
+    def send(self, address, items, token=0, pad=0):
+        data = b"CHM\1" + b"".join(block(each) for each in [item(FROM, self.id, self.incarnation, token), *items])
+        try:
+            self.socket.sendto(data.ljust(pad, b"\0"), address)
+        except OSError:
+            pass                                        # unreachable: as good as lost
+
+    def tell(self, other, *items, pad=0):
+        """To a peer of the table. Our own row rides until it has answered something (MESH-MIN-2)."""
+        items = list(items)
+        if self.is_member() and not other.answered:
+            items.append(item(ROWS, 0, 0, row_out(self.own_row())))
+        if other.row.state in (DEAD, LEFT):             # MESH-RUMOUR-3
+            items.append(item(ROWS, 0, 0, row_out(other.row._replace(name=None))))
+        address = other.address or (other.row.addresses or [None])[0]
+        if address:
+            self.send(address, items, other.token, pad)
+
+    def live(self):
+        return [other for other in self.table.values() if other.row.state in (JOINING, MEMBER)]
+
+    def members(self):
+        return [other for other in self.table.values() if other.row.state == MEMBER]
+
+    def table_hash(self):
+        rows = [other.row for other in self.live()] + ([self.own_row()] if self.state not in ("seeking", "gathering") else [])
+        data = [word(row.id) + struct.pack("<IB", row.incarnation, row.state) for row in sorted(rows)]
+        return fnv(b"".join(data))
+
+    def heads(self):
+        """HEADS, with the hash over entries of members that did not change for 5 s."""
+        now, ids = time.monotonic(), {other.row.id for other in self.members()} | {self.id}
+        old = sorted((id, number) for id, number in self.vector.items() if id in ids and now - self.settled[id] >= 5)
+        return item(HEADS, self.vector.get(self.id, 0), fnv(b"".join(word(id) + struct.pack("<I", number) for id, number in old)), b"")
+
+    def set_vector(self, id, number):
+        if self.vector.get(id) != number:
+            self.vector[id], self.settled[id] = number, time.monotonic()
+
+    # --- What is done by time ---
+
+    def run(self):
+        host, port = self.socket.getsockname()[:2]
+        self.show(f"peer {host}:{port}" if ":" not in host else f"peer [{host}]:{port}")
+        lines = [sys.stdin]
+        while self.code is None:
+            now = time.monotonic()
+            for what in [what for what, due in self.due.items() if due <= now]:
+                del self.due[what]
+                getattr(self, "do_" + what)()
+            if self.code is not None:
+                break
+            wait = max(0, min(self.due.values(), default=now + 1) - time.monotonic())
+            # Lines wait until this peer is in, and while 16 are under way (MESH-SAY-3).
+            takes = self.state == "in" and len(self.mine) < 16
+            ready = select.select([self.socket] + (lines if takes else []), [], [], wait)[0]
+            if self.socket in ready:
+                self.receive()
+            if sys.stdin in ready:
+                line = sys.stdin.readline()
+                if line.strip():
+                    self.say(line.rstrip("\n"))
+                elif not line:
+                    lines = []
+                    self.at("finish", 0)
+        return self.code
+
+    def do_tick(self):
+        self.at("tick", 0.3)
+        now = time.monotonic()
+        if self.state == "seeking":                     # MESH-SEEK-1
+            for address in self.joins:
+                self.send(address, [item(SEEK, self.nonce, 0)], pad=64)
+        elif self.state == "gathering":                 # MESH-GATHER-1
+            self.tries += 1
+            if self.tries > 5:
+                self.state = "seeking"
+            else:
+                self.ask_rows(self.sponsor)
+        elif self.state == "claiming":
+            self.claim_all()
+            if now - self.since > 30:
+                self.give_up(40, None)
+        elif self.state == "handing over":
+            self.ask_giver()
+        if self.is_member():
+            for other in self.members():
+                if not other.answered:                  # it may not know yet that we are a member
+                    self.tell(other, item(PING, nonce()))
+            self.repeat()
+            self.ask_missing(now)
+
+    def do_claim_again(self):
+        """Behind a pause, with a higher incarnation (MESH-CLAIM-6)."""
+        self.incarnation += 1
+        self.begin_claims()
+
+    def do_finish(self):
+        """The end of the input: leave once everything is confirmed."""
+        if self.mine:
+            self.at("finish", 0.05)
+        else:
+            self.state = "leaving"
+            self.do_left()
+
+    def do_left(self):
+        self.lefts += 1
+        for other in self.live():
+            self.tell(other, item(LEAVES, self.incarnation))
+        if self.lefts < 3:
+            self.at("left", 0.5)
+        elif self.code is None and self.state != "waiting":
+            self.code = 1 if self.state == "ended" else 0
+
+    # --- Joining ---
+
+    def ask_rows(self, other):
+        self.tell(other, item(ROWS_ASK, self.after, self.give_token(other.row.id, other.address)))
+
+    def begin_claims(self):
+        self.state, self.claim_nonce = "claiming", nonce()
+        for other in self.table.values():
+            other.welcomed, other.tries = False, 0
+        self.claim_all()
+
+    def claim_all(self):
+        for other in list(self.table.values()):
+            tries_max = 5 if other.row.state == DEAD else 10 ** 6
+            if other.row.state == LEFT or other.welcomed or other.row.name is None or other.tries >= tries_max:
+                continue
+            other.tries += 1
+            claim = item(CLAIM, self.nonce_for(other), self.incarnation, self.token_of(other), self.name, [])
+            self.tell(other, claim, pad=200)
+            friends = [friend for friend in self.table.values() if friend.welcomed][:2]
+            if other.tries > 3:                         # a second of silence: MESH-CLAIM-3
+                for friend in friends:
+                    claim = item(CLAIM, self.nonce_for(other), self.incarnation, 0, self.name, [])
+                    self.tell(friend, item(VIA, other.row.id, self.id, claim), pad=200)
+        self.look_whether_admitted()
+
+    def nonce_for(self, other):
+        """Another for each row and incarnation (MESH-CLAIM-3)."""
+        return fnv(word(self.claim_nonce) + word(other.row.id)) or 1
+
+    def token_of(self, other):
+        address = other.address or (other.row.addresses or [None])[0]
+        return self.give_token(other.row.id, address) if address else 0
+
+    def look_whether_admitted(self):
+        """MESH-CLAIM-7."""
+        if self.state != "claiming":
+            return
+        if not self.live():
+            self.state = "seeking"
+            return
+        dead = [other for other in self.table.values() if other.row.state == DEAD and other.row.name is not None]
+        if all(other.welcomed for other in self.live()) and all(other.welcomed or other.tries >= 5 for other in dead):
+            self.rank = self.lamport = self.lamport + 1
+            self.state = "handing over"
+            self.set_vector(self.id, 0)
+            self.show(f"joined as {self.name}")
+            for other in self.members():
+                self.tell(other, item(PING, nonce()))
+            self.ask_giver()
+
+    def give_up(self, reason, by):
+        sentence = REASONS.get(reason, "refused")
+        self.show(f"refused: {sentence} (reason {reason})" + (f", says {by}" if by else ""))
+        self.state = "ended"
+        self.do_left()
+
+    def objected(self, other, reason, row):
+        """MESH-CLAIM-5 and MESH-CLAIM-6."""
+        if row is not None and row.id != self.id and row.id not in self.table:
+            self.merge(row)
+        if reason == 18 or other.welcomed:
+            return
+        if reason == 50:
+            self.id = nonce()
+            self.begin_claims()
+        elif reason == 23 or reason == 17 and row is not None and row.id < self.id:
+            self.waits += 1
+            if self.waits > 3:
+                self.give_up(reason, other.row.name)
+            else:
+                self.state, self.lefts = "waiting", 0
+                self.do_left()
+                self.at("claim_again", 0.5 + int.from_bytes(os.urandom(2), "little") / 43690)
+        elif reason == 16 and key(other.row.name) == key(self.name) or reason not in (16, 17):
+            self.give_up(reason, other.row.name)
+
+    # --- Handing over (section 7.5) ---
+
+    def ask_giver(self):
+        if self.handing is None:
+            givers = sorted((other.row.rank, other.row.id) for other in self.members())
+            tried = self.giver
+            later = [id for rank, id in givers if tried is None or (rank, id) > tried]
+            if not later:
+                return self.begin([])
+            self.giver = next((rank, id) for rank, id in givers if id == later[0])
+            self.handing, self.tries, self.after, self.pages = "vector", 0, 0, []
+        other = self.table.get(self.giver[1])
+        self.tries += 1
+        if other is None or self.tries > 10 and self.handing == "ten" or self.tries > 5 and self.handing != "ten":
+            if self.handing == "ten":
+                return self.begin(self.ten)             # after 3 s it goes on with what there is
+            self.handing = None
+            return self.ask_giver()
+        if self.handing == "vector":
+            self.tell(other, item(VECTOR_ASK, self.after))
+        elif self.handing == "recent":
+            self.tell(other, item(RECENT_ASK))
+        else:
+            for pair in [pair for pair in self.ten if pair not in self.says]:
+                self.tell(other, item(ASK, pair[0], pair[1], 1))
+
+    def on_vector(self, other, after, until, data):
+        if self.handing == "vector" and self.giver[1] == other.row.id and after == self.after:
+            self.pages += pairs(data)
+            self.after, self.tries = until, 0
+            if until == LAST:
+                for id, number in self.pages:
+                    self.set_vector(id, number)
+                self.handing = "recent"
+            self.ask_giver()
+
+    def on_recent(self, other, no_giver, data):
+        if self.state != "handing over" or self.giver is None or self.giver[1] != other.row.id:
+            return
+        if no_giver:
+            self.handing = None
+            self.ask_giver()
+        elif self.handing == "recent":
+            self.ten, self.handing, self.tries = pairs(data)[:10], "ten", 0
+            self.look_whether_fetched()
+            if self.state == "handing over":
+                self.ask_giver()
+
+    def look_whether_fetched(self):
+        if self.handing == "ten" and all(pair in self.says for pair in self.ten):
+            self.begin(self.ten)
+
+    def begin(self, ten):
+        """MESH-HAND-4: what is not above the vector is history; the rest is live."""
+        self.state = "in"
+        for pair in ten:
+            if pair in self.says and pair[1] <= self.vector.get(pair[0], 0):
+                self.show_say(self.says[pair], "history ")
+        for origin in list(self.vector):
+            self.show_live(origin)
+
+    # --- Messages (section 9) ---
+
+    def say(self, text):
+        number = self.vector[self.id] + 1
+        self.lamport += 1
+        said = item(SAY, self.id, number, self.lamport, int(time.time() * 1000), 1, self.name, text[:1000])
+        self.says[self.id, number] = said
+        self.set_vector(self.id, number)
+        self.mine[number] = [{other.row.id for other in self.members()}, 0]
+        for other in self.members():
+            self.tell(other, said, self.heads())
+
+    def repeat(self):
+        """MESH-MIN-6."""
+        for number, (waits, tries) in list(self.mine.items()):
+            waits &= {other.row.id for other in self.members()}
+            if not waits or tries >= 5:
+                del self.mine[number]
+                continue
+            self.mine[number][1] += 1
+            for id in waits:
+                self.tell(self.table[id], self.says[self.id, number])
+
+    def show_say(self, said, before=""):
+        fields = read_item(said)[1]
+        name, text = fields[5], "".join(c if c.isprintable() else "\ufffd" for c in fields[6])
+        self.show(f"{before}* {name} {text}" if fields[4] & 2 else f"{before}{name}: {text}")
+
+    def show_live(self, origin):
+        """Shows what comes next of an origin, as far as it is there."""
+        while self.state == "in" and (origin, self.vector[origin] + 1) in self.says and origin != self.id:
+            self.set_vector(origin, self.vector[origin] + 1)
+            self.missing.pop(origin, None)
+            self.show_say(self.says[origin, self.vector[origin]])
+
+    def heard_of(self, origin, number):
+        self.known[origin] = max(number, self.known.get(origin, 0))
+
+    def ask_missing(self, now):
+        """MESH-GAP-2, with the origin and everybody else in turn, and MESH-GAP-3."""
+        for origin, number in list(self.known.items()):
+            first = self.vector.get(origin, number) + 1
+            if origin == self.id or first > number:
+                continue
+            since = self.missing.setdefault(origin, now)
+            if now - since > 10 and self.state == "in":
+                lost = next((n for n in range(first, number + 1) if (origin, n) in self.says), number + 1) - first
+                self.show(f"lost {lost} of {self.table[origin].row.name if origin in self.table else origin}")
+                self.set_vector(origin, first + lost - 1)
+                self.missing.pop(origin)
+                self.show_live(origin)
+                continue
+            bits = sum(1 << n for n in range(32) if first + n <= number and (origin, first + n) not in self.says)
+            asked = [self.table[origin]] if origin in self.table and self.table[origin].row.state == MEMBER else self.members()[:2]
+            for other in asked if bits else []:
+                self.tell(other, item(ASK, origin, first, bits))
+
+    def on_say(self, other, said, origin, number, lamport, flags):
+        if lamport > self.lamport + 2 ** 32 or number == 0:
+            return                                      # MESH-RANK-1
+        self.lamport = max(self.lamport, lamport)
+        if origin != self.id and len(self.says) < 100_000:
+            self.says.setdefault((origin, number), said)
+            self.heard_of(origin, number)
+        if origin in self.vector:
+            self.show_live(origin)
+        self.look_whether_fetched()
+        if flags & 1 and other.row.id == origin and origin in self.vector:
+            number = self.vector[origin]
+            while (origin, number + 1) in self.says:
+                number += 1
+            self.tell(other, item(TOOK, number))
+
+    def on_ask(self, other, origin, first, bits):
+        for n in range(32):
+            if bits >> n & 1:
+                said = self.says.get((origin, first + n))
+                numbers = [number for id, number in self.says if id == origin]
+                self.tell(other, said or item(NONE, origin, min(numbers, default=0)))
+
+    # --- The table ---
+
+    def merge(self, row):
+        """MESH-ROW-1 and MESH-ROW-5."""
+        if row.rank > self.lamport + 2 ** 32:
+            return
+        if row.id == self.id:
+            if row.state in (DEAD, LEFT) and row.incarnation >= self.incarnation and self.state not in ("leaving", "ended"):
+                self.incarnation = row.incarnation + 1
+                for other in self.table.values():
+                    other.answered = False              # everybody is told
+                if self.state == "claiming":
+                    self.begin_claims()
+            return
+        self.lamport = max(self.lamport, row.rank)
+        other = self.table.get(row.id)
+        if other is None:
+            if row.name is not None and row.state in (JOINING, MEMBER):
+                self.table[row.id] = Other(row)
+            return
+        old = other.row
+        if (row.incarnation, row.state) <= (old.incarnation, old.state):
+            return
+        other.row = row if row.name is not None else old._replace(incarnation=row.incarnation, state=row.state)
+        if row.incarnation > old.incarnation:
+            other.welcomed = False
+        if self.state == "in" and row.state in (DEAD, LEFT) and old.state == MEMBER:
+            self.show(f"{old.name} has {'left' if row.state == LEFT else 'died'}")
+
+    def on_claim(self, id, address, claim, reply):
+        """MESH-GUARD-1, as far as it concerns a small peer."""
+        its_nonce, incarnation, token, name, addresses = claim
+        other = self.table.get(id)
+        if other is not None and other.row.state in (DEAD, LEFT) and incarnation <= other.row.incarnation:
+            return reply(item(ROWS, 0, 0, row_out(other.row._replace(name=None))))
+        if key(name) == key(self.name):
+            reason = 16 if self.is_member() else 17
+            return reply(item(OBJECT, its_nonce, reason, self.own_row()))
+        for rival in self.live():
+            if rival.row.id != id and key(rival.row.name) == key(name):
+                return reply(item(OBJECT, its_nonce, 18 if rival.row.state == MEMBER else 17, rival.row))
+        if other is None or incarnation > other.row.incarnation:
+            self.table[id] = other = Other(Row(id, incarnation, JOINING, 0, 8, name, addresses))
+            self.vector.setdefault(id, 0)
+            self.settled.setdefault(id, time.monotonic())
+        other.token = token or other.token
+        if address:
+            other.address = address
+        given = self.give_token(id, address) if address else 0
+        reply(item(WELCOME, its_nonce, given, self.lamport, self.vector.get(self.id, 0), len(self.members()) + 1, self.table_hash()))
+
+    # --- Receiving ---
+
+    def receive(self):
+        data, address = self.socket.recvfrom(2048)
+        address = address[:2]
+        if len(data) > 1200 or data[:4] != b"CHM\1":
+            return
+        reader, items = Reader(data), []
+        reader.take(4)
+        while reader.at < len(data):
+            try:
+                each = reader.block()
+            except Malformed:
+                break                                   # MESH-DGRAM-4
+            if each:
+                try:
+                    items.append((*read_item(each), each))
+                except Malformed:
+                    items.append((None, [], each))
+        if not items or items[0][0] != FROM or items[0][1][0] == self.id:
+            return
+        id, incarnation, token = items[0][1]
+        proven = token == self.give_token(id, address)
+        other = self.table.get(id)
+        if other is not None and proven:
+            other.address, other.proven = address, True
+        for tag, fields, raw in items[1:]:
+            if tag is not None:
+                self.take(id, incarnation, address, proven, tag, fields, raw)
+
+    def take(self, id, incarnation, address, proven, tag, fields, raw):
+        other = self.table.get(id)
+
+        def reply(*items):
+            token = other.token if other else 0
+            self.send(address, items, token)
+
+        if tag == FOUND and fields[0] == self.nonce and self.state == "seeking":
+            self.sponsor = self.table[id] = Other(Row(id, incarnation, MEMBER, 0, fields[3], None, []))
+            self.sponsor.address, self.sponsor.token = address, fields[1]
+            self.state, self.after, self.tries = "gathering", 0, 0
+            self.ask_rows(self.sponsor)
+        elif tag == CLAIM and self.state in ("claiming", "handing over", "in"):
+            self.on_claim(id, address, fields, lambda *items: self.send(address, items, fields[2]))
+        elif tag == WELCOME and other and self.state == "claiming" and fields[0] == self.nonce_for(other):
+            other.address, other.welcomed = other.address or address, True
+            other.token = fields[1] or other.token
+            self.lamport = max(self.lamport, fields[2])
+            if fields[5] != self.table_hash():          # MESH-CLAIM-4
+                self.after = 0
+                self.ask_rows(other)
+            self.look_whether_admitted()
+        elif tag == OBJECT and other and self.state == "claiming" and fields[0] == self.nonce_for(other):
+            self.objected(other, fields[1], fields[2])
+        elif tag == PING:                               # MESH-MIN-4
+            answer = [item(ACK, fields[0], self.give_token(id, address))]
+            if self.is_member():
+                answer.append(self.heads())
+            if self.state in ("ended", "waiting", "leaving"):
+                answer.append(item(LEAVES, self.incarnation))
+            reply(*answer)
+        elif tag == ACK and other:
+            other.token = fields[1] or other.token
+            other.answered = other.answered or self.is_member()
+        elif proven and other:
+            self.take_proven(other, incarnation, tag, fields, raw)
+        elif proven and tag == ROWS and self.sponsor and self.sponsor.row.id == id:
+            self.take_proven(self.sponsor, incarnation, tag, fields, raw)
+
+    def take_proven(self, other, incarnation, tag, fields, raw):
+        """MESH-PROOF-3: what only a proven source may say."""
+        if tag == ROWS:
+            after, until, data = fields
+            for row in entries(data, Reader.row):
+                page = (after, until) != (0, 0)
+                gathering = self.state in ("gathering", "claiming")
+                if not page or row.state in (JOINING, MEMBER):
+                    self.merge_page(row)
+                elif gathering and row.state == DEAD and row.id not in self.table and row.name is not None:
+                    self.table[row.id] = Other(row)     # asked too, and never told (MESH-ROWS-2)
+            if self.state == "gathering" and after == self.after and until:
+                self.after, self.tries = until, 0
+                if until == LAST:
+                    self.after = 0
+                    self.since = time.monotonic()
+                    self.begin_claims()
+                else:
+                    self.ask_rows(other)
+            self.look_whether_admitted()
+        elif tag == ROWS_ASK and self.is_member():
+            other.token = fields[1] or other.token
+            self.send_rows(other, fields[0])
+        elif tag == LEAVES and fields[0] == other.row.incarnation:
+            self.merge(other.row._replace(state=LEFT))
+            self.look_whether_admitted()
+        elif tag == VIA:
+            self.on_via(other, fields)
+        elif tag == HEADS and self.is_member():
+            if self.state == "in" and other.row.id not in self.vector:
+                self.set_vector(other.row.id, fields[0])    # the first contact: MESH-VECTOR-1
+            self.heard_of(other.row.id, fields[0])
+            for origin, number in pairs(fields[2]):
+                self.heard_of(origin, number)
+        elif tag == SAY and self.is_member():
+            self.on_say(other, raw, fields[0], fields[1], fields[2], fields[4])
+        elif tag == TOOK:
+            for number, (waits, _) in list(self.mine.items()):
+                if number <= fields[0]:
+                    waits.discard(other.row.id)
+            self.repeat_confirmed()
+        elif tag == ASK:
+            self.on_ask(other, *fields)
+        elif tag == VECTOR_ASK and self.is_member():
+            mine = sorted(pair for pair in self.vector.items() if pair[0] > fields[0])
+            until = LAST if len(mine) <= 60 else mine[59][0]
+            self.tell(other, item(VECTOR, fields[0], until, pairs_out(mine[:60])))
+        elif tag == VECTOR:
+            self.on_vector(other, *fields)
+        elif tag == RECENT_ASK and self.is_member():
+            self.tell(other, item(RECENT, 1, b""))      # no giver: the next one is asked (MESH-HAND-2)
+        elif tag == RECENT:
+            self.on_recent(other, *fields)
+
+    def merge_page(self, row):
+        known = self.table.get(row.id)
+        if known is not None and known.row.name is None and row.name is not None:
+            known.row = row                             # the sponsor's own row
+        else:
+            self.merge(row)
+
+    def repeat_confirmed(self):
+        for number in [number for number, (waits, _) in self.mine.items() if not waits]:
+            del self.mine[number]
+
+    def send_rows(self, other, after):
+        rows = sorted([each.row for each in self.live()] + [self.own_row()])
+        page = [row for row in rows if row.id > after]
+        data, until = b"", LAST
+        for row in page:
+            if len(data) > 900:
+                break
+            data, until = data + row_out(row), row.id
+        self.tell(other, item(ROWS, after, LAST if not page or until == page[-1].id else until, data))
+
+    def on_via(self, relay, fields):
+        """An item that came through somebody else; the answer goes the same way (MESH-VIA-2)."""
+        target, id, data = fields
+        if target != self.id:
+            return                                      # passing on may be left out (MESH-MIN-8)
+        try:
+            tag, inner = read_item(data)
+        except Malformed:
+            return
+
+        def back(*items):
+            self.tell(relay, item(VIA, id, self.id, items[0]))
+
+        other = self.table.get(id)
+        if tag == PING:
+            back(item(ACK, inner[0], 0))
+        elif tag == CLAIM:
+            self.on_claim(id, None, inner, back)
+        elif tag in (WELCOME, OBJECT, ACK) and other:
+            self.take(id, other.row.incarnation, other.address, False, tag, inner, data)
+
+    def show(self, line):
+        print(line, flush=True)
+
+
+def endpoint(text):
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="a small peer of the mesh")
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--join", required=True, action="append", type=endpoint, metavar="HOST:PORT")
+    parser.add_argument("--listen", default=("0.0.0.0", 0), type=endpoint, metavar="ADDRESS:PORT")
+    arguments = parser.parse_args()
+    return Peer(arguments.name, arguments.join, arguments.listen).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
