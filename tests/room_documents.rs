@@ -223,6 +223,7 @@ fn limits_and_timers_are_those_of_the_code() {
         ("malformed_max", usize::try_from(client.malformed_max).unwrap()),
         ("room_outbox_messages_max", limits::ROOM_OUTBOX_MESSAGES_MAX),
         ("room_outbox_bytes_max", limits::ROOM_OUTBOX_BYTES_MAX),
+        ("websocket_frame_bytes_max", limits::WEBSOCKET_FRAME_BYTES_MAX),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();
@@ -271,6 +272,7 @@ fn sections_are_where_the_code_refers_to() {
         "8. Limits and timers",
         "9. Security",
         "10. Worked transcripts",
+        "11. Over a WebSocket",
     ];
     assert_eq!(headings, expected);
 }

@@ -11,6 +11,7 @@
 //! | room's server: what all share, one connection | [`room::server::Room`], [`room::server::Connection`] |
 //! | room's client, health check | [`room::client::Client`], [`room::Prober`] |
 //! | mesh's peer | [`mesh::Peer`] |
+//! | the framing before the room's server that a browser needs | [`websocket::WebSocket`] |
 //!
 //! Every container has a fixed capacity ([`limits`]); the call that finds one full says so or follows a documented policy. Engines run
 //! unchanged on a microcontroller. The folder `examples/` has a relay's client, a room's client, a room's server in one loop, and a mesh's peer.
@@ -99,3 +100,4 @@ pub mod room;
 pub mod text;
 pub mod time;
 pub mod username;
+pub mod websocket;
