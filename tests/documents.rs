@@ -94,6 +94,8 @@ fn counters_are_all_explained_in_their_order() {
     let counters = chat_host::room::server::Counters::default();
     let room: Vec<_> = std::iter::once("members").chain(counters.iter().map(|(name, _)| name)).collect();
     assert_eq!(documented("### Counters of the room"), room);
+    let page = chat_host::web::Counters::default();
+    assert_eq!(documented("### Counters of the page"), page.iter().map(|(name, _)| name).collect::<Vec<_>>());
 }
 
 #[test]

@@ -248,10 +248,34 @@ has_library() { # TARGET
         runs tests/probe/link --std sources --which
 }
 
-# Nothing is wished for if something else is missing that cannot be had.
+# --- The page in a browser: its step is skipped where it cannot run ---
+
+# What is to be installed for it: with all that they need about 130 MB to download, and 440 MB on the disk.
+browser_packages=(chromium chromium-driver)
+
+has_browser() {
+    command -v chromedriver >/dev/null && { command -v chromium || command -v google-chrome || command -v chromium-browser; } >/dev/null
+}
+
+# Why the page cannot be tested here; nothing if it can.
+obstacle_of_page() {
+    if has_browser; then return; fi
+    if has_packages 0 "${browser_packages[@]}"; then
+        echo "no browser is installed (${become:-as root: }apt-get install ${browser_packages[*]}, about 130 MB to download)"
+    else
+        echo "no browser is here, and this system's packages have no ${browser_packages[*]}"
+    fi
+}
+
 find_wishes() {
     wished_packages=() wished_commands=()
     if [ $wishes_tried = yes ]; then return; fi
+    find_image_wishes
+    if ! has_browser && has_packages 0 "${browser_packages[@]}"; then wished_packages+=("${browser_packages[@]}"); fi
+}
+
+# Nothing is wished for if something else is missing that cannot be had.
+find_image_wishes() {
     local program minimum package target wished=() family=()
     while read -r program minimum package; do
         if ! has_packages "$minimum" "$package"; then return; fi
@@ -310,6 +334,9 @@ print_missing() {
         if [ "$(id -u)" != 0 ] && [ -z "$become" ]; then echo "  as root:"; fi
         echo "  ${become}apt-get update && ${become}apt-get install -y --no-install-recommends ${packages[*]}"
     fi
+    if [[ " ${packages[*]} " == *" ${browser_packages[0]} "* ]]; then
+        echo "  (of these, ${browser_packages[*]} are for the page's test alone: about 130 MB to download, 440 MB on the disk)"
+    fi
     if [ ${#commands[@]} != 0 ]; then printf '  %s\n' "${commands[@]}"; fi
     if [ ${#manual[@]} != 0 ]; then printf '  %s\n' "${manual[@]}"; fi
 }
@@ -344,7 +371,7 @@ provide_needs() {
     find_rights
     choose_rust
     find_all
-    if ! is_complete || [ -n "$(missing_of_image)" ]; then
+    if ! is_complete || [ -n "$(missing_of_image)" ] || ! has_browser; then
         refresh_lists
         find_all
     fi

@@ -243,6 +243,7 @@ pub const MESH_LEFT_ROUNDS: u8 = 3;
 
 /// How far ahead of the own a Lamport value may be.
 pub const MESH_LAMPORT_AHEAD_MAX: u64 = 1 << 32;
+
 /// Longest payload of a WebSocket's frame that is taken, in bytes: more than 50 longest frames of the room at once. What comes is
 /// unmasked where it stands, so this bounds no memory; it tells who sends nonsense early.
 pub const WEBSOCKET_FRAME_BYTES_MAX: usize = 64 << 10;

@@ -106,8 +106,8 @@ impl WebSocket {
         self.writer.close(code);
     }
 
-    /// What is to be written next, while the stream offers so many bytes: all that it has at the moment, and if that is not nothing,
-    /// then up to the end of a frame of the room.
+    /// What is to be written next, while the stream offers so many bytes. 0 says that it has nothing at the moment, and stands between
+    /// two frames of the room.
     pub fn poll_output(&mut self, offered: usize) -> Output<'_> {
         self.writer.poll(offered)
     }

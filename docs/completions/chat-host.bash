@@ -15,6 +15,8 @@ _chat_host() {
         serve--threads) :; return ;;
         serve--journal) :; return ;;
         serve--clock-state) COMPREPLY=($(compgen -f -- "$word")); return ;;
+        serve--web) :; return ;;
+        serve--web-origin) :; return ;;
         check--udp) :; return ;;
         check--tcp) :; return ;;
         check--seconds) :; return ;;
@@ -34,7 +36,7 @@ _chat_host() {
         peer--exec) :; return ;;
     esac
     case ${COMP_WORDS[1]} in
-        serve) options="--udp --max-clients --tcp --max-members --rate --threads --journal --clock-state --help --version" ;;
+        serve) options="--udp --max-clients --tcp --max-members --rate --threads --journal --clock-state --web --web-origin --qr --help --version" ;;
         check) options="--udp --tcp --seconds --help --version" ;;
         client) options="--tcp --name --udp --json --plain --color --bell --exec --headless --help --version" ;;
         peer) options="--name --listen --join --no-discovery --interface --deny --json --plain --color --bell --exec --headless --help --version" ;;

@@ -14,7 +14,7 @@ pub use client::Client;
 #[cfg(feature = "client")]
 pub use peer::Peer;
 #[cfg(target_os = "linux")]
-pub use serve::{Check, RateLimit, Serve};
+pub use serve::{Check, RateLimit, Serve, Web};
 
 use crate::failure::Failure;
 use argh::{ArgsInfo, FromArgs};
@@ -187,6 +187,11 @@ mod tests {
             ("serve --udp 9090", "ADDR:PORT"),
             ("check --udp pi:x", "port"),
             ("check --seconds 0", "3600"),
+            ("serve --web 9393", "ADDR:PORT"),
+            ("serve --web off --web [::]:0", "--web off"),
+            ("serve --web off --qr", "--web off"),
+            ("serve --udp [::]:0 --web [::]:0", "--tcp"),
+            ("serve --web-origin chat.example.org", "https://"),
             ("check --seconds -1", "from 1 to 3600"),
             ("serve --max-clients 0", "from 1 to 4294967295"),
             ("serve --max-members 0", "from 1 to 4294967295"),

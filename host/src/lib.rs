@@ -34,3 +34,5 @@ pub mod serve;
 mod signals;
 #[cfg(all(not(loom), feature = "client"))]
 pub mod terminal;
+#[cfg(all(not(loom), target_os = "linux"))]
+pub mod web;

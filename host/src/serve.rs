@@ -15,18 +15,19 @@ use crate::relay;
 use crate::resources;
 use crate::room;
 use crate::signals::{SignalRequest, SignalRequests};
+use crate::web;
 use chat_core::limits::DATAGRAM_BYTES_MAX;
 use chat_core::relay::server::Slot;
 use check::{Protocol, Target};
 use clock_state::{ClockState, Trust};
 use smol::future;
-use start::{raise_file_limit, start_relay, start_room};
+use start::{raise_file_limit, start_relay, start_room, start_web};
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 use supervisor::Supervisor;
 
-/// Files that both servers have open before the first client comes, with some to spare.
-const SERVER_FILES: usize = 14;
+/// Files that the servers have open before the first client comes, with some to spare.
+const SERVER_FILES: usize = 18;
 
 /// Files of each thread of the room.
 const WORKER_FILES: usize = 2;
@@ -37,6 +38,8 @@ struct Servers<'r> {
     relay: Option<relay::server::Driver<'r>>,
     /// The room.
     room: Option<room::server::Driver>,
+    /// The page.
+    web: Option<web::Driver>,
     /// The file that says whether the clock is to be trusted.
     clock_state: Option<ClockState>,
 }
@@ -58,20 +61,27 @@ pub fn run(options: &Serve) -> Result<(), Failure> {
         let mut servers = Servers {
             relay: if relay || !room { Some(start_relay(options, &mut payloads, &mut slots)?) } else { None },
             room: if room || !relay { Some(start_room(options)?) } else { None },
+            web: None,
             clock_state: None,
         };
+        if let Some(room) = &servers.room {
+            servers.web = start_web(options, room)?;
+        }
         if let Some(path) = &options.clock_state {
             let trust = servers.room.as_ref().map_or_else(Trust::new, |room| room.trust().clone());
             servers.clock_state = Some(ClockState::open(path, trust)?);
         }
         let failure = |error| Failure::lost(format!("cannot tell the bound address: {error}"));
-        servers.announce().map_err(failure)?;
+        servers.announce(options.qr).map_err(failure)?;
         let supervisor = Supervisor::tell_ready(servers.targets().map_err(failure)?);
         let outcome = servers.run(&mut requests).await;
         if let Some(supervisor) = supervisor {
             supervisor.tell_stopping();
         }
         servers.show_counters();
+        if let Some(web) = &servers.web {
+            web.close();
+        }
         if let Some(room) = &mut servers.room {
             room.close();
         }
@@ -80,8 +90,9 @@ pub fn run(options: &Serve) -> Result<(), Failure> {
 }
 
 impl Servers<'_> {
-    /// Writes to standard output that the servers run, and their addresses; at a terminal also the commands that users type.
-    fn announce(&self) -> io::Result<()> {
+    /// Writes to standard output that the servers run, and their addresses; at a terminal also the commands that users type, and with
+    /// `wants_code` the page's address as a QR code.
+    fn announce(&self, wants_code: bool) -> io::Result<()> {
         let relay = self.relay.as_ref().map(relay::server::Driver::local_address).transpose()?;
         let room = self.room.as_ref().map(room::server::Driver::local_address).transpose()?;
         let mut text = "Server Initialized...\n".to_owned();
@@ -90,9 +101,17 @@ impl Servers<'_> {
                 text += &format!("{protocol} {address}\n");
             }
         }
+        let web = self.web.as_ref().map(web::Driver::local_addresses).transpose()?.unwrap_or_default();
+        for address in &web {
+            text += &format!("web {address}\n");
+        }
+        let reachable = invitation::reachable_addresses();
         // Whoever has only the output at a terminal, such as the Pi's console, has no keys to press.
         if io::stdin().is_terminal() && io::stdout().is_terminal() {
-            text += &invitation::invitation(room, relay, &invitation::reachable_addresses());
+            text += &invitation::invitation(room, relay, &web, &reachable);
+        }
+        if wants_code && let Some(url) = invitation::urls(&web, &reachable).first() {
+            text += &format!("{}{url}\n", web::qr::lines(url).unwrap_or_default());
         }
         log::print(text);
         Ok(())
@@ -111,7 +130,9 @@ impl Servers<'_> {
             let relay = run_or_wait(self.relay.as_mut(), |relay| Box::pin(relay.run()));
             let room = run_or_wait(self.room.as_mut(), |room| Box::pin(room.run()));
             let clock_state = run_or_wait(self.clock_state.as_mut(), |state| Box::pin(state.run()));
-            let failed = async { Err(future::or(clock_state, future::or(relay, room)).await) };
+            let web = run_or_wait(self.web.as_mut(), |web| Box::pin(web.run()));
+            let servers = future::or(relay, future::or(room, web));
+            let failed = async { Err(future::or(clock_state, servers).await) };
             match future::or(failed, async { Ok(requests.next().await) }).await {
                 Ok(SignalRequest::ShowCounters) => self.show_counters(),
                 Ok(SignalRequest::Continued) => {}
@@ -131,6 +152,9 @@ impl Servers<'_> {
         }
         if let Some(room) = &self.room {
             show("room", room.counters());
+        }
+        if let Some(web) = &self.web {
+            show("web", web.counters().iter());
         }
     }
 }

@@ -4,6 +4,7 @@
 #![cfg(not(loom))]
 #![allow(clippy::missing_panics_doc, reason = "panicking is how a test fails")]
 
+pub mod browser;
 pub mod document;
 pub mod manual;
 pub mod mesh;
@@ -16,6 +17,7 @@ pub mod seed;
 pub mod tcp;
 pub mod terminal;
 pub mod udp;
+pub mod web;
 pub mod workspace;
 
 use std::time::Duration;

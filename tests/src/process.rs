@@ -192,6 +192,8 @@ pub struct RoomServer {
     pub process: Process,
     /// Where its room listens.
     pub tcp: SocketAddr,
+    /// Where its page listens; `None` if that is switched off.
+    pub web: Option<SocketAddr>,
 }
 
 /// A server's counters, by name.
@@ -244,13 +246,39 @@ impl RoomServer {
     pub fn start_limited(files_max: u32, tcp: &str, arguments: &[&str]) -> Self {
         let script = format!("ulimit -n {files_max} && exec \"$0\" \"$@\"");
         let mut command = Command::new("sh");
-        command.arg("-c").arg(script).arg(program()).args(["serve", "--tcp", tcp]).args(arguments);
+        command.arg("-c").arg(script).arg(program()).args(["serve", "--tcp", tcp, "--web", "off"]).args(arguments);
         Self::serving(Process::start_command(&mut command))
     }
 
     /// The process, once it serves.
     fn serving(process: Process) -> Self {
-        Self { tcp: bound_address(&process, "tcp "), process }
+        let tcp = bound_address(&process, "tcp ");
+        Self { tcp, web: None, process }
+    }
+
+    /// Starts it with its page, both on free ports of the loopback, with further arguments, and waits until it serves.
+    pub fn start_with_page(arguments: &[&str]) -> Self {
+        let mut server = Self::start("127.0.0.1:0", &[&["--web", "127.0.0.1:0"], arguments].concat());
+        let line = server.process.output.next().expect("the page's address follows");
+        server.web = line.strip_prefix("web ").and_then(|address| address.parse().ok());
+        assert!(server.web.is_some(), "{line:?} is no address of a page");
+        server
+    }
+
+    /// Where its page is.
+    pub fn page(&self) -> SocketAddr {
+        self.web.expect("it was started with a page")
+    }
+
+    /// What its page has counted so far.
+    pub fn page_counters(&self) -> Counts {
+        self.process.signal(Signal::SIGUSR1);
+        read_counters(&self.process, "web:")
+    }
+
+    /// Waits until a counter of the page is as it should be.
+    pub fn wait_for_page(&self, name: &str, expected: impl Fn(u64) -> bool) {
+        wait_for(|| self.page_counters(), name, expected);
     }
 
     /// Its counters at this moment.

@@ -2,8 +2,8 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The direction of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,4 +74,53 @@ fn pass(mut from: TcpStream, mut to: TcpStream, limit: usize, counter: Option<&A
     }
     // One of the two streams may be closed already.
     let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+}
+
+/// A network before a server that can be cut and mended.
+#[derive(Debug)]
+pub struct Network {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Both ends of each connection that it carries; `None` while it is cut.
+    carried: Arc<Mutex<Option<Vec<TcpStream>>>>,
+}
+
+impl Network {
+    /// A network that carries all connections to this server.
+    pub fn start(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
+        let address = listener.local_addr().expect("it is bound");
+        let carried = Arc::new(Mutex::new(Some(Vec::new())));
+        let shared = Arc::clone(&carried);
+        std::thread::spawn(move || {
+            // Ends with the test's process.
+            for client in listener.incoming().map_while(Result::ok) {
+                let mut carried = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                // While it is cut, whoever connects is cut off again.
+                let Some(carried) = carried.as_mut() else { continue };
+                let Ok(upstream) = TcpStream::connect(server) else { continue };
+                for (from, to) in [(&client, &upstream), (&upstream, &client)] {
+                    let (from, to) =
+                        (from.try_clone().expect("there are files"), to.try_clone().expect("there are files"));
+                    std::thread::spawn(move || pass(from, to, usize::MAX, None));
+                }
+                carried.extend([client, upstream]);
+            }
+        });
+        Self { address, carried }
+    }
+
+    /// Cuts all connections, and carries none until it is mended.
+    pub fn cut(&self) {
+        let carried = self.carried.lock().unwrap_or_else(PoisonError::into_inner).take();
+        for stream in carried.into_iter().flatten() {
+            // The other side may have closed it.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Carries connections again.
+    pub fn mend(&self) {
+        *self.carried.lock().unwrap_or_else(PoisonError::into_inner) = Some(Vec::new());
+    }
 }

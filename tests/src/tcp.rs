@@ -125,6 +125,22 @@ impl Connection {
     }
 }
 
+/// Makes words of a stream's bytes, in whatever pieces they come.
+#[derive(Debug, Default)]
+pub struct Words(Decoder);
+
+impl Words {
+    /// What these bytes complete.
+    pub fn take(&mut self, bytes: &[u8]) -> Vec<Heard> {
+        let (mut input, mut heard) = (bytes, Vec::new());
+        while let Some(frame) = self.0.next_frame(&mut input) {
+            let frame = frame.expect("the server sends whole frames");
+            heard.push(to_words(&Message::decode(frame).expect("it sends what is known")));
+        }
+        heard
+    }
+}
+
 /// A message in words.
 fn to_words(message: &Message<'_>) -> Heard {
     match *message {

@@ -3,6 +3,7 @@
 
 use crate::endpoint::{Endpoint, parse_bind_address};
 use crate::failure::Failure;
+use crate::web::WebOrigin;
 use argh::{ArgsInfo, FromArgs};
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
@@ -13,18 +14,18 @@ use std::time::Duration;
 #[derive(Debug, ArgsInfo, FromArgs)]
 #[argh(subcommand, name = "serve")]
 #[argh(example = "chat-host serve [OPTIONS]")]
-/// Run relay and room until Ctrl-C or SIGTERM. Naming the address of one runs that one alone. SIGUSR1 shows the counters.
+/// Run relay, room and the room's page until Ctrl-C or SIGTERM. Naming the address of one runs that one alone. SIGUSR1 shows the counters.
 pub struct Serve {
-    /// where the relay listens (default [::]:9090, IPv4 too)
+    /// where the relay listens (default [::]:9090)
     #[argh(option, arg_name = "ADDR:PORT", from_str_fn(parse_bind_address))]
     pub udp: Option<SocketAddr>,
-    /// most clients of the relay (default: no limit but memory)
+    /// most clients of the relay (default: no limit)
     #[argh(option, arg_name = "N", from_str_fn(parse_count))]
     pub max_clients: Option<u32>,
-    /// where the room listens (default [::]:9191, IPv4 too)
+    /// where the room listens (default [::]:9191)
     #[argh(option, arg_name = "ADDR:PORT", from_str_fn(parse_bind_address))]
     pub tcp: Option<SocketAddr>,
-    /// most members of the room (default: no limit but memory and files)
+    /// most members of the room (default: no limit)
     #[argh(option, arg_name = "N", from_str_fn(parse_count))]
     pub max_members: Option<u32>,
     /// messages a second that are read from a member above a burst of 10, 1 to 1000 (default 5)
@@ -39,6 +40,32 @@ pub struct Serve {
     /// a file that says whether this machine's clock is right, trusted or untrusted (default: it is)
     #[argh(option, arg_name = "FILE")]
     pub clock_state: Option<PathBuf>,
+    /// where browsers open the page (default: as --tcp, port 9393); may be repeated
+    #[argh(option, arg_name = "ADDR:PORT|off")]
+    pub web: Vec<Web>,
+    /// the page's origin behind a proxy, like https://chat.example.org; may be repeated
+    #[argh(option, arg_name = "ORIGIN")]
+    pub web_origin: Vec<WebOrigin>,
+    /// show the page's address as a QR code
+    #[argh(switch)]
+    pub qr: bool,
+}
+
+/// Where the page is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Web {
+    /// At this address.
+    At(SocketAddr),
+    /// Nowhere.
+    Off,
+}
+
+impl FromStr for Web {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "off" { Ok(Self::Off) } else { parse_bind_address(text).map(Self::At) }
+    }
 }
 
 impl Serve {
@@ -66,7 +93,11 @@ impl Serve {
             ("--threads", self.threads.is_some()),
             ("--journal", self.journal.is_some()),
             ("--clock-state", self.clock_state.is_some()),
+            ("--web", self.web.iter().any(|web| *web != Web::Off)),
+            ("--web-origin", !self.web_origin.is_empty()),
+            ("--qr", self.qr),
         ];
+        self.check_page()?;
         let (options, server, named, other): (&[_], _, _, _) = match (self.udp, self.tcp) {
             (Some(_), None) => (&of_room, "room", "--udp", "--tcp"),
             (None, Some(_)) => (&of_relay, "relay", "--tcp", "--udp"),
@@ -75,6 +106,18 @@ impl Serve {
         match options.iter().find(|(_, is_given)| *is_given) {
             Some((option, _)) => Err(Failure::usage(format!(
                 "{option} is for the {server}, which does not run: {named} alone runs only what it names; add {other} ADDR:PORT, or leave {option} out"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a page that is switched off has no other options.
+    fn check_page(&self) -> Result<(), Failure> {
+        let of_page =
+            [("--web ADDR:PORT", self.web.len() > 1), ("--web-origin", !self.web_origin.is_empty()), ("--qr", self.qr)];
+        match of_page.iter().find(|(_, is_given)| self.web.contains(&Web::Off) && *is_given) {
+            Some((option, _)) => Err(Failure::usage(format!(
+                "{option} is for the page, which --web off switches off: leave one of both out"
             ))),
             None => Ok(()),
         }

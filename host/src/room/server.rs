@@ -17,6 +17,8 @@ mod counters;
 #[cfg(not(loom))]
 mod desk;
 #[cfg(not(loom))]
+mod dispatcher;
+#[cfg(not(loom))]
 mod driver;
 #[cfg(not(loom))]
 mod listener;
@@ -25,11 +27,19 @@ mod poller;
 #[cfg(not(loom))]
 mod schedule;
 #[cfg(not(loom))]
+mod stream;
+#[cfg(not(loom))]
 mod worker;
 
 #[cfg(not(loom))]
 pub use counters::Counters;
 #[cfg(not(loom))]
+pub(crate) use dispatcher::Dispatcher;
+#[cfg(not(loom))]
 pub use driver::{Driver, Options};
 #[cfg(not(loom))]
 pub use listener::Listener;
+#[cfg(not(loom))]
+pub(crate) use listener::Unserved;
+#[cfg(not(loom))]
+pub(crate) use stream::Stream;

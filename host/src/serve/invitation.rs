@@ -11,20 +11,35 @@ use std::net::{IpAddr, SocketAddr};
 /// Most addresses that are shown. A machine with more has virtual networks, and the operator who made them knows their addresses.
 const ADDRESSES_MAX: usize = 3;
 
-/// Addresses of this machine that others can reach: those of interfaces that are up and are no loopback, IPv4 first. Link-local
-/// addresses are left out: they are of no use without the name of the other machine's interface.
+/// How the names of interfaces begin that lead to containers and virtual machines, and of tunnels: phones in the room are elsewhere.
+const VIRTUAL: [&str; 9] = ["docker", "br-", "veth", "virbr", "vnet", "lxc", "cni", "tun", "wg"];
+
+/// Addresses of this machine that others can reach: those of interfaces that are up and are no loopback, those of cables and radio before
+/// virtual ones, then IPv4 first. Link-local addresses are left out: they are of no use without the name of the other machine's interface.
 pub(super) fn reachable_addresses() -> Vec<IpAddr> {
     let running = InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING;
     let addresses = getifaddrs().into_iter().flatten().filter_map(|interface| {
         let is_open = interface.flags.contains(running) && !interface.flags.contains(InterfaceFlags::IFF_LOOPBACK);
         let address = interface.address.filter(|_| is_open)?;
         let v4 = address.as_sockaddr_in().map(|address| IpAddr::from(address.ip()));
-        v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::from(address.ip())))
+        let ip = v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::from(address.ip())))?;
+        Some((is_virtual(&interface.interface_name), ip))
     });
-    let mut addresses: Vec<_> = addresses.filter(|address| !is_link_local(*address)).collect();
-    addresses.sort_by_key(IpAddr::is_ipv6);
+    sorted(addresses.collect())
+}
+
+/// The best addresses first; whether each is virtual stands beside it.
+fn sorted(mut addresses: Vec<(bool, IpAddr)>) -> Vec<IpAddr> {
+    addresses.retain(|(_, address)| !is_link_local(*address));
+    addresses.sort_by_key(|(is_virtual, address)| (*is_virtual, address.is_ipv6()));
+    let mut addresses: Vec<_> = addresses.into_iter().map(|(_, address)| address).collect();
     addresses.dedup();
     addresses
+}
+
+/// Whether an interface leads to no network of cables or radio.
+fn is_virtual(interface: &str) -> bool {
+    VIRTUAL.iter().any(|begin| interface.starts_with(begin))
 }
 
 /// Whether an address is valid on one link alone.
@@ -35,20 +50,20 @@ const fn is_link_local(address: IpAddr) -> bool {
     }
 }
 
-/// The lines for the operator. `room` and `relay` are the addresses that the servers are bound to, `reachable` those of
+/// The lines for the operator. `room`, `relay` and `web` are the addresses that the servers are bound to, `reachable` those of
 /// [`reachable_addresses`].
-pub(super) fn invitation(room: Option<SocketAddr>, relay: Option<SocketAddr>, reachable: &[IpAddr]) -> String {
+pub(super) fn invitation(
+    room: Option<SocketAddr>,
+    relay: Option<SocketAddr>,
+    web: &[SocketAddr],
+    reachable: &[IpAddr],
+) -> String {
     let mut text = String::new();
     for (bound, default_port, option, rest) in
         [(room, chat_core::room::PORT, "--tcp", " --name NAME"), (relay, chat_core::relay::PORT, "--udp", "")]
     {
         let Some(bound) = bound else { continue };
-        let addresses = match bound.ip() {
-            ip if ip.is_unspecified() => {
-                reachable.iter().copied().filter(|address| bound.is_ipv6() || address.is_ipv4()).collect()
-            }
-            ip => vec![ip],
-        };
+        let addresses = reached(bound, reachable);
         let place = if addresses.is_empty() || addresses[0].is_loopback() {
             "on this machine, which alone can reach it"
         } else {
@@ -61,7 +76,37 @@ pub(super) fn invitation(room: Option<SocketAddr>, relay: Option<SocketAddr>, re
             let _ = writeln!(text, "{place}: chat-host client {option} {host}{rest}");
         }
     }
+    for url in urls(web, reachable) {
+        // As above.
+        let _ = writeln!(text, "in a browser: {url}");
+    }
     text + "Ctrl-C ends the server.\n"
+}
+
+/// Where a server that is bound to this address is reached.
+fn reached(bound: SocketAddr, reachable: &[IpAddr]) -> Vec<IpAddr> {
+    match bound.ip() {
+        ip if ip.is_unspecified() => {
+            reachable.iter().copied().filter(|address| bound.is_ipv6() || address.is_ipv4()).collect()
+        }
+        ip => vec![ip],
+    }
+}
+
+/// Where browsers open the page that is bound to these addresses, the best first.
+pub(super) fn urls(web: &[SocketAddr], reachable: &[IpAddr]) -> Vec<String> {
+    let urls = web.iter().flat_map(|bound| {
+        let addresses = match reached(*bound, reachable) {
+            addresses if addresses.is_empty() => vec![IpAddr::from([127, 0, 0, 1])],
+            addresses => addresses,
+        };
+        addresses.into_iter().map(|address| match SocketAddr::new(address, bound.port()) {
+            SocketAddr::V4(v4) if v4.port() == 80 => format!("http://{}/", v4.ip()),
+            SocketAddr::V6(v6) if v6.port() == 80 => format!("http://[{}]/", v6.ip()),
+            address => format!("http://{address}/"),
+        })
+    });
+    urls.take(ADDRESSES_MAX).collect()
 }
 
 /// An address for a client's command line, without the port if it is the default.
@@ -80,7 +125,7 @@ mod tests {
 
     fn told(room: Option<&str>, relay: Option<&str>, reachable: &[IpAddr]) -> Vec<String> {
         let address = |text: &str| text.parse().unwrap();
-        invitation(room.map(address), relay.map(address), reachable).lines().map(str::to_owned).collect()
+        invitation(room.map(address), relay.map(address), &[], reachable).lines().map(str::to_owned).collect()
     }
 
     #[test]
@@ -106,6 +151,25 @@ mod tests {
             let expected = "on this machine, which alone can reach it: chat-host client --tcp 127.0.0.1 --name NAME";
             assert_eq!(told(Some(bound), None, reachable)[0], expected);
         }
+    }
+
+    #[test]
+    fn page_is_told_by_the_addresses_that_phones_can_reach() {
+        let told = |web: &[&str]| {
+            let web: Vec<_> = web.iter().map(|text| text.parse().unwrap()).collect();
+            urls(&web, &REACHABLE)
+        };
+        assert_eq!(told(&["[::]:9393"]), ["http://192.168.1.5:9393/", "http://[fd00::5]:9393/"]);
+        assert_eq!(told(&["0.0.0.0:80", "127.0.0.1:1"]), ["http://192.168.1.5/", "http://127.0.0.1:1/"]);
+        assert_eq!(urls(&["[::]:80".parse().unwrap()], &[]), ["http://127.0.0.1/"]);
+    }
+
+    #[test]
+    fn networks_of_containers_come_last() {
+        let bridge = IpAddr::from([172, 17, 0, 1]);
+        let addresses =
+            vec![(is_virtual("docker0"), bridge), (is_virtual("eth0"), REACHABLE[1]), (false, REACHABLE[0])];
+        assert_eq!(sorted(addresses), [REACHABLE[0], REACHABLE[1], bridge]);
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! The start of the servers: raises limits, binds sockets, starts threads, and says what to do if that fails.
 
-use crate::command::{self, Serve};
+use super::invitation::reachable_addresses;
+use crate::command::{self, Serve, Web};
 use crate::failure::{Failure, cause};
+use crate::log::{self, Level};
 use crate::relay;
 use crate::relay::server::Socket;
 use crate::room;
 use crate::room::server::Listener;
+use crate::web;
 use chat_core::bucket::Rate;
 use chat_core::datagram::Payload;
 use chat_core::relay::server::Slot;
@@ -14,6 +17,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 /// Binds the relay's socket and starts the relay.
 pub(super) fn start_relay<'r>(
@@ -59,6 +63,37 @@ fn room_failure(error: &io::Error, options: &room::server::Options) -> Failure {
             cause(error)
         ),
     })
+}
+
+/// Binds the page's sockets, unless it is switched off. On its usual port, which nobody has asked for, another program is no reason to
+/// run nothing at all.
+pub(super) fn start_web(options: &Serve, room: &room::server::Driver) -> Result<Option<web::Driver>, Failure> {
+    let mut listeners = Vec::new();
+    for web in &options.web {
+        if let Web::At(address) = *web {
+            listeners.push(bind("web", Some(address), web::PORT, Listener::bind)?);
+        }
+    }
+    if options.web.is_empty() {
+        // Whoever keeps the room to one address does not want its page on all; who takes any free port runs several servers.
+        let port = |tcp: SocketAddr| if tcp.port() == 0 { 0 } else { web::PORT };
+        let address = options.tcp.map(|tcp| with_port(tcp, port(tcp)));
+        match bind("web", address, web::PORT, Listener::bind) {
+            Ok(listener) => listeners.push(listener),
+            Err(failure) => log::say(Level::Warning, format_args!("{failure}; until then there is no page")),
+        }
+    }
+    if listeners.is_empty() {
+        return Ok(None);
+    }
+    let dispatcher = Arc::clone(room.dispatcher());
+    Ok(Some(web::Driver::new(listeners, dispatcher, options.web_origin.clone(), reachable_addresses)))
+}
+
+/// The same address with another port.
+fn with_port(mut address: SocketAddr, port: u16) -> SocketAddr {
+    address.set_port(port);
+    address
 }
 
 /// Binds a socket to the operator's address; without one, to all addresses, IPv6 and IPv4, or IPv4 alone if the system has no IPv6.

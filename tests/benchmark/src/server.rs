@@ -176,7 +176,10 @@ impl Server {
             Kind::LimitUdp => return Self::announced(limit.arg("udp"), ""),
             Kind::Relay => return Self::announced(host.args(["--udp", "127.0.0.1:0"]), "udp "),
             Kind::Room | Kind::RoomOfTwo => {
-                return Self::announced(host.args(["--tcp", "127.0.0.1:0", "--threads", workers]), "tcp ");
+                return Self::announced(
+                    host.args(["--tcp", "127.0.0.1:0", "--web", "off", "--threads", workers]),
+                    "tcp ",
+                );
             }
             _ => {}
         }

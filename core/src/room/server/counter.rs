@@ -53,6 +53,8 @@ counters! {
     Unsupported = "unsupported",
     /// Connections put out: a frame that was too long, malformed or senseless.
     PutOutMalformed = "put_out_malformed",
+    /// Connections put out: a WebSocket's frame that breaks the rules of RFC 6455, or that is too long.
+    PutOutFraming = "put_out_framing",
     /// Connections put out: no join, or no sign of life, in time.
     PutOutSilent = "put_out_silent",
     /// Connections put out: nothing was read for too long.

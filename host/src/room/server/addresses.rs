@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The allowances of all addresses.
 #[derive(Debug)]
-pub(super) struct Addresses {
+pub(crate) struct Addresses {
     /// The limits.
     limits: AddressLimits,
     /// The table, shared by the listener and all workers. It is locked for one look-up only.

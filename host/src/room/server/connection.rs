@@ -5,13 +5,13 @@
 use super::buffer::GrowingBuffer;
 use super::desk::Desk;
 use super::poller::Interest;
+use super::stream::Stream;
 use chat_core::frame::Decoder;
 use chat_core::limits::ROOM_LINGER_BYTES_MAX;
 use chat_core::room::server;
 use chat_core::room::server::Context;
 use chat_core::time::Instant;
-use std::io::{self, IoSlice, Read as _, Write as _};
-use std::net::{Shutdown, TcpStream};
+use std::io;
 
 /// The engine of a connection, with buffers that grow.
 pub(super) type Engine = server::Connection<GrowingBuffer>;
@@ -19,8 +19,8 @@ pub(super) type Engine = server::Connection<GrowingBuffer>;
 /// One connection and its socket.
 #[derive(Debug)]
 pub(super) struct Connection {
-    /// The socket, which is non-blocking.
-    pub(super) stream: TcpStream,
+    /// The socket, which is non-blocking, with the framing of a WebSocket if it is one.
+    pub(super) stream: Stream,
     /// The protocol's engine.
     pub(super) engine: Engine,
     /// The events that the poller waits for.
@@ -33,7 +33,7 @@ pub(super) struct Connection {
 
 impl Connection {
     /// A connection that has just been accepted.
-    pub(super) const fn new(stream: TcpStream, engine: Engine) -> Self {
+    pub(super) const fn new(stream: Stream, engine: Engine) -> Self {
         let interest = Interest { readable: false, writable: false };
         Self { stream, engine, interest, scheduled: None, lingering: None }
     }
@@ -53,15 +53,11 @@ impl Connection {
         if length == 0 {
             return Ok(());
         }
-        match self.stream.read(&mut buffer[..length]) {
-            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(length) => {
-                self.engine.handle_bytes(context, desk, decoder, &buffer[..length]);
-                Ok(())
-            }
-            Err(error) if is_for_now(&error) => Ok(()),
-            Err(error) => Err(error),
+        let length = self.stream.read(&mut buffer[..length])?;
+        if length > 0 {
+            self.engine.handle_bytes(context, desk, decoder, &buffer[..length]);
         }
+        if self.stream.is_ended() { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
     }
 
     /// Writes the bytes that the client lacks, as many as the socket takes.
@@ -72,10 +68,17 @@ impl Connection {
         loop {
             match self.engine.poll_output(desk) {
                 Err(lost) => desk.count_lost(lost),
-                Ok((&[], &[])) => return Ok(()),
                 Ok((first, second)) => {
-                    let length = write(&self.stream, first, second)?;
+                    let offered = first.len() + second.len();
+                    let length = self.stream.write(first, second)?;
+                    if offered == 0 {
+                        return Ok(());
+                    }
                     if !self.engine.handle_sent(now, desk, length) {
+                        // A WebSocket's own bytes go where the stream has nothing more.
+                        if self.stream.owes() && !self.engine.is_blocked() {
+                            self.stream.write(&[], &[])?;
+                        }
                         return Ok(());
                     }
                 }
@@ -83,10 +86,23 @@ impl Connection {
         }
     }
 
+    /// Whether its socket took less than it was given: there is nothing to write before it takes more.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.engine.is_blocked() || self.stream.owes()
+    }
+
+    /// The connection is gone or is closed now: its member's name is free. Says whether the other side may still read something that
+    /// it should.
+    pub(super) fn close(&mut self, desk: &mut Desk<'_>) -> bool {
+        let was_told_why = self.engine.close(desk);
+        let was_told_goodbye = self.stream.close(desk);
+        was_told_why || was_told_goodbye
+    }
+
     /// Closes the sending side only, so that the client can read why it was put out: closing a socket that has unread bytes resets the
     /// connection, and the bytes that were sent last may be lost. Returns `until`; `None` if the connection is gone already.
     pub(super) fn linger(&mut self, until: Instant) -> Option<Instant> {
-        self.stream.shutdown(Shutdown::Write).ok()?;
+        self.stream.end_sending().ok()?;
         self.lingering = Some(ROOM_LINGER_BYTES_MAX);
         Some(until)
     }
@@ -94,30 +110,12 @@ impl Connection {
     /// Reads bytes and throws them away. Returns whether there may be more.
     pub(super) fn drain(&mut self, buffer: &mut [u8]) -> bool {
         let left = self.lingering.get_or_insert_default();
-        match self.stream.read(buffer) {
+        match self.stream.discard(buffer) {
             Ok(length) => {
                 *left = left.saturating_sub(u32::try_from(length).unwrap_or(u32::MAX));
-                length > 0 && *left > 0
+                *left > 0
             }
-            Err(error) => is_for_now(&error),
+            Err(_) => false,
         }
     }
-}
-
-/// Writes as much of two slices as the socket takes, and returns how many bytes. `send` of one slice is cheaper than `writev`.
-fn write(stream: &TcpStream, first: &[u8], second: &[u8]) -> io::Result<usize> {
-    let mut stream = stream;
-    let written = match second {
-        [] => stream.write(first),
-        _ => stream.write_vectored(&[IoSlice::new(first), IoSlice::new(second)]),
-    };
-    match written {
-        Err(error) if is_for_now(&error) => Ok(0),
-        outcome => outcome,
-    }
-}
-
-/// Whether the error is temporary, so that the same call may work later.
-fn is_for_now(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }

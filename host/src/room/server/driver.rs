@@ -2,14 +2,17 @@
 
 use super::addresses::Addresses;
 use super::counters::Counters;
-use super::listener::Listener;
+use super::dispatcher::Dispatcher;
+use super::listener::{Listener, Unserved};
 use super::poller::Poller;
 use super::registry::Registry;
 use super::roster::GrowingRoster;
-use super::worker::{self, Accepted, Setup};
+use super::stream::{self, Stream};
+use super::worker::{self, Setup};
 use crate::failure::cause;
 use crate::serve::clock_state::Trust;
-use chat_core::room::server::{AddressLimits, Config};
+use chat_core::refusal::RefusalReason;
+use chat_core::room::server::{AddressLimits, Config, Counter};
 use smol::channel::{Receiver, Sender, unbounded};
 use smol::future;
 use std::io;
@@ -38,10 +41,8 @@ pub struct Options {
 pub struct Driver {
     /// The listening socket.
     listener: Listener,
-    /// For each worker, the channel for its connections, and its waker. Connections are dealt out in turn.
-    workers: Vec<(Sender<Accepted>, Waker)>,
-    /// The index of the worker that got the last connection.
-    turn: usize,
+    /// Hands connections to the workers.
+    dispatcher: Arc<Dispatcher>,
     /// The workers' threads.
     threads: Vec<JoinHandle<()>>,
     /// Receives an error for each worker that fails.
@@ -50,8 +51,6 @@ pub struct Driver {
     registry: Arc<Registry>,
     /// The server's counters.
     counters: Arc<Counters>,
-    /// The allowances of all addresses.
-    addresses: Arc<Addresses>,
     /// Whether the clock is to be trusted.
     trust: Trust,
 }
@@ -81,7 +80,8 @@ impl Driver {
             threads.push(spawn(setup, end_sender.clone())?);
             workers.push((sender, waker));
         }
-        Ok(Self { listener, workers, turn: 0, threads, ends, registry, counters, addresses, trust })
+        let dispatcher = Arc::new(Dispatcher::new(workers, addresses));
+        Ok(Self { listener, dispatcher, threads, ends, registry, counters, trust })
     }
 
     /// Serves until something on this machine fails.
@@ -90,14 +90,7 @@ impl Driver {
     /// The listening socket cannot be used any more, or a worker has failed: its members would hear nothing, and the other members
     /// would soon have to pause for ever.
     pub async fn run(&mut self) -> io::Result<()> {
-        let Self { listener, workers, turn, ends, counters, addresses, .. } = self;
-        let serve = |stream, origin| {
-            *turn = (*turn + 1) % workers.len();
-            let (accepted, waker) = &workers[*turn];
-            // If the worker is gone, the connection is closed here; nothing else can be done for it.
-            let _ = accepted.try_send(Accepted { stream, origin });
-            waker.wake_by_ref();
-        };
+        let Self { listener, dispatcher, ends, counters, .. } = self;
         let failed = async {
             match ends.recv().await {
                 Ok(error) => Err(error),
@@ -105,13 +98,14 @@ impl Driver {
                 Err(_) => future::pending().await,
             }
         };
-        future::or(failed, listener.run(counters, addresses, serve)).await
+        let serve = |socket, origin| dispatcher.dispatch(Stream::plain(socket), origin);
+        future::or(failed, listener.run(dispatcher, |unserved| turn_away(counters, unserved), serve)).await
     }
 
     /// Puts all connections out with the reason, lets nobody in any more, and ends the workers.
     pub fn close(&mut self) {
         self.registry.close();
-        self.listener.turn_all_away();
+        self.listener.turn_all_away(|unserved| turn_away(&self.counters, unserved));
         for thread in self.threads.drain(..) {
             // A worker that failed has nothing left to close.
             let _ = thread.join();
@@ -126,6 +120,11 @@ impl Driver {
         self.listener.local_address()
     }
 
+    /// Where connections go that were accepted elsewhere.
+    pub(crate) const fn dispatcher(&self) -> &Arc<Dispatcher> {
+        &self.dispatcher
+    }
+
     /// The flag that says whether newcomers are told that the clock is trusted, for the thread that finds out.
     pub(crate) const fn trust(&self) -> &Trust {
         &self.trust
@@ -134,6 +133,24 @@ impl Driver {
     /// How many members there are, and what was counted.
     pub fn counters(&self) -> impl Iterator<Item = (&'static str, u64)> {
         std::iter::once(("members", u64::from(self.registry.member_count()))).chain(self.counters.iter())
+    }
+}
+
+/// Counts a connection that is not served, and tells it why, if it is there.
+fn turn_away(counters: &Counters, unserved: Unserved<'_>) {
+    let (counter, refusal) = match unserved {
+        Unserved::Refused(socket) => {
+            (Some(Counter::ConnectionsRefused), Some((socket, RefusalReason::AddressConnections)))
+        }
+        Unserved::Shed(socket) => (Some(Counter::ConnectionsShed), Some((socket, RefusalReason::Busy))),
+        Unserved::Late(socket) => (None, Some((socket, RefusalReason::ShuttingDown))),
+        Unserved::Failed => (Some(Counter::AcceptsFailed), None),
+    };
+    if let Some(counter) = counter {
+        counters.add(counter, 1);
+    }
+    if let Some((socket, reason)) = refusal {
+        stream::turn_away(socket, reason);
     }
 }
 
@@ -208,7 +225,7 @@ mod tests {
             registry: Arc::clone(&driver.registry),
             config: Config::DEFAULT,
             counters: Arc::default(),
-            addresses: Arc::clone(&driver.addresses),
+            addresses: Arc::new(Addresses::new(AddressLimits::DEFAULT)),
             trust: Trust::new(),
             accepted,
             poller: Poller::broken(),

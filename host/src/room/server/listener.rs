@@ -1,17 +1,13 @@
-//! The room's listening socket. It goes on accepting after every error that may pass, and pauses before it tries again.
+//! A listening socket, of the room or of the page. It goes on accepting after every error that may pass, and pauses before it tries again.
 
-use super::addresses::Addresses;
-use super::counters::Counters;
+use super::dispatcher::Dispatcher;
 use crate::serve::dual_stack;
-use chat_core::frame::Frame;
-use chat_core::refusal::RefusalReason;
-use chat_core::room::Message;
-use chat_core::room::server::{Counter, Origin};
+use chat_core::room::server::Origin;
 use nix::errno::Errno;
 use nix::sys::socket::{self, Backlog, SockType, SockaddrStorage, sockopt};
 use smol::{Async, Timer, future};
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd as _;
 use std::time::Duration;
@@ -43,6 +39,19 @@ pub struct Listener {
     spare: Option<File>,
 }
 
+/// A connection that is not served.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Unserved<'s> {
+    /// There are too many from its address; it is closed.
+    Refused(&'s TcpStream),
+    /// There is no file descriptor for it; it is closed.
+    Shed(&'s TcpStream),
+    /// The server ends; it is closed.
+    Late(&'s TcpStream),
+    /// It was gone before it was accepted.
+    Failed,
+}
+
 impl Listener {
     /// Listens on an address of this machine; port 0 takes any free port. An IPv6 address serves IPv4 too.
     ///
@@ -68,14 +77,14 @@ impl Listener {
         self.inner.get_ref().local_addr()
     }
 
-    /// Accepts for ever, and hands each connection with its origin to `serve`. A connection too many from one address is turned away.
+    /// Accepts for ever, and hands each connection with its origin to `serve`, or to `turn_away`.
     ///
     /// # Errors
     /// The socket cannot be used any more.
-    pub(super) async fn run(
+    pub(crate) async fn run(
         &mut self,
-        counters: &Counters,
-        addresses: &Addresses,
+        dispatcher: &Dispatcher,
+        turn_away: impl Fn(Unserved<'_>),
         mut serve: impl FnMut(TcpStream, Option<Origin>),
     ) -> io::Result<()> {
         loop {
@@ -83,11 +92,10 @@ impl Listener {
                 match self.inner.get_ref().accept() {
                     Ok((stream, peer)) => {
                         let origin = Origin::of(peer.ip());
-                        if addresses.connect(origin) {
+                        if dispatcher.connect(origin) {
                             serve(stream, origin);
                         } else {
-                            counters.add(Counter::ConnectionsRefused, 1);
-                            turn_away(&stream, RefusalReason::AddressConnections);
+                            turn_away(Unserved::Refused(&stream));
                         }
                     }
                     Err(error) => match Trouble::of(&error) {
@@ -96,12 +104,12 @@ impl Listener {
                             break;
                         }
                         Trouble::Shortage => {
-                            self.shed(counters);
+                            self.shed(&turn_away);
                             Timer::after(PAUSE).await;
                         }
-                        Trouble::Gone => counters.add(Counter::AcceptsFailed, 1),
+                        Trouble::Gone => turn_away(Unserved::Failed),
                         Trouble::Unknown => {
-                            counters.add(Counter::AcceptsFailed, 1);
+                            turn_away(Unserved::Failed);
                             Timer::after(PAUSE).await;
                         }
                         Trouble::Broken => return Err(error),
@@ -112,21 +120,20 @@ impl Listener {
         }
     }
 
-    /// Accepts the connections that wait, and tells them that the server ends.
-    pub(super) fn turn_all_away(&self) {
+    /// Accepts the connections that wait, and hands them to `turn_away`: the server ends.
+    pub(crate) fn turn_all_away(&self, turn_away: impl Fn(Unserved<'_>)) {
         for _ in 0..TURNED_AWAY_MAX {
             let Ok((stream, _)) = self.inner.get_ref().accept() else { break };
-            turn_away(&stream, RefusalReason::ShuttingDown);
+            turn_away(Unserved::Late(&stream));
         }
     }
 
-    /// Closes the spare descriptor, and uses it to accept the connections that wait and to tell them that there is no room.
-    fn shed(&mut self, counters: &Counters) {
+    /// Closes the spare descriptor, and uses it to accept the connections that wait and to hand them to `turn_away`.
+    fn shed(&mut self, turn_away: impl Fn(Unserved<'_>)) {
         self.spare = None;
         for _ in 0..ACCEPT_ROUND {
             let Ok((stream, _)) = self.inner.get_ref().accept() else { break };
-            counters.add(Counter::ConnectionsShed, 1);
-            turn_away(&stream, RefusalReason::Busy);
+            turn_away(Unserved::Shed(&stream));
         }
         self.spare = File::open("/dev/null").ok();
     }
@@ -171,15 +178,6 @@ impl Trouble {
             _ => Self::Unknown,
         }
     }
-}
-
-/// Tells a newcomer why it is turned away.
-pub(super) fn turn_away(stream: &TcpStream, reason: RefusalReason) {
-    let mut stream = stream;
-    let mut frame = Frame::EMPTY;
-    let refusal = frame.encode(&Message::Refused { reason }).unwrap_or_default();
-    // The connection's send buffer is empty, so this does not wait. If it fails, the newcomer is gone.
-    let _ = stream.write_all(refusal);
 }
 
 #[cfg(test)]

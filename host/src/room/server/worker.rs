@@ -7,10 +7,10 @@ use super::addresses::Addresses;
 use super::connection::{Connection, Engine};
 use super::counters::Counters;
 use super::desk::Desk;
-use super::listener::turn_away;
 use super::poller::{Interest, Poller, ROUND_EVENTS};
 use super::registry::{Registry, Ring};
 use super::schedule::Schedule;
+use super::stream::Stream;
 use crate::clock;
 use crate::serve::clock_state::Trust;
 use chat_core::frame::Decoder;
@@ -19,7 +19,6 @@ use chat_core::room::server::{Config, Context, Counter, MemberId, Origin};
 use slab::Slab;
 use smol::channel::Receiver;
 use std::io;
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::task::{self, Waker};
 use std::time::Duration;
@@ -55,7 +54,7 @@ pub(super) struct Setup {
 #[derive(Debug)]
 pub(super) struct Accepted {
     /// Its socket.
-    pub(super) stream: TcpStream,
+    pub(super) stream: Stream,
     /// The address that it counts for; `None` for the server's own machine.
     pub(super) origin: Option<Origin>,
 }
@@ -157,14 +156,14 @@ impl Worker {
 
     /// Takes the connections that were accepted.
     fn admit(&mut self) {
-        while let Ok(Accepted { stream, origin }) = self.setup.accepted.try_recv() {
+        while let Ok(Accepted { mut stream, origin }) = self.setup.accepted.try_recv() {
             self.setup.counters.add(Counter::Connections, 1);
             if self.phase != Phase::Serving {
-                turn_away(&stream, RefusalReason::ShuttingDown);
+                stream.turn_away(RefusalReason::ShuttingDown);
                 self.setup.addresses.disconnect(origin, clock::now());
                 continue;
             }
-            if stream.set_nonblocking(true).is_err() {
+            if stream.socket.set_nonblocking(true).is_err() {
                 // The connection cannot be served, so it is closed, which its client sees.
                 self.setup.counters.add(Counter::ConnectionsFailed, 1);
                 self.setup.addresses.disconnect(origin, clock::now());
@@ -220,15 +219,16 @@ impl Worker {
     /// Brings a connection's events in the poller and its instant in the schedule up to date; ends it if its engine has ended.
     fn settle(&mut self, key: usize) {
         let Some(connection) = self.connections.get_mut(key) else { return };
+        let is_blocked = connection.is_blocked();
         let Connection { stream, engine, interest, scheduled, .. } = connection;
         self.pausing |= engine.is_paused();
         if engine.is_ended() {
             return self.end(key);
         }
         let (config, now) = (&self.setup.config, clock::now());
-        let wanted = Interest { readable: engine.wants_bytes(config, now) > 0, writable: engine.is_blocked() };
+        let wanted = Interest { readable: engine.wants_bytes(config, now) > 0, writable: is_blocked };
         self.schedule.schedule_by(key, scheduled, engine.poll_timeout(config, now));
-        if self.setup.poller.change(stream, key, *interest, wanted).is_err() {
+        if self.setup.poller.change(&stream.socket, key, *interest, wanted).is_err() {
             self.setup.counters.add(Counter::ConnectionsFailed, 1);
             return self.end(key);
         }
@@ -240,14 +240,14 @@ impl Worker {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let Config { linger_max, linger_closing_max, .. } = self.setup.config;
         let linger_max = if self.phase == Phase::Serving { linger_max } else { linger_closing_max };
-        let may_linger = connection.engine.close(&mut desk(&self.setup, &self.ring));
+        let may_linger = connection.close(&mut desk(&self.setup, &self.ring));
         let until = may_linger.then(|| connection.linger(clock::now() + linger_max)).flatten();
         let wanted = Interest { readable: true, writable: false };
         let Connection { stream, interest, scheduled, .. } = connection;
         if until.is_none() {
             return self.remove(key);
         }
-        if self.setup.poller.change(stream, key, *interest, wanted).is_err() {
+        if self.setup.poller.change(&stream.socket, key, *interest, wanted).is_err() {
             self.setup.counters.add(Counter::ConnectionsFailed, 1);
             return self.remove(key);
         }
@@ -295,11 +295,11 @@ impl Worker {
             };
             if self.phase == Phase::Closing {
                 connection.engine.refuse(RefusalReason::ShuttingDown);
-            } else if connection.engine.is_blocked() {
+            } else if connection.is_blocked() {
                 continue;
             }
             let gone = connection.flush(now, &desk).is_err();
-            if gone || connection.engine.is_blocked() || connection.engine.is_ended() {
+            if gone || connection.is_blocked() || connection.engine.is_ended() {
                 // There is room for all connections of one call.
                 let _ = changed.push((key, gone));
             }
@@ -383,6 +383,7 @@ mod tests {
     use smol::channel::{Sender, unbounded};
     use std::io::Read as _;
     use std::net::TcpListener;
+    use std::net::TcpStream;
 
     /// A worker, and what hands it connections.
     fn worker(poller: Poller) -> (Worker, Sender<Accepted>) {
@@ -405,7 +406,7 @@ mod tests {
     fn connect(sender: &Sender<Accepted>) -> TcpStream {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let other = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        sender.try_send(Accepted { stream: listener.accept().unwrap().0, origin: None }).unwrap();
+        sender.try_send(Accepted { stream: Stream::plain(listener.accept().unwrap().0), origin: None }).unwrap();
         other
     }
 

@@ -1,0 +1,188 @@
+//! A connection's socket: what comes from it and goes to it are the bytes of the room's stream, whether a WebSocket's framing stands
+//! between or nothing.
+//!
+//! Nothing here waits. The framing's rules are core's; this is where they meet system calls.
+
+use super::desk::Desk;
+use chat_core::frame::Frame;
+use chat_core::refusal::RefusalReason;
+use chat_core::room::Message;
+use chat_core::room::server::{Access as _, Counter};
+use chat_core::websocket::{End, Output, WebSocket};
+use std::io::{self, IoSlice, Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+
+/// So much is copied together rather than handed to the kernel in pieces, in bytes: `send` of one slice is cheaper than `writev`.
+const COPIED_BYTES_MAX: usize = 512;
+
+/// What fills a WebSocket's frame whose stream lost what was promised.
+static PADDING: [u8; 1_024] = [0; 1_024];
+
+/// A socket that never waits.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    /// The socket.
+    pub(super) socket: TcpStream,
+    /// The framing between it and the stream. In a box: most connections may have none.
+    framing: Option<Box<WebSocket>>,
+}
+
+impl Stream {
+    /// A socket whose bytes are the stream's.
+    pub(crate) const fn plain(socket: TcpStream) -> Self {
+        Self { socket, framing: None }
+    }
+
+    /// A WebSocket right behind its handshake.
+    pub(crate) fn web(socket: TcpStream) -> Self {
+        Self { socket, framing: Some(Box::default()) }
+    }
+
+    /// Reads once; gives how many bytes of the stream stand in `buffer`, which may be none.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.discard(buffer)?;
+        Ok(match &mut self.framing {
+            Some(framing) => framing.handle_bytes(&mut buffer[..length]),
+            None => length,
+        })
+    }
+
+    /// Reads once; gives how many bytes came.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub(super) fn discard(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.socket.read(buffer) {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Err(error) if is_for_now(&error) => Ok(0),
+            outcome => outcome,
+        }
+    }
+
+    /// Writes what fits of two slices, and says how much of them that is. Without any, the framing's own bytes are written.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub(super) fn write(&mut self, first: &[u8], second: &[u8]) -> io::Result<usize> {
+        let Some(framing) = &mut self.framing else {
+            return if first.is_empty() { Ok(0) } else { write(&self.socket, &[first, second]) };
+        };
+        let offered = first.len() + second.len();
+        let mut sent = 0;
+        loop {
+            let Output { head, payload, padding } = framing.poll_output(offered - sent);
+            let (begin, end) = part(first, second, sent, payload);
+            let padding = &PADDING[..padding.min(PADDING.len())];
+            let length = head.len() + payload + padding.len();
+            if length == 0 {
+                return Ok(sent);
+            }
+            let written = write(&self.socket, &[head, begin, end, padding])?;
+            let behind = framing.handle_sent(written);
+            sent += if padding.is_empty() { behind } else { 0 };
+            // The stream may have more behind what it offered, so that is not the moment to fill a frame.
+            if written < length || (offered > 0 && sent == offered) {
+                return Ok(sent);
+            }
+        }
+    }
+
+    /// Whether the framing has own bytes that the socket did not take.
+    pub(super) fn owes(&self) -> bool {
+        self.framing.as_ref().is_some_and(|framing| framing.owes())
+    }
+
+    /// Whether the other side has closed the WebSocket, or broken its rules.
+    pub(super) fn is_ended(&self) -> bool {
+        self.framing.as_ref().is_some_and(|framing| framing.end().is_some())
+    }
+
+    /// Says goodbye as a WebSocket does, and whether that was possible.
+    pub(super) fn close(&mut self, desk: &mut Desk<'_>) -> bool {
+        let Some(framing) = &mut self.framing else { return false };
+        if let Some(End::Violated(_)) = framing.end() {
+            desk.count(Counter::PutOutFraming);
+        }
+        framing.close();
+        self.write(&[], &[]).is_ok() && !self.owes()
+    }
+
+    /// Tells a newcomer why it is turned away; it is to be closed then.
+    pub(super) fn turn_away(&mut self, reason: RefusalReason) {
+        // Its send buffer is empty, so this does not wait; if it fails, the newcomer is gone.
+        let mut frame = Frame::EMPTY;
+        let _ = self.write(frame.encode(&Message::Refused { reason }).unwrap_or_default(), &[]);
+        if let Some(framing) = &mut self.framing {
+            framing.close();
+            let _ = self.write(&[], &[]);
+        }
+    }
+
+    /// Ends what is sent; what comes may still be read.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub(super) fn end_sending(&self) -> io::Result<()> {
+        self.socket.shutdown(Shutdown::Write)
+    }
+}
+
+/// Tells somebody who was just accepted why it is turned away.
+pub(super) fn turn_away(socket: &TcpStream, reason: RefusalReason) {
+    // Its send buffer is empty, so this does not wait; if it fails, the newcomer is gone.
+    let mut frame = Frame::EMPTY;
+    let _ = write(socket, &[frame.encode(&Message::Refused { reason }).unwrap_or_default()]);
+}
+
+/// `length` bytes of two slices, from `start` on.
+fn part<'b>(first: &'b [u8], second: &'b [u8], start: usize, length: usize) -> (&'b [u8], &'b [u8]) {
+    let end = start + length;
+    let split = first.len();
+    (&first[start.min(split)..end.min(split)], &second[start.max(split) - split..end.max(split) - split])
+}
+
+/// Writes what fits of these slices, in one call, and says how much that is.
+fn write(socket: &TcpStream, slices: &[&[u8]]) -> io::Result<usize> {
+    let mut socket = socket;
+    let written = match slices {
+        [first] | [first, []] => socket.write(first),
+        _ if slices.iter().map(|slice| slice.len()).sum::<usize>() <= COPIED_BYTES_MAX => {
+            let mut bytes = heapless::Vec::<u8, COPIED_BYTES_MAX>::new();
+            // They fit: their lengths were added up.
+            slices.iter().for_each(|slice| _ = bytes.extend_from_slice(slice));
+            socket.write(&bytes)
+        }
+        _ => {
+            let slices: heapless::Vec<_, 4> = slices.iter().map(|slice| IoSlice::new(slice)).collect();
+            socket.write_vectored(&slices)
+        }
+    };
+    match written {
+        Err(error) if is_for_now(&error) => Ok(0),
+        outcome => outcome,
+    }
+}
+
+/// Whether the same may work later.
+fn is_for_now(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn part_of_two_slices_is_that_of_both_behind_one_another() {
+        let (first, second) = (&b"0123"[..], &b"456789"[..]);
+        for start in 0..=10 {
+            for length in 0..=10 - start {
+                let (begin, end) = part(first, second, start, length);
+                assert_eq!([begin, end].concat(), b"0123456789"[start..start + length]);
+            }
+        }
+    }
+}
