@@ -52,6 +52,13 @@ impl<'s> Budget<'s> {
         }
     }
 
+    /// An address has been proven: no account is kept for it any more.
+    pub(super) fn release(&mut self, address: Address) {
+        if let Some(account) = self.accounts.iter_mut().find(|account| account.address == Some(address)) {
+            *account = Account::EMPTY;
+        }
+    }
+
     /// Takes bytes for an unproven address, if it may get so many. Work: one pass over the accounts.
     pub(super) fn take(&mut self, now: Instant, window: Duration, address: Address, bytes: usize) -> bool {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
@@ -126,6 +133,15 @@ mod tests {
         assert!(!budget.take(at(0), WINDOW, address(2), 1));
         budget.receive(at(0), WINDOW, address(3), 60);
         assert!(!budget.take(at(0), WINDOW, address(2), 1));
+    }
+
+    #[test]
+    fn proven_address_makes_room_for_another() {
+        let mut accounts = [Account::EMPTY; 1];
+        let mut budget = Budget::new(&mut accounts, at(0));
+        assert!(budget.take(at(0), WINDOW, address(1), 10));
+        budget.release(address(1));
+        assert!(budget.take(at(0), WINDOW, address(2), 10));
     }
 
     #[test]

@@ -114,6 +114,7 @@ impl Peer<'_> {
         self.open(to.token);
         let ride = match answer {
             Answer::Welcome(_) | Answer::Object(..) | Answer::Departed(_) => Ride::UpTo(MESH_CLAIM_BYTES),
+            Answer::Ack(_) if !to.is_proven => Ride::UpTo(0),
             _ => Ride::All,
         };
         if self.push_answer(now, to, &answer).is_err() {
@@ -130,7 +131,7 @@ impl Peer<'_> {
         match *answer {
             Answer::Ack(nonce) => {
                 self.push(to, &Item::Ack { nonce, token })?;
-                if to.via_for.is_none() {
+                if to.via_for.is_none() && to.is_proven {
                     self.push_heads(now);
                 }
                 Ok(())

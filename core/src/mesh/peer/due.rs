@@ -2,7 +2,7 @@
 
 use super::envelope::{Recipient, Ride};
 use super::{Peer, Phase, Target};
-use crate::limits::{MESH_CLAIM_BYTES, MESH_PACE_DATAGRAMS_MAX};
+use crate::limits::{MESH_CLAIM_BYTES, MESH_PACE_DATAGRAMS_MAX, MESH_SEEK_BYTES};
 use crate::mesh::item::Item;
 use crate::mesh::list::Packer;
 use crate::mesh::row::Row;
@@ -120,7 +120,9 @@ impl Peer<'_> {
         self.open(to.token);
         self.push(to, &Item::Ping { nonce }).ok()?;
         self.push_heads(now);
-        self.close(now, to, Ride::All, 0)
+        // Who has no account for this peer may answer with no more than came.
+        let padded = if to.is_proven { 0 } else { MESH_SEEK_BYTES };
+        self.close(now, to, Ride::All, padded)
     }
 
     /// An item that somebody else passes on.

@@ -19,6 +19,7 @@ impl Peer<'_> {
         let Sender { id, address, .. } = sender;
         let is_new = self.table.get(id).is_none_or(|row| !row.contacts.is_proven(address));
         if is_new {
+            self.budget.release(address);
             self.end_predecessor(now, id, address);
         }
         if let Some(row) = self.table.get_mut(id) {
