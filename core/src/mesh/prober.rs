@@ -133,6 +133,11 @@ impl Prober {
         self.period_at.is_some_and(|period_at| period_at <= now)
     }
 
+    /// Learns whose silence means anything by now: a newcomer may have become a member since it was first probed.
+    pub(super) fn refresh(&mut self, is_missed: impl Fn(PeerId) -> bool) {
+        self.trials.iter_mut().for_each(|trial| trial.is_missed = is_missed(trial.id));
+    }
+
     /// Ends the period: the silent become suspects, and those silent for too long are taken out, one with each call that gives
     /// one. `None` when nobody (more) is dead. `others` is the number of others that are missed.
     pub(super) fn next_dead(&mut self, others: usize) -> Option<PeerId> {
@@ -306,6 +311,15 @@ mod tests {
         let forged = Probed { is_missed: false, ..PROBED };
         prober.next_period(at(0), &TIMERS, &mut random, (4, 5), Some(forged));
         assert_eq!(periods_until_death(&mut prober, &mut random, 4, None), Some(9));
+    }
+
+    #[test]
+    fn newcomer_that_became_a_member_is_missed_like_one() {
+        let (mut prober, mut random) = (Prober::IDLE, Random::new([3; 16]));
+        prober.start(at(0));
+        prober.next_period(at(0), &TIMERS, &mut random, (4, 5), Some(Probed { is_missed: false, ..PROBED }));
+        prober.refresh(|id| id == TARGET);
+        assert_eq!(periods_until_death(&mut prober, &mut random, 4, None), None);
     }
 
     #[test]

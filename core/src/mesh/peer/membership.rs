@@ -170,6 +170,8 @@ impl Peer<'_> {
         if self.prober.is_period_over(now) {
             // A newcomer that was never heard says nothing about the own network.
             let others = self.table.others().filter(|row| row.is_missed()).count();
+            let table = &self.table;
+            self.prober.refresh(|id| table.get(id).is_some_and(crate::mesh::Row::is_missed));
             while let Some(dead) = self.prober.next_dead(others) {
                 let tells = self.tells();
                 self.table.bury(now, dead, State::Dead, tells);
