@@ -67,7 +67,7 @@ pub(super) struct Probed {
     pub(super) id: PeerId,
     /// Whether its silence means anything: a newcomer's that was never heard does not.
     pub(super) is_missed: bool,
-    /// Whether its last sign of life came by somebody else.
+    /// Whether its last sign of life came by somebody else, or none has come yet from a member.
     pub(super) is_indirect: bool,
 }
 

@@ -181,7 +181,7 @@ impl Peer<'_> {
             let probed = probed.and_then(|id| self.table.get(id)).map(|row| Probed {
                 id: row.id,
                 is_missed: row.is_missed(),
-                is_indirect: row.is_indirect,
+                is_indirect: row.is_indirect || (row.is_member() && !row.was_heard),
             });
             let able = self.table.others().count();
             self.prober.next_period(now, self.config.timers, &mut self.random, (others, able), probed);
