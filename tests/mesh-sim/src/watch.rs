@@ -204,7 +204,8 @@ impl Watch {
                     self.told_dead
                         .extend(rows.filter(|row| is_gone(&row.standing)).map(|row| (row.id, row.incarnation)));
                 }
-                Item::Recent { no_giver: false, pairs } if self.handed_over_ms.is_none() => {
+                // The first one counts: an older one may come behind it.
+                Item::Recent { no_giver: false, pairs } if self.handed_over_ms.is_none() && self.ten.is_empty() => {
                     self.ten = pairs.iter().flatten().map(|pair| (pair.origin, pair.number)).collect();
                 }
                 Item::Object { holder: Some(row), .. } if is_gone(&row.standing) => {
@@ -226,6 +227,8 @@ impl Watch {
         for item in wire::items(bytes) {
             match item {
                 Item::From { incarnation: own, .. } => incarnation = own,
+                // Another giver begins anew.
+                Item::VectorAsk { .. } if self.handed_over_ms.is_none() => self.ten.clear(),
                 Item::Seek { nonce, .. } | Item::Ping { nonce } => {
                     self.nonces.insert(nonce.0);
                 }
