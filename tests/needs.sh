@@ -311,6 +311,20 @@ obstacle_of_image() {
     fi
 }
 
+# --- Clients of other systems: what cannot run here is skipped by tests/platforms, which says so ---
+
+find_platform_wishes() {
+    if [ $wishes_tried = yes ]; then return; fi
+    local target
+    for target in x86_64-pc-windows-gnu aarch64-apple-darwin; do
+        if ! compgen -G "$(rustc --print target-libdir --target $target 2>/dev/null)/libstd-*.rlib" >/dev/null && has_rustup_library; then
+            wished_commands+=("rustup target add $target")
+        fi
+    done
+    if ! runs x86_64-w64-mingw32-gcc --version && has_packages 0 gcc-mingw-w64-x86-64; then wished_packages+=(gcc-mingw-w64-x86-64); fi
+    if ! runs wine --version && has_packages 0 wine wine64; then wished_packages+=(wine wine64); fi
+}
+
 # --- Providing ---
 
 is_complete() {
@@ -363,6 +377,7 @@ install_missing() {
 find_all() {
     find_needs
     find_wishes
+    find_platform_wishes
 }
 
 # Installs what is missing if this user may do so, else says in one go what to install.

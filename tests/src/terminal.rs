@@ -232,6 +232,11 @@ impl Terminal {
         self.emulator.screen().cell(row, column)
     }
 
+    /// Where the cursor stands: row and column, from 0.
+    pub fn cursor(&self) -> (u16, u16) {
+        self.emulator.screen().cursor_position()
+    }
+
     /// Whether the terminal's mode is what it was before the program was started.
     pub fn is_restored(&self) -> bool {
         let mode = tcgetattr(self.slave.as_fd()).expect("it is a terminal");
