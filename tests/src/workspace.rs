@@ -29,9 +29,10 @@ pub fn example(name: &str) -> PathBuf {
 
 /// Builds something, and returns the folder of the result.
 fn build(what: &[&str]) -> PathBuf {
-    // This executable is in <target>/<profile>/deps; built programs lie one folder above.
-    let tests = std::env::current_exe().expect("a running test has an executable");
-    let profile = tests.ancestors().nth(2).expect("it lies in <target>/<profile>/deps");
+    // A test is in <target>/<profile>/deps, a tool one folder above, where what is built belongs too.
+    let executable = std::env::current_exe().expect("what runs has an executable");
+    let folder = executable.parent().expect("it lies in a folder");
+    let profile = if folder.ends_with("deps") { folder.parent().expect("it lies in a profile") } else { folder };
     let mut build = Command::new(env!("CARGO"));
     build.args(["build", "--quiet", "--locked"]).args(what).arg("--target-dir");
     build.arg(profile.parent().expect("the profile lies in <target>")).current_dir(root());

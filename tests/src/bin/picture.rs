@@ -9,6 +9,7 @@ fn main() -> std::io::Result<()> {
 #[cfg(loom)]
 fn main() {}
 
+/// The run and the drawing.
 #[cfg(not(loom))]
 mod picture {
     use std::fmt::Write as _;
@@ -18,7 +19,7 @@ mod picture {
     use vt100::{Cell, Color};
 
     /// Columns and rows of the terminal.
-    const SIZE: (u16, u16) = (78, 13);
+    const SIZE: (u16, u16) = (92, 13);
 
     /// Width and height of a cell, in the picture's units.
     const CELL: (f32, f32) = (8.4, 18.0);
@@ -27,11 +28,11 @@ mod picture {
     const ADDRESS: &str = "192.168.1.5:9191";
 
     /// The conversation, and the terminal at its end.
-    pub fn run() -> (Terminal, String) {
+    pub(super) fn run() -> (Terminal, String) {
         let room = RoomServer::start("127.0.0.1:0", &["--rate", "off"]);
         let address = room.tcp.to_string();
-        let mut bob = Connection::joined(room.tcp, "bob", 2);
-        say(&mut bob, 1, "good morning");
+        let mut emil = Connection::joined(room.tcp, "emil", 2);
+        say(&mut emil, 1, "good morning");
         let mut cleo = Connection::joined(room.tcp, "cleo", 3);
         say(&mut cleo, 1, "morning! who is at the telescope?");
         let mut ann = Terminal::start_sized(SIZE.0, SIZE.1, &["client", "--tcp", &address, "--name", "ann"]);
@@ -40,7 +41,7 @@ mod picture {
         ann.find_on_screen("ann: me");
         let mut dan = Connection::joined(room.tcp, "Jürgen", 4);
         ann.find_on_screen("-> Jürgen");
-        say(&mut bob, 2, "great. ann, can you see Saturn? 🪐");
+        say(&mut emil, 2, "great. ann, can you see Saturn? 🪐");
         ann.find_on_screen("Saturn");
         ann.type_keys("/me turns the dome\r");
         ann.find_on_screen("* ann turns");
@@ -58,7 +59,7 @@ mod picture {
     }
 
     /// What the terminal shows, as a picture.
-    pub fn svg((terminal, address): &(Terminal, String)) -> String {
+    pub(super) fn svg((terminal, address): &(Terminal, String)) -> String {
         let (width, height) = (f32::from(SIZE.0) * CELL.0 + 24.0, f32::from(SIZE.1) * CELL.1 + 24.0);
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" font-family=\"ui-monospace, Menlo, Consolas, \
@@ -75,7 +76,10 @@ mod picture {
         }
         let (row, column) = terminal.cursor();
         let (x, y) = (12.0 + f32::from(column) * CELL.0, 13.0 + f32::from(row) * CELL.1);
-        svg + &format!("<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"17\" fill=\"#d7dae0\"/>\n</svg>\n", CELL.0)
+        svg + &format!(
+            "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"17\" fill=\"#d7dae0\"/>\n</svg>\n",
+            CELL.0
+        )
     }
 
     /// The pieces of a row that look alike: where each begins, its text, and its style.
@@ -85,7 +89,9 @@ mod picture {
             let Some(cell) = terminal.cell(row, column).filter(|cell| cell.has_contents()) else { continue };
             let style = style(cell);
             match runs.last_mut() {
-                Some((start, text, last)) if *last == style && *start + width(text) == column => text.push_str(cell.contents()),
+                Some((start, text, last)) if *last == style && *start + width(text) == column => {
+                    text.push_str(cell.contents());
+                }
                 _ => runs.push((column, cell.contents().to_owned(), style)),
             }
         }
