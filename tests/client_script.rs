@@ -104,6 +104,8 @@ fn program_hears_others_and_what_it_prints_is_said() {
     say(&mut bob, 3, "again");
     assert_eq!(bob.hear_journal(), "bob: again");
     assert_eq!(bob.hear_journal(), "bot: /heard bob: again");
+    // A line that has not come back would count as not confirmed.
+    bot.output.find("/heard bob: again");
     bot.signal(Signal::SIGTERM);
     assert_eq!(bot.finish().code, Some(0));
     assert_eq!(bob.hear_journal(), "-bot");
