@@ -135,9 +135,8 @@ fn visit(
         return site.dispatcher.disconnect(origin);
     };
     let mut visits = visits.borrow_mut();
-    if visits.len() >= VISITS_MAX {
-        visits.retain(|task| !task.is_finished());
-    }
+    // A task that has ended keeps its memory until its handle is dropped.
+    visits.retain(|task| !task.is_finished());
     if visits.len() >= VISITS_MAX {
         // Dropping its task ends it.
         visits.pop_front();
