@@ -13,25 +13,25 @@ use std::net::SocketAddr;
 #[derive(Debug, ArgsInfo, FromArgs)]
 #[argh(subcommand, name = "peer")]
 #[argh(example = "chat-host peer --name NAME [--join HOST[:PORT]]... [OPTIONS]")]
-/// Talk without a server, with all other peers of this network, which find each other. Each line of standard input is one message. At a
-/// terminal, /help lists the commands; Ctrl-D leaves.
+/// Talk without a server, with all peers of this network. Each line of standard input is one message. At a terminal, /help lists the
+/// commands; Ctrl-D leaves.
 pub struct Peer {
     /// your name, which nobody else has
     #[argh(option, arg_name = "NAME")]
     pub name: String,
-    /// where this peer is reached (default: every address, a port from 9293 on)
+    /// own ADDR:PORT (default: any, a port from 9293 on)
     #[argh(option, arg_name = "ADDR:PORT", from_str_fn(parse_bind_address))]
     pub listen: Option<SocketAddr>,
-    /// a peer elsewhere, which is asked too; up to 8 of them (default port 9292)
+    /// a peer elsewhere; 8 at most (default port 9292)
     #[argh(option, arg_name = "HOST[:PORT]")]
     pub join: Vec<Endpoint>,
     /// look for nobody by multicast and broadcast, only at --join
     #[argh(switch)]
     pub no_discovery: bool,
-    /// look for others on this interface; more than one may be named (default: all that are not virtual)
+    /// look for others here; again for more (default: all)
     #[argh(option, arg_name = "NAME")]
     pub interface: Vec<String>,
-    /// refuse newcomers of this name; more than one may be named
+    /// refuse newcomers of this name; again for more
     #[argh(option, arg_name = "NAME")]
     pub deny: Vec<String>,
     /// print one JSON object for each event
