@@ -3,7 +3,7 @@ _chat_host() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} options=""
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W "serve check client peer --help --version" -- "$word"))
+        COMPREPLY=($(compgen -W "serve check client peer doctor --help --version" -- "$word"))
         return
     fi
     case ${COMP_WORDS[1]}$before in
@@ -34,12 +34,15 @@ _chat_host() {
         peer--color) COMPREPLY=($(compgen -W "always auto never" -- "$word")); return ;;
         peer--bell) COMPREPLY=($(compgen -W "off mention all" -- "$word")); return ;;
         peer--exec) :; return ;;
+        doctor--interface) :; return ;;
+        doctor--seconds) :; return ;;
     esac
     case ${COMP_WORDS[1]} in
         serve) options="--udp --max-clients --tcp --max-members --rate --threads --journal --clock-state --web --web-origin --qr --help --version" ;;
         check) options="--udp --tcp --seconds --help --version" ;;
         client) options="--tcp --name --udp --json --plain --color --bell --exec --headless --help --version" ;;
         peer) options="--name --listen --join --no-discovery --interface --deny --json --plain --color --bell --exec --headless --help --version" ;;
+        doctor) options="--interface --seconds --json --help --version" ;;
     esac
     COMPREPLY=($(compgen -W "$options" -- "$word"))
 }

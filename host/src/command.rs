@@ -3,6 +3,8 @@
 
 #[cfg(feature = "client")]
 mod client;
+#[cfg(feature = "client")]
+mod doctor;
 pub mod help;
 #[cfg(feature = "client")]
 mod peer;
@@ -11,6 +13,8 @@ mod serve;
 
 #[cfg(feature = "client")]
 pub use client::Client;
+#[cfg(feature = "client")]
+pub use doctor::Doctor;
 #[cfg(feature = "client")]
 pub use peer::Peer;
 #[cfg(target_os = "linux")]
@@ -63,6 +67,9 @@ pub enum Command {
     /// A peer.
     #[cfg(feature = "client")]
     Peer(Peer),
+    /// What keeps peers from each other.
+    #[cfg(feature = "client")]
+    Doctor(Doctor),
 }
 
 impl Command {
@@ -74,7 +81,7 @@ impl Command {
             #[cfg(target_os = "linux")]
             Self::Check(_) => Ok(()),
             #[cfg(feature = "client")]
-            Self::Client(_) => Ok(()),
+            Self::Client(_) | Self::Doctor(_) => Ok(()),
             #[cfg(feature = "client")]
             Self::Peer(options) => options.check(),
         }
@@ -88,7 +95,7 @@ impl Command {
             #[cfg(target_os = "linux")]
             Self::Check(_) => false,
             #[cfg(feature = "client")]
-            Self::Client(_) | Self::Peer(_) => false,
+            Self::Client(_) | Self::Peer(_) | Self::Doctor(_) => false,
         }
     }
 }

@@ -64,5 +64,7 @@ fn run(command: &Command) -> Result<(), Failure> {
             resources::check(resources::CLIENT_FILES, resources::THREADS)?;
             chat_host::mesh::run(options)
         }
+        #[cfg(feature = "client")]
+        Command::Doctor(options) => chat_host::mesh::doctor::run(options),
     }
 }

@@ -3,6 +3,7 @@
 //! The engine says whom it looks for; this module decides how far that reaches: multicast and broadcast on every usable interface,
 //! the addresses of `--join`, and peers remembered from earlier runs. No rule of the protocol stands here.
 
+pub mod doctor;
 mod driver;
 mod event;
 mod interfaces;

@@ -56,7 +56,7 @@ impl Switch {
     }
 }
 
-/// A machine of its own: a namespace with one interface, `eth0`, that is connected to a switch. Gone when dropped.
+/// A machine of its own: a namespace with its loopback and one interface, `eth0`, that is connected to a switch. Gone when dropped.
 #[derive(Debug)]
 pub struct Machine {
     /// Keeps the namespace.
@@ -88,6 +88,7 @@ impl Machine {
             machine.run("sysctl", "-qw net.ipv6.conf.eth0.disable_ipv6=1");
             machine.run("ip", &format!("address add {address} dev eth0"));
         }
+        machine.run("ip", "link set lo up");
         machine.run("ip", "link set eth0 up");
         if let Some(gateway) = gateway {
             machine.run("ip", &format!("route add default via {gateway}"));

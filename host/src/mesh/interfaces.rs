@@ -43,10 +43,32 @@ pub(super) struct Interface {
     pub(super) name: String,
     /// Its number, which IPv6 takes.
     pub(super) index: u32,
-    /// Its IPv4 addresses, each with that which reaches everybody in its subnet, if there is one.
-    pub(super) ipv4: Vec<(Ipv4Addr, Option<Ipv4Addr>)>,
+    /// Its IPv4 addresses.
+    pub(super) ipv4: Vec<Subnet>,
     /// Its IPv6 addresses.
     pub(super) ipv6: Vec<Ipv6Addr>,
+}
+
+/// An own IPv4 address and the subnet that it is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Subnet {
+    /// The address.
+    pub(super) address: Ipv4Addr,
+    /// The mask of the subnet.
+    pub(super) mask: Ipv4Addr,
+}
+
+impl Subnet {
+    /// The address that reaches everybody in the subnet; one of two addresses has none (RFC 3021).
+    pub(super) fn broadcast(self) -> Option<Ipv4Addr> {
+        let broadcast = Ipv4Addr::from_bits(self.address.to_bits() | !self.mask.to_bits());
+        (1..=30).contains(&self.mask.to_bits().count_ones()).then_some(broadcast)
+    }
+
+    /// Whether an address is in the subnet.
+    pub(super) fn contains(self, address: Ipv4Addr) -> bool {
+        (self.address.to_bits() ^ address.to_bits()) & self.mask.to_bits() == 0
+    }
 }
 
 /// Which interfaces are usable.
@@ -59,10 +81,15 @@ pub(super) struct Selection {
 }
 
 impl Interface {
+    /// Whether it is the loopback.
+    pub(super) fn is_loopback(&self) -> bool {
+        self.ipv4.iter().all(|subnet| subnet.address.is_loopback()) && self.ipv6.iter().all(Ipv6Addr::is_loopback)
+    }
+
     /// The addresses under which a peer on this interface is reached from elsewhere too.
     pub(super) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
         let ipv6 = self.ipv6.iter().copied().filter(|address| !address.is_unicast_link_local());
-        self.ipv4.iter().map(|&(address, _)| IpAddr::V4(address)).chain(ipv6.map(IpAddr::V6))
+        self.ipv4.iter().map(|subnet| IpAddr::V4(subnet.address)).chain(ipv6.map(IpAddr::V6))
     }
 }
 
@@ -122,11 +149,7 @@ fn collect<'i>(found: impl Iterator<Item = &'i if_addrs::Interface>) -> Vec<Inte
             interfaces.push(Interface { name, index, ipv4: Vec::new(), ipv6: Vec::new() });
         }
         match &found.addr {
-            IfAddr::V4(address) => {
-                let broadcast = Ipv4Addr::from_bits(address.ip.to_bits() | !address.netmask.to_bits());
-                let has_broadcast = (1..=30).contains(&address.netmask.to_bits().count_ones());
-                interfaces[index].ipv4.push((address.ip, has_broadcast.then_some(broadcast)));
-            }
+            IfAddr::V4(address) => interfaces[index].ipv4.push(Subnet { address: address.ip, mask: address.netmask }),
             IfAddr::V6(address) => interfaces[index].ipv6.push(address.ip),
         }
     }
@@ -191,7 +214,11 @@ mod tests {
     #[test]
     fn addresses_of_one_interface_are_one_entry_with_the_broadcast_address_of_its_subnet() {
         let usable = Selection::default().usable(&laptop());
-        assert_eq!(usable[0].ipv4, [([192, 168, 1, 7].into(), Some([192, 168, 1, 255].into()))]);
+        let subnet = usable[0].ipv4[0];
+        assert_eq!((usable[0].ipv4.len(), subnet.broadcast()), (1, Some([192, 168, 1, 255].into())));
+        assert!(subnet.contains([192, 168, 1, 200].into()) && !subnet.contains([192, 168, 2, 7].into()));
+        let pair = Subnet { mask: [255, 255, 255, 254].into(), ..subnet };
+        assert_eq!(pair.broadcast(), None);
         assert_eq!(usable[0].ipv6.len(), 1);
         assert_eq!(usable[0].addresses().collect::<Vec<_>>(), [IpAddr::from([192, 168, 1, 7])]);
     }

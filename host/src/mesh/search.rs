@@ -4,6 +4,7 @@
 use super::interfaces::{Interface, Selection};
 use super::remembered::Remembered;
 use super::sockets::Sockets;
+use chat_core::mesh::PORT;
 use chat_core::time::Instant;
 use std::time::Duration;
 
@@ -99,7 +100,8 @@ impl Search {
 
     /// Sends a datagram to everybody who may be there. `is_alone` says that nobody was found yet.
     pub(super) fn send(&self, now: Instant, sockets: &mut Sockets, bytes: &[u8], is_alone: bool) {
-        sockets.send_to_all(&self.interfaces, bytes);
+        sockets.multicast(&self.interfaces, bytes);
+        sockets.broadcast(&self.interfaces, PORT, bytes);
         if is_alone && now < self.remembered_until {
             self.remembered.addresses().iter().for_each(|&address| sockets.send(address, bytes));
         }

@@ -93,8 +93,8 @@ impl Sockets {
     pub(super) fn join(&self, interfaces: &[Interface]) {
         for interface in interfaces {
             // Fails where the socket is in the group already, and where the interface has gone again: then there is nothing to hear.
-            if let (Some(socket), Some((address, _))) = (&self.shared[0], interface.ipv4.first()) {
-                let _ = SockRef::from(socket).join_multicast_v4(&GROUP_IPV4, address);
+            if let (Some(socket), Some(subnet)) = (&self.shared[0], interface.ipv4.first()) {
+                let _ = SockRef::from(socket).join_multicast_v4(&GROUP_IPV4, &subnet.address);
             }
             if let (Some(socket), false) = (&self.shared[1], interface.ipv6.is_empty()) {
                 let _ = SockRef::from(socket).join_multicast_v6(&GROUP_IPV6, interface.index);
@@ -152,24 +152,31 @@ impl Sockets {
         }
     }
 
-    /// Sends a datagram to everybody on these interfaces: by multicast, and by broadcast, which some networks let through that filter
-    /// multicast.
-    pub(super) fn send_to_all(&mut self, interfaces: &[Interface], bytes: &[u8]) {
+    /// Sends a datagram to everybody on these interfaces by multicast.
+    pub(super) fn multicast(&mut self, interfaces: &[Interface], bytes: &[u8]) {
         for interface in interfaces {
-            if let (Some(socket), Some((address, _))) = (&self.own[0], interface.ipv4.first()) {
-                // Without its interface the datagram would go to another network.
-                if SockRef::from(socket).set_multicast_if_v4(address).is_ok() {
-                    self.send((GROUP_IPV4, PORT).into(), bytes);
-                }
-            }
-            for broadcast in interface.ipv4.iter().filter_map(|&(_, broadcast)| broadcast) {
-                self.send((broadcast, PORT).into(), bytes);
+            // Where its interface cannot be set, the datagram would go to another network.
+            if let (Some(socket), Some(subnet)) = (&self.own[0], interface.ipv4.first())
+                && SockRef::from(socket).set_multicast_if_v4(&subnet.address).is_ok()
+            {
+                self.send((GROUP_IPV4, PORT).into(), bytes);
             }
             if let (Some(socket), false) = (&self.own[1], interface.ipv6.is_empty())
                 && SockRef::from(socket).set_multicast_if_v6(interface.index).is_ok()
             {
                 self.send(SocketAddrV6::new(GROUP_IPV6, PORT, 0, interface.index).into(), bytes);
             }
+        }
+    }
+
+    /// Sends a datagram to this port of everybody in the subnets of these interfaces by broadcast, which some networks let through that
+    /// filter multicast.
+    pub(super) fn broadcast(&mut self, interfaces: &[Interface], port: u16, bytes: &[u8]) {
+        if self.own[0].is_some() {
+            let subnets = interfaces.iter().flat_map(|interface| &interface.ipv4);
+            subnets
+                .filter_map(|subnet| subnet.broadcast())
+                .for_each(|address| self.send((address, port).into(), bytes));
         }
     }
 }

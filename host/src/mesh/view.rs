@@ -24,6 +24,8 @@ pub(super) struct View {
     address: SocketAddr,
     /// How far the peer has come.
     entry: Entry,
+    /// When it became a member.
+    admitted_at: Instant,
     /// How many messages of history were shown.
     messages: u64,
     /// The members that the user knows of.
@@ -97,6 +99,7 @@ impl View {
             name,
             address,
             entry: Entry::Outside,
+            admitted_at: Instant::from_millis(0),
             messages: 0,
             known: HashMap::new(),
             held: BTreeMap::new(),
@@ -130,7 +133,8 @@ impl View {
             mesh::Event::Claiming { members } => talk.show(&Event::Claiming { members })?,
             mesh::Event::Waiting { reason, by } => self.show_waiting(talk, reason, by)?,
             mesh::Event::Admitted { .. } => {
-                (self.entry, self.messages, self.waiting) = (Entry::Entering, 0, None);
+                (self.entry, self.admitted_at) = (Entry::Entering, now);
+                (self.messages, self.waiting) = (0, None);
                 talk.show(&Event::Admitted { name: self.name.as_str(), id: own })?;
             }
             mesh::Event::HandedOver => self.show_history_end(talk, now)?,
@@ -306,7 +310,10 @@ impl View {
         own: PeerId,
         members: &mut [Member<'_>],
     ) -> Result<(), Stop> {
-        let since = |id| self.known.get(&id).and_then(|known| known.since);
+        let since = |id| {
+            let known = self.known.get(&id);
+            if id == own { Some(self.admitted_at) } else { known.and_then(|known| known.since) }
+        };
         for line in tell::who(members, (own, self.address), now, since) {
             talk.screen.aside(&line)?;
         }
