@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tests::peer::Peer;
 use tests::process::Process;
 use tests::seed::Random;
+use tests::terminal::Terminal;
 
 /// A group of peers of these names, the first of which founded it.
 fn group(names: &[&str]) -> Vec<Peer> {
@@ -228,4 +229,25 @@ fn counters_are_shown_on_sigusr1() {
     for part in ["lines=0", "members=2", "unsent=0", "datagrams=", "deaths=0"] {
         assert!(line.contains(part), "{line}");
     }
+}
+
+#[test]
+fn person_sees_who_is_here_says_what_he_does_and_leaves_by_ctrl_c() {
+    let mut peers = group(&["ann"]);
+    let join = peers[0].address.to_string();
+    let arguments = ["peer", "--name", "bob", "--listen", "127.0.0.1:0", "--no-discovery", "--join", join.as_str()];
+    let mut bob = Terminal::start_sized(100, 12, &arguments);
+    bob.find_on_screen("-- you are bob; 1 other here: ann; /help lists the commands --");
+    bob.type_keys("/me waves\r");
+    peers[0].find_where("message", |event| event["text"] == "waves" && event["action"] == true);
+    bob.find_on_screen("* bob waves");
+    bob.type_keys("/who\r");
+    bob.find_on_screen(&format!("-- ann  {join}  here before you, the oldest; last heard "));
+    bob.find_on_screen("-- bob (you)  127.0.0.1:");
+    peers[0].say("bye");
+    bob.find_on_screen("ann: bye");
+    bob.type_keys("\x03");
+    assert_eq!(bob.wait(), Some(0));
+    assert!(bob.is_restored());
+    peers[0].find_where("left", |event| event["name"] == "bob" && event["silent"] == false);
 }

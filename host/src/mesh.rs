@@ -44,7 +44,8 @@ pub fn run(options: &Peer) -> Result<(), Failure> {
     let sockets = sockets::Sockets::open(options.listen)?;
     let selection = (!options.no_discovery).then(|| Selection::new(&options.interface, options.listen));
     let talk = Talk::open(&setup, "the group", clock::now())?;
-    smol::block_on(driver::run(name, &denied, options.join.clone(), selection, sockets, talk))
+    // Not the reactor's own: with that, its helper thread wakes several times for each datagram, to see who waits.
+    smol::future::block_on(driver::run(name, &denied, options.join.clone(), selection, sockets, talk))
 }
 
 /// A name of `--deny`.
