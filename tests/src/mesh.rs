@@ -45,7 +45,9 @@ impl Host {
             config.timers = &timers;
             drive(&socket, config, &texts, &sender);
         };
-        Self { address, says: Some(says), events, thread: Some(std::thread::spawn(run)) }
+        // An engine of the host's profile passes over the stack when it is made, in debug builds more than once.
+        let thread = std::thread::Builder::new().stack_size(32 << 20).spawn(run).expect("a thread can be started");
+        Self { address, says: Some(says), events, thread: Some(thread) }
     }
 
     /// Says something.
