@@ -365,8 +365,9 @@ impl Checks {
             format!("{slot} is admitted, and not welcomed by {silent:?}")
         })?;
         check("MESH-INV-4", now_ms, !watch.welcomers.is_empty(), || format!("{slot} is admitted by nobody"))?;
-        let Some(other) =
-            self.runs().find(|other| other.id != watch.id && other.is_admitted() && other.key == watch.key)
+        let Some(other) = self
+            .runs()
+            .find(|other| other.id != watch.id && other.is_admitted() && !other.leaving && other.key == watch.key)
         else {
             return Ok(());
         };
