@@ -171,6 +171,8 @@ fn output_that_nobody_reads_is_told_and_is_no_success() {
         command.spawn().unwrap()
     };
     drop(command);
+    // Who comes later is given ten messages alone.
+    room.wait_for("members", |members| members == 1);
     let mut bob = Connection::joined(room.tcp, "bob", 2);
     // More than a pipe holds.
     for number in 1..=200 {

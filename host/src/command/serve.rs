@@ -1,5 +1,9 @@
 //! The options of `chat-host serve` and `chat-host check`.
-#![allow(rustdoc::broken_intra_doc_links, reason = "argh shows these comments as help, where brackets are no links")]
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    rustdoc::bare_urls,
+    reason = "argh shows these comments as help, without links"
+)]
 
 use crate::endpoint::{Endpoint, parse_bind_address};
 use crate::failure::Failure;
