@@ -160,36 +160,6 @@ fn display_of_a_relay_waits_too() {
 // --- what is not confirmed or not written ---
 
 #[test]
-fn output_that_nobody_reads_is_told_and_is_no_success() {
-    let room = room();
-    let (reader, writer) = std::io::pipe().unwrap();
-    let mut command = std::process::Command::new(tests::workspace::program());
-    command.args(["client", "--tcp", &room.tcp.to_string(), "--name", "ann"]);
-    command.stdin(std::process::Stdio::piped()).stdout(writer).stderr(std::process::Stdio::piped());
-    let mut ann = {
-        let _spawning = tests::process::spawning();
-        command.spawn().unwrap()
-    };
-    drop(command);
-    // Who comes later is given ten messages alone.
-    room.wait_for("members", |members| members == 1);
-    let mut bob = Connection::joined(room.tcp, "bob", 2);
-    // More than a pipe holds.
-    for number in 1..=200 {
-        say(&mut bob, number, &"x".repeat(1_000));
-    }
-    for _ in 0..200 {
-        while !bob.hear_journal().starts_with("bob: ") {}
-    }
-    drop(ann.stdin.take());
-    let output = ann.wait_with_output().unwrap();
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{told}");
-    assert!(told.contains("standard output is not read"), "{told}");
-    drop(reader);
-}
-
-#[test]
 fn flood_keeps_nobody_from_speaking() {
     let relay = Server::start("127.0.0.1:0", &[]);
     let mut ann = Process::start(&["client", "--udp", &relay.udp.to_string()]);
