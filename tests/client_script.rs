@@ -3,10 +3,15 @@
 
 use chat_core::room::{Kind, Message};
 use nix::sys::signal::Signal;
+use std::io::Write as _;
 use std::net::{TcpListener, UdpSocket};
-use tests::process::{Process, RoomServer, Server};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
+use tests::DEADLINE;
+use tests::process::{Process, RoomServer, Server, full_pipe, spawning};
 use tests::tcp::Connection;
 use tests::udp::{Client, message};
+use tests::workspace::program;
 
 /// A room where everybody may speak as fast as he likes.
 fn room() -> RoomServer {
@@ -158,6 +163,85 @@ fn display_of_a_relay_waits_too() {
 }
 
 // --- what is not confirmed or not written ---
+
+/// Names of two clients in one room.
+const NAMES: [&[&str]; 2] = [&["--name", "ann"], &["--name", "bob"]];
+
+/// Checks that a program whose output nobody reads says so and ends with exit code 1. So it does by itself while its input is open,
+/// and at the end of its input.
+fn check_unread(arguments: &[&str], names: [&[&str]; 2]) {
+    let runs = [false, true].map(|input_ends| {
+        let (reader, writer) = full_pipe();
+        let arguments = [arguments, names[usize::from(input_ends)]].concat();
+        let mut process = Process::start_with_output(&arguments, writer);
+        // Its own line comes back to it, and is to be shown.
+        process.write(b"hi\n");
+        if input_ends {
+            process.end_input();
+        }
+        (process, reader)
+    });
+    for (mut process, reader) in runs {
+        let finished = process.finish();
+        assert_eq!(finished.code, Some(1), "{finished:?}");
+        let told = finished.errors.last().map(String::as_str).unwrap_or_default();
+        assert!(told.contains("standard output is not read: ") && told.contains("not written"), "{finished:?}");
+        drop(reader);
+    }
+}
+
+#[test]
+fn output_of_a_relay_client_that_nobody_reads_is_told_and_is_no_success() {
+    let relay = Server::start("127.0.0.1:0", &[]);
+    check_unread(&["client", "--udp", &relay.udp.to_string()], [&[], &[]]);
+}
+
+#[test]
+fn output_of_a_room_client_that_nobody_reads_is_told_and_is_no_success() {
+    let room = room();
+    check_unread(&["client", "--tcp", &room.tcp.to_string()], NAMES);
+}
+
+#[test]
+fn events_that_nobody_reads_are_told_and_are_no_success() {
+    let room = room();
+    check_unread(&["client", "--tcp", &room.tcp.to_string(), "--json"], NAMES);
+}
+
+#[test]
+fn output_of_a_peer_that_nobody_reads_is_told_and_is_no_success() {
+    check_unread(&["peer", "--listen", "127.0.0.1:0", "--no-discovery"], NAMES);
+}
+
+#[test]
+fn sentences_behind_an_output_that_nobody_reads_are_told_all_the_same() {
+    let room = room();
+    let (reader, writer) = full_pipe();
+    let mut ann = Process::start_with_output(&["client", "--tcp", &room.tcp.to_string(), "--name", "ann"], writer);
+    ann.write(format!("hi\n{}\n", "x".repeat(1_025)).as_bytes());
+    ann.end_input();
+    let finished = ann.finish();
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(finished.errors.iter().any(|line| line.contains("line 2 was not sent: it has 1025 bytes")), "{finished:?}");
+    drop(reader);
+}
+
+#[test]
+fn both_streams_that_nobody_reads_end_the_client_too() {
+    let relay = Server::start("127.0.0.1:0", &[]);
+    let (_reader, writer) = full_pipe();
+    let errors = writer.try_clone().unwrap();
+    let mut command = Command::new(program());
+    command.args(["client", "--udp", &relay.udp.to_string()]).stdout(writer).stderr(errors).stdin(Stdio::piped());
+    let mut child = {
+        let _spawning = spawning();
+        command.spawn().unwrap()
+    };
+    child.stdin.take().unwrap().write_all(b"hi\n").unwrap();
+    let (sender, ended) = channel();
+    std::thread::spawn(move || sender.send(child.wait().unwrap().code()));
+    assert_eq!(ended.recv_timeout(DEADLINE), Ok(Some(1)));
+}
 
 #[test]
 fn flood_keeps_nobody_from_speaking() {

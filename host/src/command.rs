@@ -88,14 +88,16 @@ impl Command {
     }
 
     /// Whether it runs until somebody ends it, and nobody may read what it says.
-    pub const fn is_server(&self) -> bool {
+    pub const fn is_lasting(&self) -> bool {
         match self {
             #[cfg(target_os = "linux")]
             Self::Serve(_) => true,
             #[cfg(target_os = "linux")]
             Self::Check(_) => false,
             #[cfg(feature = "client")]
-            Self::Client(_) | Self::Peer(_) | Self::Doctor(_) => false,
+            Self::Client(_) | Self::Peer(_) => true,
+            #[cfg(feature = "client")]
+            Self::Doctor(_) => false,
         }
     }
 }

@@ -15,8 +15,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 use std::{panic, process};
 
-/// How long a server that ends waits until its last lines are written.
-pub const SERVER_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a program that ran until it was ended waits until its last lines are written.
+pub const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Pause before another try, where another program has made the stream non-blocking and it is full.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
@@ -80,7 +80,7 @@ pub fn report_panics() {
             Level::Failure,
             format_args!("a fault that should not be, please report it: {}{place}", text.unwrap_or("unknown")),
         );
-        finish(Some(SERVER_PATIENCE));
+        finish(Some(PATIENCE));
         process::exit(1);
     }));
 }

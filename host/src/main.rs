@@ -20,7 +20,7 @@ use std::process::ExitCode;
 #[cfg(not(loom))]
 fn main() -> ExitCode {
     log::report_panics();
-    // What is said is written before the end; a server that is to end does not wait for that without a limit.
+    // What is said is written before the end; a program that runs until it is ended does not wait for that without a limit.
     let mut patience = None;
     let outcome = match command::parse(std::env::args_os()) {
         Ok(command::Action::Print(text)) => {
@@ -28,8 +28,8 @@ fn main() -> ExitCode {
             Ok(())
         }
         Ok(command::Action::Run(command)) => {
-            if command.is_server() {
-                patience = Some(log::SERVER_PATIENCE);
+            if command.is_lasting() {
+                patience = Some(log::PATIENCE);
             }
             run(&command)
         }

@@ -2,12 +2,13 @@
 
 use crate::DEADLINE;
 use crate::workspace::program;
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::HashMap;
-use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::io::{BufRead as _, BufReader, PipeReader, PipeWriter, Read, Write as _};
 use std::net::SocketAddr;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -16,6 +17,15 @@ use std::time::Instant;
 pub fn spawning() -> MutexGuard<'static, ()> {
     static SPAWNING: Mutex<()> = Mutex::new(());
     SPAWNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A pipe that takes nothing more until its reader reads.
+pub fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, mut writer) = std::io::pipe().expect("there are free files");
+    let capacity = fcntl(&writer, FcntlArg::F_GETPIPE_SZ).expect("Linux tells the size of a pipe");
+    let bytes = vec![b'x'; usize::try_from(capacity).expect("it is a size")];
+    writer.write_all(&bytes).expect("they fit in exactly");
+    (reader, writer)
 }
 
 /// One run of `chat-host`. Killed when dropped.
@@ -85,30 +95,37 @@ impl Process {
 
     /// Starts a command that becomes `chat-host`.
     pub fn start_command(command: &mut Command) -> Self {
-        let (mut process, output) = Self::spawn(command);
+        let mut process = Self::spawn(command, Stdio::piped());
+        let output = process.child.stdout.take().expect("it is piped");
         process.output = Lines::new(output);
         process
     }
 
     /// Starts `chat-host` with a standard output that nobody reads any more.
     pub fn start_unread(arguments: &[&str]) -> Self {
-        Self::spawn(Command::new(program()).args(arguments)).0
+        let mut process = Self::spawn(Command::new(program()).args(arguments), Stdio::piped());
+        drop(process.child.stdout.take());
+        process
     }
 
-    /// Starts the process; its standard output is still to be read.
-    fn spawn(command: &mut Command) -> (Self, ChildStdout) {
+    /// Starts `chat-host` with a standard output of its own.
+    pub fn start_with_output(arguments: &[&str], output: impl Into<Stdio>) -> Self {
+        Self::spawn(Command::new(program()).args(arguments), output.into())
+    }
+
+    /// Starts the process; if its standard output is piped, it is still to be read.
+    fn spawn(command: &mut Command, output: Stdio) -> Self {
         let spawning = spawning();
         let mut child = command
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
+            .stdout(output)
             .stderr(Stdio::piped())
             .spawn()
             .expect("chat-host was just built");
         drop(spawning);
         let input = child.stdin.take();
-        let output = child.stdout.take().expect("it is piped");
         let errors = Lines::new(child.stderr.take().expect("it is piped"));
-        (Self { child, input, output: Lines::new(std::io::empty()), errors }, output)
+        Self { child, input, output: Lines::new(std::io::empty()), errors }
     }
 
     /// Writes to its standard input.

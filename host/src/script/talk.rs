@@ -296,6 +296,7 @@ impl Talk {
     /// # Errors
     /// Nothing can be shown any more.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), OutputError> {
+        self.screen.handle_timeout(now)?;
         self.tell_arrivals(now)?;
         let progress_at = self.progress_at;
         for line in self.under_way.iter_mut().filter(|line| !line.marked) {
@@ -313,7 +314,7 @@ impl Talk {
         let mark_at = unmarked.map(|line| line.said_at.max(self.progress_at) + PROGRESS_MAX);
         let program = self.program.as_ref().filter(|_| !self.queue.is_empty());
         let turn_at = program.and_then(|program| program.has_turn(now).err());
-        self.arrivals.deadline().into_iter().chain(mark_at).chain(turn_at).min()
+        [self.screen.deadline(), self.arrivals.deadline(), mark_at, turn_at].into_iter().flatten().min()
     }
 
     /// Shows what is still to be shown, gives the terminal back, and says how the program ends. `server` is the address that the lines were for.
@@ -342,10 +343,16 @@ impl Talk {
             Some(sentence) if outcome.is_ok() => Err(Stop::Program(sentence)),
             _ => outcome,
         };
-        // A signal has said how long an end may take.
-        let unread_max = if matches!(outcome, Err(Stop::Left)) { LEAVE_UNREAD_MAX } else { PROGRESS_MAX };
+        let unread_max = match outcome {
+            // A signal has said how long an end may take.
+            Err(Stop::Left) => LEAVE_UNREAD_MAX,
+            // The reader has had its time.
+            Err(Stop::Unwritable(_)) => Duration::ZERO,
+            _ => PROGRESS_MAX,
+        };
         conclude(outcome, self.screen.close(unread_max), tally, &format!("{} at {server}", self.kind))
     }
+
     /// Shows the lines that were not said, so that they are not lost with the program. At a person's terminal they stand there.
     fn show_unsaid(&mut self) {
         if self.screen.reads_keys() {

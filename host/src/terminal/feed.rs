@@ -2,7 +2,7 @@
 
 use super::display::Shown;
 use super::json;
-use super::output::{Output, Stream};
+use super::output::{Output, Stream, Watch};
 use super::show::Show;
 use super::styled::Said;
 use std::io::{self, Write};
@@ -17,7 +17,9 @@ impl Feed {
     /// # Errors
     /// There can be no more threads.
     pub fn new(input: impl Write + Send + 'static) -> io::Result<Self> {
-        Output::new(input, io::sink(), |_| {}).map(Self)
+        // The program's own output says when it ends.
+        let watch = Watch { unread_max: None, unread_bytes: || None };
+        Output::new(input, io::sink(), watch, |_| {}).map(Self)
     }
 
     /// Writes a line, which has no end yet. If the program does not read, it is dropped once a good deal waits.

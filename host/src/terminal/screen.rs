@@ -3,11 +3,12 @@
 use super::entry::Entry;
 use super::interactive::Interactive;
 use super::json;
-use super::output::{Output, OutputError, Stream, terminal};
+use super::output::{Output, OutputError, Stream, UNREAD_MAX, Watch, terminal, unread_bytes};
 use super::show::{Appearance, Show};
 use super::stamp::DateLine;
 use super::styled::{Look, Said, Style, Styled};
 use crate::failure::{Failure, cause};
+use chat_core::time::Instant;
 use smol::channel::{Receiver, unbounded};
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
@@ -104,7 +105,9 @@ impl Screen {
                 // Fails when the program ends already.
                 let _ = sender.try_send(Entry::Unwritable(error));
             };
-            let output = Output::new(terminal(), io::stderr(), failed).map_err(failure)?;
+            // Ctrl-S stops a terminal, and Ctrl-Q lets it go on: that is a person's decision.
+            let watch = Watch { unread_max: (!output).then_some(UNREAD_MAX), unread_bytes };
+            let output = Output::new(terminal(), io::stderr(), watch, failed).map_err(failure)?;
             match (options.json, person) {
                 (true, _) => Mode::Json(output),
                 (false, true) => Mode::Linear(output),
@@ -289,6 +292,27 @@ impl Screen {
     pub fn handle_continued(&mut self) {
         if let Mode::Interactive(interactive) = &self.mode {
             interactive.handle_continued();
+        }
+    }
+
+    /// When to call [`Screen::handle_timeout`].
+    pub fn deadline(&self) -> Option<Instant> {
+        self.output().and_then(Output::deadline)
+    }
+
+    /// Looks whether somebody reads standard output.
+    ///
+    /// # Errors
+    /// Nobody has read it for too long.
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), OutputError> {
+        self.output().map_or(Ok(()), |output| output.handle_timeout(now))
+    }
+
+    /// The streams, if lines are written to them one by one.
+    const fn output(&self) -> Option<&Output> {
+        match &self.mode {
+            Mode::Interactive(_) => None,
+            Mode::Linear(output) | Mode::Lines(output) | Mode::Json(output) => Some(output),
         }
     }
 
