@@ -62,15 +62,15 @@ fn pass(mut from: TcpStream, mut to: TcpStream, limit: usize, counter: Option<&A
     let mut left = limit;
     while left > 0 {
         let room = buffer.len().min(left);
-        match from.read(&mut buffer[..room]) {
-            Ok(length) if length > 0 && to.write_all(&buffer[..length]).is_ok() => {
-                left -= length;
-                if let Some(counter) = counter {
-                    counter.fetch_add(length, Ordering::SeqCst);
-                }
-            }
-            _ => break,
+        let Ok(length @ 1..) = from.read(&mut buffer[..room]) else { break };
+        // Counted before it is passed: whoever has it may ask at once how much that was.
+        if let Some(counter) = counter {
+            counter.fetch_add(length, Ordering::SeqCst);
         }
+        if to.write_all(&buffer[..length]).is_err() {
+            break;
+        }
+        left -= length;
     }
     // One of the two streams may be closed already.
     let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
