@@ -187,7 +187,7 @@ fn limits_and_timers_are_those_of_the_code() {
     let documented: HashMap<String, u128> = rows(section(&document, "## 11. Limits and timers"))
         .filter_map(|row| Some((row[0].trim_matches('`').to_owned(), row[1].split(' ').next()?.parse().ok()?)))
         .collect();
-    let limits: [(&str, u64); 36] = [
+    let limits: [(&str, u64); 37] = [
         ("datagram_bytes_max", limits::DATAGRAM_BYTES_MAX as u64),
         ("text_bytes_max", limits::TEXT_BYTES_MAX as u64),
         ("name_bytes_max", limits::NAME_BYTES_MAX as u64),
@@ -195,6 +195,7 @@ fn limits_and_timers_are_those_of_the_code() {
         ("mesh_seek_bytes", limits::MESH_SEEK_BYTES as u64),
         ("mesh_seek_answers", limits::MESH_SEEK_ANSWERS as u64),
         ("mesh_claim_bytes", limits::MESH_CLAIM_BYTES as u64),
+        ("mesh_lost_max", limits::MESH_LOST_MAX as u64),
         ("mesh_dead_claims", u64::from(limits::MESH_DEAD_CLAIMS)),
         ("mesh_claim_vias", u64::from(limits::MESH_CLAIM_VIAS)),
         ("mesh_claim_retries", u64::from(limits::MESH_CLAIM_RETRIES)),

@@ -181,6 +181,10 @@ pub const MESH_JOINING_UNPROVEN_MAX: usize = 8;
 /// Joining rows of one IP address, without a proven address, in the table of a mesh peer.
 pub const MESH_JOINING_PER_IP_MAX: usize = 4;
 
+/// Members that died long ago and are still known to a mesh peer, so that groups that were parted meet again; a small one knows half as
+/// many as it has room for members.
+pub const MESH_LOST_MAX: usize = 16;
+
 /// Claims to a row of the mesh that is held dead.
 pub const MESH_DEAD_CLAIMS: u8 = 5;
 

@@ -79,6 +79,11 @@ impl Contacts {
         self.proven().any(|(_, proven)| proven == address)
     }
 
+    /// Whether the peer has proven this address and no other.
+    pub(super) fn is_only_at(&self, address: Address) -> bool {
+        self.has_proven() && self.proven().all(|(_, proven)| proven == address)
+    }
+
     /// Whether it has proven any.
     pub(super) fn has_proven(&self) -> bool {
         self.proven().next().is_some()

@@ -119,8 +119,6 @@ timers! {
     lost_slow_pause = 30_000,
     /// Silence of an address after which the next of the same row is used.
     address_silence = 3_000,
-    /// Pause between two Pings to an unproven address of a row.
-    address_pause = 5_000,
     /// Longest time before a message is acknowledged.
     took_delay_max = 20,
     /// Pause between two repetitions of an unacknowledged message.

@@ -163,6 +163,15 @@ impl<'s> Log<'s> {
         }
     }
 
+    /// A member says something itself: if it is not in the vector, it is put into it, so that this message is the first that is shown.
+    pub(super) fn handle_contact(&mut self, now: Instant, pair: Pair) {
+        if self.vector.get(pair.origin).is_none()
+            && let Some(entry) = self.vector.entry(now, pair.origin, pair.number.saturating_sub(1))
+        {
+            entry.is_member = true;
+        }
+    }
+
     /// Somebody has heard messages up to this number. `is_contact`: their origin is a member, so that it is put into the vector if it is
     /// not there: others may have heard what does not come here.
     pub(super) fn handle_pair(&mut self, now: Instant, timers: &Timers, from: PeerId, pair: Pair, is_contact: bool) {

@@ -97,12 +97,16 @@ pub struct Peer<'s> {
     admitted_at: Instant,
     /// Whether it founded its group, nobody has joined and it has said nothing.
     is_pristine: bool,
+    /// Whether it was left alone and has met others, so that it takes a new rank once it knows theirs.
+    rises: bool,
     /// Whether a page of rows had more of them than there is room for.
     rows_overflow: bool,
-    /// When one of the dead is pinged next, and behind which id it stands.
+    /// When one of the dead was pinged last, and which one.
     dead_ping: (Instant, PeerId),
     /// Whom to probe next: somebody else claims its name.
     probe_next: Option<PeerId>,
+    /// Whether somebody is to be told that it is held dead elsewhere.
+    doubts: bool,
     /// Where a peer may have moved to: it is pinged there.
     moved: Option<(PeerId, Address)>,
     /// When the peer was called last.
@@ -176,9 +180,11 @@ impl<'s> Peer<'s> {
             retry_at: None,
             admitted_at: now,
             is_pristine: false,
+            rises: false,
             rows_overflow: false,
             dead_ping: (now, PeerId::ZERO),
             probe_next: None,
+            doubts: false,
             moved: None,
             now,
             answers: Answers::NONE,
@@ -594,6 +600,80 @@ mod tests {
         for index in 0..4 {
             assert_eq!(network.members(index), ["anna", "bert", "cleo", "dora"], "{index}");
         }
+    }
+
+    /// Two members that share neither multicast nor a join target, cut off from each other for so long.
+    fn pair_cut_for(millis: u64) -> Network {
+        let mut network = Network::of(&["anna"]);
+        let mut config = config("bert");
+        config.join.push(Network::address(0)).unwrap();
+        network.start(config);
+        network.run(5_000);
+        // From here on nobody seeks anywhere.
+        (0..2).for_each(|index| network.peer(index).config.discovery = false);
+        network.peer(1).set_join(&[]);
+        network.cut = |_, _| true;
+        network.run(millis);
+        network
+    }
+
+    #[test]
+    fn members_that_were_dead_to_each_other_for_minutes_meet_again_because_the_lost_are_pinged() {
+        let mut network = pair_cut_for(200_000);
+        assert_eq!([network.members(0), network.members(1)], [["anna"], ["bert"]]);
+        network.cut = |_, _| false;
+        network.run(3_000);
+        assert_eq!([network.members(0), network.members(1)], [["anna", "bert"], ["anna", "bert"]]);
+        assert_eq!(network.peer(0).table_digest(), network.peer(1).table_digest());
+    }
+
+    #[test]
+    fn lost_are_pinged_each_half_second_and_after_ten_minutes_each_half_minute() {
+        let mut network = pair_cut_for(100_000);
+        let mut sent_in = |millis: u64| {
+            let before = network.peer(0).counters().sent;
+            network.run(millis);
+            network.peer(0).counters().sent - before
+        };
+        assert!((110..=125).contains(&sent_in(60_000)));
+        sent_in(600_000);
+        assert_eq!(sent_in(60_000), 2);
+    }
+
+    #[test]
+    fn member_that_was_left_alone_takes_a_new_rank_behind_the_others() {
+        let mut network = Network::of(&["anna", "bert"]);
+        network.say(0, "one").unwrap();
+        network.cut = |from, to| (from < 1) != (to < 1);
+        network.run(12_000);
+        let cleo = network.start(config("cleo"));
+        network.run(5_000);
+        assert_eq!(network.members(cleo), ["bert", "cleo"]);
+        network.cut = |_, _| false;
+        network.run(15_000);
+        let now = network.now;
+        let mut ranked: Vec<_> =
+            network.peer(1).members(now).map(|member| (member.rank, format!("{}", member.name))).collect();
+        ranked.sort();
+        let names: Vec<_> = ranked.iter().map(|(_, name)| name.as_str()).collect();
+        assert_eq!(names, ["bert", "cleo", "anna"]);
+        assert_eq!(network.peer(0).table_digest(), network.peer(cleo).table_digest());
+    }
+
+    #[test]
+    fn groups_that_are_too_large_together_stay_apart_and_say_so() {
+        let mut network = Network::of(&[]);
+        network.cut = |from, to| (from < 4) != (to < 4);
+        for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+            network.start(config(name));
+            network.run(5_000);
+        }
+        network.cut = |_, _| false;
+        network.run(30_000);
+        assert_eq!(network.members(0), ["a", "b", "c", "d"]);
+        assert_eq!(network.members(7), ["e", "f", "g", "h"]);
+        let told = (0..8).flat_map(|index| network.told(index)).filter(|told| told == "TooMany { members: 4 }").count();
+        assert!(told > 0);
     }
 
     #[test]

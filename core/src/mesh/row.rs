@@ -71,6 +71,10 @@ pub struct Row {
     pub(super) was_member: bool,
     /// Whether its death was seen here or is a rumour; one that a page told is old and told to nobody.
     pub(super) is_rumour: bool,
+    /// Whether it died so long ago that nobody is told any more: it is still pinged, so that groups that were parted meet again.
+    pub(super) is_lost: bool,
+    /// Whether some member holds it dead, so that it is to be told: it can refute that, and whoever holds it dead may not reach it.
+    pub(super) is_doubted: bool,
     /// Whether its user flooded and that is still to be told.
     pub(super) flooded: bool,
 }
@@ -97,6 +101,8 @@ impl Row {
         probed: false,
         was_member: false,
         is_rumour: false,
+        is_lost: false,
+        is_doubted: false,
         flooded: false,
     };
 

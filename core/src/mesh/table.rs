@@ -9,6 +9,8 @@ use super::names;
 use super::row::{Row, State};
 use super::sorted::Sorted;
 use super::{Digest, PeerId};
+use crate::address::Address;
+use crate::limits::MESH_LOST_MAX;
 use crate::time::Instant;
 use crate::username::Username;
 use core::time::Duration;
@@ -221,6 +223,7 @@ impl<'s> Table<'s> {
             row.heard_at = now;
         }
         row.is_rumour = told.state().is_live() || told.body().is_none();
+        row.is_lost = false;
         let tells = if row.is_rumour { tells } else { 0 };
         (row.incarnation, row.state, row.changed_at, row.tells) = (told.incarnation, told.state(), now, tells);
         self.live += usize::from(row.is_live());
@@ -242,7 +245,7 @@ impl<'s> Table<'s> {
             && row.is_live()
             && !state.is_live()
         {
-            row.was_member = row.is_member();
+            (row.was_member, row.is_lost) = (row.is_member(), false);
             (row.state, row.changed_at, row.tells, row.is_rumour) = (state, now, tells, true);
             self.live -= 1;
             let key = row.key;
@@ -264,19 +267,45 @@ impl<'s> Table<'s> {
         }
     }
 
-    /// A tomb whose time is over, with its address: it is removed.
-    pub(super) fn remove_oldest_tomb(&mut self, now: Instant, tomb_time: Duration) -> Option<Row> {
-        let is_over = |row: &&Row| !row.is_live() && row.id != self.own && now - row.changed_at >= tomb_time;
-        let row = self.rows().iter().find(is_over)?.clone();
-        self.rows.remove(row.id);
+    /// Ends a tomb whose time is over: a member that died is lost from then on, others are removed. Gives whether there was one.
+    /// Work: a pass over the rows.
+    pub(super) fn end_tomb(&mut self, now: Instant, tomb_time: Duration) -> bool {
+        let Some(id) = self.tombs().find(|row| now - row.changed_at >= tomb_time).map(|row| row.id) else {
+            return false;
+        };
         self.version = self.version.wrapping_add(1);
-        Some(row)
+        match self.rows.get_mut(id).filter(|row| row.state == State::Dead && row.was_member) {
+            Some(row) => row.is_lost = true,
+            None => {
+                self.rows.remove(id);
+            }
+        }
+        let lost = self.rows().iter().filter(|row| row.is_lost);
+        if lost.clone().count() > MESH_LOST_MAX.min(self.members_max / 2)
+            && let Some(oldest) = lost.min_by_key(|row| row.changed_at).map(|row| row.id)
+        {
+            self.rows.remove(oldest);
+        }
+        true
+    }
+
+    /// The rows of those who died or left a while ago.
+    fn tombs(&self) -> impl Iterator<Item = &Row> {
+        self.rows().iter().filter(|row| !row.is_live() && !row.is_lost && row.id != self.own)
     }
 
     /// When the next tomb's time is over.
     pub(super) fn tomb_due_at(&self, tomb_time: Duration) -> Option<Instant> {
-        let tombs = self.rows().iter().filter(|row| !row.is_live() && row.id != self.own);
-        tombs.map(|row| row.changed_at).min().map(|oldest| oldest + tomb_time)
+        self.tombs().map(|row| row.changed_at).min().map(|oldest| oldest + tomb_time)
+    }
+
+    /// Whether somebody who is gone was at this address, which belongs to somebody else by now: it is not looked for any more.
+    pub(super) fn forget_dead_at(&mut self, address: Address) {
+        for row in self.rows.as_mut_slice().iter_mut().filter(|row| row.state == State::Dead) {
+            if row.contacts.is_only_at(address) {
+                (row.state, row.is_lost) = (State::Left, false);
+            }
+        }
     }
 
     /// Makes room for a row.

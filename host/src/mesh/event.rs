@@ -194,12 +194,7 @@ impl Show for Event<'_> {
                     history,
                 })
             }
-            Self::Renamed { name, before, own: false, .. } => {
-                Appearance::Aside(format!("-- {before} is now {name} --"))
-            }
-            Self::Renamed { name, before, own: true, .. } => {
-                Appearance::Aside(format!("-- you are now {name}: another {before} was here before you --"))
-            }
+            Self::Renamed { name, before, own, .. } => Appearance::Aside(renamed(before, name, own)),
             Self::Lost { name: Some(name), messages, .. } => {
                 Appearance::Fault(format!("messages lost: {messages}, of {name}"))
             }
@@ -230,6 +225,20 @@ fn stamp(sent_ms: i64, late: bool, clock_off: bool) -> String {
     format!("{}{marks}] ", stamp.trim_end_matches(']'))
 }
 
+/// Who is told apart by another number from now on, and why.
+fn renamed(before: &str, name: &str, own: bool) -> String {
+    let (plain, number) = name.split_once('~').unwrap_or((name, "1"));
+    let before_number = before.split_once('~').map_or("1", |(_, number)| number);
+    let rises = (number.len(), number) > (before_number.len(), before_number);
+    let who = if own { "you are".to_owned() } else { format!("{before} is") };
+    let why = match (rises, own) {
+        (true, true) => format!("groups have met, and another {plain} was there before you"),
+        (true, false) => format!("groups have met, and another {plain} was there before"),
+        (false, _) => format!("another {plain} has gone"),
+    };
+    format!("-- {who} now {name}: {why} --")
+}
+
 /// Where others are looked for.
 fn looking(interfaces: &[&str], join: &[SocketAddr]) -> String {
     let mut places = Vec::new();
@@ -251,6 +260,20 @@ mod tests {
         let join = ["127.0.0.1:7".parse().unwrap()];
         assert_eq!(looking(&["eth0", "wlan0"], &[]), "-- looking for others ... on eth0, wlan0 --");
         assert_eq!(looking(&["eth0"], &join), "-- looking for others ... on eth0 and at 127.0.0.1:7 --");
+    }
+
+    #[test]
+    fn who_gets_another_number_is_told_why() {
+        let told = |before, name, own| renamed(before, name, own);
+        assert_eq!(
+            told("ann", "ann~2", false),
+            "-- ann is now ann~2: groups have met, and another ann was there before --"
+        );
+        assert_eq!(
+            told("ann~9", "ann~10", true),
+            "-- you are now ann~10: groups have met, and another ann was there before you --"
+        );
+        assert_eq!(told("ann~2", "ann", true), "-- you are now ann: another ann has gone --");
     }
 
     #[test]

@@ -58,10 +58,10 @@ pub fn flights(
             sent.push((address, forge(id, incarnation, Token(random.word()), &[], 0)));
         }
     }
-    let port = Some(victim.address.port());
+    let at = Some(victim.address);
     // A flood lasts three seconds, at 67 in a second; others ten datagrams in a millisecond.
     let at_ms = |count: usize| if attack == Attack::Flood { count as u64 * 15 } else { count as u64 / 10 };
-    let flight = |(count, (source, bytes))| (at_ms(count), Flight { source, to: target, port, bytes });
+    let flight = |(count, (source, bytes))| (at_ms(count), Flight { source, to: target, at, bytes });
     sent.into_iter().enumerate().map(flight).collect()
 }
 

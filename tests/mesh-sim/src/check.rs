@@ -137,10 +137,18 @@ impl Checks {
     pub fn tells(&mut self, now_ms: u64, index: usize, event: &Event<'_>) -> Checked {
         let watch = &mut self.watches[index];
         match event {
+            Event::Seeking => watch.told.clear(),
             Event::Founded => {
                 watch.founded = true;
                 watch.admitted_ms = Some(now_ms);
                 self.tally.founded += 1;
+            }
+            Event::Joined(member) | Event::Renamed(member) => {
+                watch.told.insert(member.id, member.name.number.max(1));
+            }
+            Event::Left(member) | Event::Died(member) => {
+                watch.told.remove(&member.id);
+                self.tell_of_death(now_ms, event);
             }
             Event::Admitted { .. } if !watch.founded => {
                 watch.admitted_ms = Some(now_ms);
@@ -160,6 +168,15 @@ impl Checks {
             _ => {}
         }
         Ok(())
+    }
+
+    /// A user is told that somebody is gone: is that so, and since when?
+    fn tell_of_death(&mut self, now_ms: u64, event: &Event<'_>) {
+        let Event::Died(member) = event else { return };
+        match self.ended.get(&member.id) {
+            Some(ended_ms) => self.tally.died_ms.push(now_ms - ended_ms),
+            None => self.tally.false_views += 1,
+        }
     }
 
     /// A peer shows a message.
@@ -191,6 +208,9 @@ impl Checks {
                 check("MESH-LIVE", now_ms, !is_late || !was_there, || format!("late: {}", what()))?;
             }
         }
+        let is_late = message.lamport < watch.shown_lamport;
+        watch.shown_lamport = watch.shown_lamport.max(message.lamport);
+        check("MESH-RING-2", now_ms, is_late == message.late, || format!("late should be {is_late}: {}", what()))?;
         let shown = watch.shown.entry(origin).or_default();
         if message.history {
             let first = !shown.history.contains(&number) && shown.base.is_none() && watch.handed_over_ms.is_none();

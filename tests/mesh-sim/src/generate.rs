@@ -23,10 +23,18 @@ pub enum Kind {
     Founders,
     /// 10 or 40 members for three minutes at 30% loss, with a tenth of the pairs cut in half of the cases, and a death.
     Steady,
+    /// A group falls into several parts, in one direction or both, which meet again in any order.
+    Split,
+    /// Several groups that were founded apart are connected one after the other.
+    Meet,
+    /// Members change their addresses, several at once.
+    Move,
+    /// Members sleep, some of them for minutes.
+    Asleep,
 }
 
 /// Every kind and its word on the command line.
-pub const KINDS: [(Kind, &str); 8] = [
+pub const KINDS: [(Kind, &str); 12] = [
     (Kind::Random, "random"),
     (Kind::Race, "race"),
     (Kind::Restart, "restart"),
@@ -35,6 +43,10 @@ pub const KINDS: [(Kind, &str); 8] = [
     (Kind::Parts, "parts"),
     (Kind::Founders, "founders"),
     (Kind::Steady, "steady"),
+    (Kind::Split, "split"),
+    (Kind::Meet, "meet"),
+    (Kind::Move, "move"),
+    (Kind::Asleep, "asleep"),
 ];
 
 /// The port of the mesh.
@@ -70,6 +82,10 @@ pub fn generate(kind: Kind, seed: u64) -> Scenario {
         Kind::Parts => draw.parts(),
         Kind::Founders => draw.founders(),
         Kind::Steady => draw.steady(),
+        Kind::Split => draw.split(),
+        Kind::Meet => draw.meet(),
+        Kind::Move => draw.moves(),
+        Kind::Asleep => draw.asleep(),
     };
     let mut scenario = Scenario { seed, slots, link, steps: draw.steps, calm_ms, rest_ms: 15_000, unique: false };
     scenario.sort();
@@ -338,5 +354,137 @@ impl Draw {
         let slot = 1 + self.slot(count - 1);
         self.at(at_ms + 160_000, Action::Crash(slot));
         (count, at_ms + 180_000)
+    }
+
+    /// A group stands at the time that is returned. Its members find others by multicast, or by the address of the first one alone:
+    /// whether by multicast is returned too.
+    fn any_group(&mut self, count: usize) -> (u64, bool) {
+        if self.percent(70) {
+            return (self.group(count), true);
+        }
+        for slot in 0..count {
+            let at_ms = if slot == 0 { 0 } else { 4_500 + self.between(0, 200 * slot as u64) };
+            self.start_by(false, at_ms, slot, name(slot));
+        }
+        (5_000 + 200 * count as u64 + self.between(4_000, 10_000), false)
+    }
+
+    /// A start that finds others by multicast, or by the address of the first host.
+    fn start_by(&mut self, discovery: bool, at_ms: u64, slot: Slot, name: String) {
+        let (join, denied) = (if discovery { Vec::new() } else { vec![0] }, Vec::new());
+        self.at(at_ms, Action::Start(Start { slot, name, port: PORT, discovery, join, denied }));
+    }
+
+    /// Nothing gets from one side to the other for a while; nor back, if `both`.
+    fn part(&mut self, at_ms: u64, span_ms: u64, sides: &[bool], both: bool) {
+        for from in (0..sides.len()).filter(|&from| sides[from]) {
+            for to in (0..sides.len()).filter(|&to| !sides[to]) {
+                self.cut(at_ms, span_ms, from, to, both);
+            }
+        }
+    }
+
+    /// Several partitions of one group, with newcomers, texts, deaths and departures.
+    fn split(&mut self) -> (usize, u64) {
+        let count = usize::try_from(self.between(2, 12)).expect("it is small");
+        let slots = count + 2;
+        let (from_ms, discovery) = self.any_group(count);
+        let mut until_ms = from_ms;
+        for _ in 0..self.between(1, 3) {
+            let at_ms = from_ms + self.between(0, 30_000);
+            let span_ms = self.one(&[1_000, 5_000, 12_000, 30_000, 90_000]);
+            let sides: Vec<bool> = (0..slots).map(|_| self.percent(50)).collect();
+            let both = self.percent(75);
+            self.part(at_ms, span_ms, &sides, both);
+            until_ms = until_ms.max(at_ms + span_ms);
+        }
+        for slot in count..slots {
+            let (at_ms, name) = (self.between(from_ms, until_ms), self.one(&["zoe", "yan"]));
+            self.start_by(discovery, at_ms, slot, name.to_owned());
+        }
+        self.says(slots, 20, from_ms, until_ms);
+        if self.percent(30) {
+            // Without multicast, the first is the only one that newcomers know.
+            let (at_ms, slot) = (self.between(from_ms, until_ms), self.slot(count).max(usize::from(!discovery)));
+            let action = if self.percent(50) { Action::Crash(slot) } else { Action::Leave(slot) };
+            self.at(at_ms, action);
+        }
+        if self.percent(30) {
+            let bytes = self.one(&[1_200, 1_232, 1_452]);
+            self.at(0, Action::Mtu(bytes));
+        }
+        (slots, until_ms)
+    }
+
+    /// Groups of their own, with names of their own and some that are double, which are connected two at a time.
+    fn meet(&mut self) -> (usize, u64) {
+        let groups = usize::try_from(self.between(2, 4)).expect("it is small");
+        let sizes: Vec<usize> =
+            (0..groups).map(|_| usize::try_from(self.between(1, 6)).expect("it is small")).collect();
+        let slots = sizes.iter().sum();
+        let of: Vec<usize> = sizes.iter().enumerate().flat_map(|(group, &size)| vec![group; size]).collect();
+        for from in 0..slots {
+            for to in (0..slots).filter(|&to| of[to] != of[from]) {
+                self.at(0, Action::Cut(from, to));
+            }
+        }
+        for slot in 0..slots {
+            let at_ms = if slot > 0 && of[slot] == of[slot - 1] { 4_500 + self.between(0, 3_000) } else { 0 };
+            let name = if self.percent(25) { self.one(&["ann", "ANN", "bob"]).to_owned() } else { name(slot) };
+            let at_ms = at_ms + self.between(0, 200);
+            self.start(at_ms, slot, name);
+        }
+        let says = self.between(0, 20);
+        self.says(slots, says, 5_000, 25_000);
+        let mut until_ms = 20_000;
+        for group in 1..groups {
+            // The network of this one is connected to those before.
+            until_ms += self.one(&[0, 100, 4_000, 20_000]);
+            for from in 0..slots {
+                for to in (0..slots).filter(|&to| of[to].max(of[from]) == group && of[to] != of[from]) {
+                    self.at(until_ms, Action::Mend(from, to));
+                }
+            }
+        }
+        (slots, until_ms)
+    }
+
+    /// A group some of whose members get other addresses, one after the other or together, while all speak.
+    fn moves(&mut self) -> (usize, u64) {
+        let count = usize::try_from(self.between(2, 10)).expect("it is small");
+        let (from_ms, discovery) = self.any_group(count);
+        let mut until_ms = from_ms;
+        for _ in 0..self.between(1, 5) {
+            let at_ms = from_ms + self.one(&[0, 5_000, 5_001, 8_000, 20_000]);
+            // Without multicast, the first is the only one whose address all know.
+            let slot = self.slot(count).max(usize::from(!discovery));
+            let action = if self.percent(50) { Action::Move(slot) } else { Action::Rebind(slot) };
+            self.at(at_ms, action);
+            until_ms = until_ms.max(at_ms);
+        }
+        self.says(count, 20, from_ms - 1_000, until_ms + 2_000);
+        (count, until_ms + 2_000)
+    }
+
+    /// A group some of whose members sleep, while somebody new asks for a name of theirs.
+    fn asleep(&mut self) -> (usize, u64) {
+        let count = usize::try_from(self.between(2, 8)).expect("it is small");
+        let (from_ms, discovery) = self.any_group(count);
+        let mut until_ms = from_ms;
+        for _ in 0..self.between(1, 4) {
+            let at_ms = from_ms + self.between(0, 10_000);
+            let (slot, span_ms) = (self.slot(count), self.one(&[1_500, 5_000, 30_000, 90_000, 180_000]));
+            self.at(at_ms, Action::Sleep(slot, span_ms));
+            if self.percent(20) && (discovery || slot > 0) {
+                self.at(at_ms + span_ms / 2, Action::Move(slot));
+            }
+            until_ms = until_ms.max(at_ms + span_ms);
+        }
+        if self.percent(50) {
+            let (at_ms, taken) = (self.between(from_ms, until_ms), self.slot(count));
+            self.start_by(discovery, at_ms, count, name(taken));
+        }
+        self.says(count, 20, from_ms, until_ms);
+        (count + 1, until_ms)
     }
 }

@@ -9,6 +9,7 @@ pub mod arena;
 pub mod attack;
 pub mod check;
 pub mod generate;
+pub mod large;
 pub mod measure;
 pub mod network;
 pub mod node;

@@ -7,7 +7,7 @@ use mesh_sim::scenario::Scenario;
 use mesh_sim::shrink::shrink;
 use mesh_sim::tally::Tally;
 use mesh_sim::violation::Violation;
-use mesh_sim::{measure, seed};
+use mesh_sim::{large, measure, seed};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -17,7 +17,8 @@ use std::time::{Duration, Instant};
 /// Simulates the mesh: the shipped engine on a virtual network. Ends with 1 if a rule of docs/mesh-protocol.md was broken.
 #[derive(FromArgs)]
 struct Arguments {
-    /// what kind of scenarios: random (the default), race, restart, hand-over, hostile, parts, founders, steady, or all
+    /// what kind of scenarios: random (the default), race, restart, hand-over, hostile, parts, founders, steady, split, meet, move, asleep, or
+    /// all
     #[argh(option, default = "String::from(\"random\")")]
     kind: String,
     /// how many of each kind (default 100)
@@ -44,6 +45,9 @@ struct Arguments {
     /// measure joins and messages instead: print the table of docs/performance.md
     #[argh(switch)]
     measure: bool,
+    /// measure groups of up to 250 members instead, and fail if a bound does not hold (minutes)
+    #[argh(switch)]
+    large: bool,
 }
 
 fn main() -> ExitCode {
@@ -67,6 +71,15 @@ fn main() -> ExitCode {
             Err(_) => return usage(&format!("--seed {number}: not a number, `random` or `commit`")),
         },
     };
+    if arguments.large {
+        return match large::print(seed) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(violation) => {
+                println!("FAILED: {violation}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let kinds: Vec<(Kind, &str)> =
         KINDS.into_iter().filter(|(_, word)| arguments.kind == "all" || arguments.kind == *word).collect();
     if kinds.is_empty() {

@@ -32,8 +32,8 @@ pub struct Flight {
     pub source: SocketAddr,
     /// The host that it reaches.
     pub to: Slot,
-    /// The port there; none when it was multicast, which every socket of the host hears.
-    pub port: Option<u16>,
+    /// The address that it was sent to; none when it was multicast, which every socket of the host hears.
+    pub at: Option<SocketAddr>,
     /// Its payload.
     pub bytes: Vec<u8>,
 }
@@ -45,6 +45,8 @@ pub struct Network {
     seed: u64,
     /// How the links behave at present.
     pub link: Link,
+    /// The longest datagram that any link carries, in bytes of payload.
+    pub bytes_max: usize,
     /// Links that carry nothing, each in one direction.
     cuts: HashSet<(Slot, Slot)>,
     /// How many datagrams each link has been given.
@@ -58,7 +60,15 @@ pub struct Network {
 impl Network {
     /// A network with nothing under way.
     pub fn new(seed: u64, link: Link) -> Self {
-        Self { seed, link, cuts: HashSet::new(), counts: BTreeMap::new(), flights: BTreeMap::new(), next: 0 }
+        Self {
+            seed,
+            link,
+            bytes_max: usize::MAX,
+            cuts: HashSet::new(),
+            counts: BTreeMap::new(),
+            flights: BTreeMap::new(),
+            next: 0,
+        }
     }
 
     /// Cuts the link from one host to another, in this direction.
@@ -84,7 +94,7 @@ impl Network {
     /// Gives a datagram to the link from one host to another. What is lost is lost here.
     pub fn send(&mut self, now_ms: u64, from: Slot, flight: &Flight) {
         let link = (from, flight.to);
-        if self.cuts.contains(&link) {
+        if self.cuts.contains(&link) || flight.bytes.len() > self.bytes_max {
             return;
         }
         let count = self.counts.entry(link).or_insert(0);

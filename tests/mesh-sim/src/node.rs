@@ -11,16 +11,28 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 /// When the simulation begins, by the wall clocks: 2026-01-01.
 const WALL_MS: i64 = 1_767_225_600_000;
 
-/// The address of a host's socket.
+/// The address of a host's socket, before the host moves.
 pub fn address(slot: Slot, port: u16) -> SocketAddr {
     let [high, low] = u16::try_from(slot + 1).expect("a scenario has fewer hosts").to_be_bytes();
     SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(10, 0, high, low), port))
 }
 
-/// The host and port of an address, if it is one of a host's.
+/// The address of a socket whose host has moved into the next network, with another IP address; its program is not told.
+pub fn moved(address: SocketAddr) -> SocketAddr {
+    let SocketAddr::V4(address) = address else { return address };
+    let [ten, network, high, low] = address.ip().octets();
+    SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(ten, network.wrapping_add(1), high, low), address.port()))
+}
+
+/// The address of a socket after an address translator in between has given it another port; its program is not told.
+pub fn rebound(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip(), address.port() % 60_000 + 1)
+}
+
+/// The host and port of an address, if it is or was one of a host's.
 pub fn host(address: SocketAddr) -> Option<(Slot, u16)> {
     let SocketAddr::V4(address) = address else { return None };
-    let [10, 0, high, low] = address.ip().octets() else { return None };
+    let [10, _, high, low] = address.ip().octets() else { return None };
     Some((usize::from(u16::from_be_bytes([high, low])).checked_sub(1)?, address.port()))
 }
 

@@ -26,6 +26,7 @@ pub fn check_all(scenario: &Scenario, now_ms: u64, nodes: &[&Node<'_>], checks: 
         every_name_has_a_member(now_ms, &members, checks)?;
     }
     derived_names(now_ms, &members)?;
+    everybody_is_told(now_ms, &members, checks)?;
     everything_was_shown(scenario, now_ms, &members, checks)?;
     // Where groups met, each began with what the other said from then on.
     if checks.tally.lost == 0 && checks.tally.founded == 1 && scenario.is_benign() {
@@ -119,6 +120,21 @@ fn derived_names(now_ms: u64, members: &[&Node<'_>]) -> Checked {
             let right = same.iter().zip(1..).all(|((_, _, number), expected)| *number == expected);
             check("MESH-REST", now_ms, right, || format!("the members named {key} are {same:?} for {}", node.slot))?;
         }
+    }
+    Ok(())
+}
+
+/// The users know who is there, and under which full names.
+fn everybody_is_told(now_ms: u64, members: &[&Node<'_>], checks: &Checks) -> Checked {
+    for node in members {
+        let own = node.peer.id();
+        let mut told = watch_of(checks, node).told.clone();
+        told.entry(own).or_insert(1);
+        let rows = node.peer.members(node.instant(now_ms)).filter(|row| row.state == State::Member);
+        let there: BTreeMap<PeerId, u16> = rows.map(|row| (row.id, row.name.number.max(1))).collect();
+        check("MESH-NAME-2", now_ms, told == there, || {
+            format!("the user of {} was told of {told:?}, there are {there:?}", node.slot)
+        })?;
     }
     Ok(())
 }

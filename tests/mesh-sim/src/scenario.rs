@@ -58,6 +58,12 @@ pub enum Action {
     Epoch(Slot),
     /// A host sleeps for so many milliseconds: no timer, and its sockets' buffers overflow.
     Sleep(Slot, u64),
+    /// A host moves into another network: its address is another from now on.
+    Move(Slot),
+    /// An address translator in front of a host forgets it: its port is another from now on.
+    Rebind(Slot),
+    /// Links carry no datagram of more bytes than this.
+    Mtu(usize),
     /// Somebody who is no member does harm to the peer of a host.
     Attack(Attack, Slot),
 }
@@ -138,9 +144,9 @@ impl Action {
             Self::Crash(slot) | Self::Leave(slot) | Self::Say(slot, _) | Self::Clock(slot, _) | Self::Epoch(slot) => {
                 vec![*slot]
             }
-            Self::Sleep(slot, _) | Self::Attack(_, slot) => vec![*slot],
+            Self::Sleep(slot, _) | Self::Attack(_, slot) | Self::Move(slot) | Self::Rebind(slot) => vec![*slot],
             Self::Cut(from, to) | Self::Mend(from, to) => vec![*from, *to],
-            Self::MendAll | Self::Loss(_) => Vec::new(),
+            Self::MendAll | Self::Loss(_) | Self::Mtu(_) => Vec::new(),
         }
     }
 }
@@ -156,7 +162,8 @@ impl Scenario {
         self.steps.iter().all(|step| match step.action {
             // A flood takes nobody's life.
             Action::Attack(attack, _) => attack == Attack::Flood,
-            _ => !matches!(step.action, Action::Cut(..) | Action::Sleep(..)),
+            Action::Cut(..) | Action::Sleep(..) | Action::Move(_) | Action::Rebind(_) => false,
+            _ => true,
         })
     }
 
@@ -220,6 +227,9 @@ impl fmt::Display for Action {
             Self::Clock(slot, shift_ms) => write!(f, "clock {slot} {shift_ms}"),
             Self::Epoch(slot) => write!(f, "epoch {slot}"),
             Self::Sleep(slot, ms) => write!(f, "sleep {slot} {ms}"),
+            Self::Move(slot) => write!(f, "move {slot}"),
+            Self::Rebind(slot) => write!(f, "rebind {slot}"),
+            Self::Mtu(bytes) => write!(f, "mtu {bytes}"),
             Self::Attack(attack, slot) => {
                 let (_, word) = ATTACKS.iter().find(|(known, _)| known == attack).expect("the table has all of them");
                 write!(f, "attack {word} {slot}")
@@ -285,6 +295,9 @@ fn read_action(text: &str) -> Option<Action> {
         "clock" => Action::Clock(number(1)?, words.get(2)?.parse().ok()?),
         "epoch" => Action::Epoch(number(1)?),
         "sleep" => Action::Sleep(number(1)?, words.get(2)?.parse().ok()?),
+        "move" => Action::Move(number(1)?),
+        "rebind" => Action::Rebind(number(1)?),
+        "mtu" => Action::Mtu(number(1)?),
         "attack" => {
             let (attack, _) = ATTACKS.iter().find(|(_, word)| words.get(1) == Some(word))?;
             Action::Attack(*attack, number(2)?)
@@ -316,9 +329,9 @@ mod tests {
     fn scenario_is_read_as_it_was_written() {
         let text = "seed 7\nslots 3\nlink 1 20 5 300 10\n0 start 0 ann 9292 discovery\n10 start 1 bob 9293 join:0 deny:eve\n\
             20 crash 0\n30 leave 1\n40 say 1 12\n50 cut 0 1\n60 mend 0 1\n70 mend-all\n80 loss 100\n90 clock 1 -3600000\n\
-            91 epoch 1\n92 sleep 1 2500\n93 attack left 1\n94 attack claims-spread 0\nexpect unique\ncalm 10000 15000\n";
+            91 epoch 1\n92 sleep 1 2500\n93 attack left 1\n94 attack claims-spread 0\n95 move 1\n96 rebind 0\n97 mtu 1200\nexpect unique\ncalm 10000 15000\n";
         let scenario: Scenario = text.parse().unwrap();
-        assert_eq!(scenario.steps.len(), 14);
+        assert_eq!(scenario.steps.len(), 17);
         assert_eq!(scenario.to_string(), text);
     }
 

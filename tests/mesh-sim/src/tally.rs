@@ -18,6 +18,10 @@ pub struct Tally {
     pub deaths_ms: Vec<u64>,
     /// Live members that were declared dead.
     pub false_deaths: usize,
+    /// How long each death took until each single table was rid of it.
+    pub died_ms: Vec<u64>,
+    /// How often a user was told that a member is dead that lives.
+    pub false_views: usize,
     /// Live members of the own half that were dropped for a moment when halves met again.
     pub healed_drops: usize,
     /// Two members with one key that no witness saw.
@@ -45,6 +49,8 @@ impl Tally {
         }
         self.founded += other.founded;
         self.false_deaths += other.false_deaths;
+        self.died_ms.extend(&other.died_ms);
+        self.false_views += other.false_views;
         self.unwitnessed += other.unwitnessed;
         self.healed_drops += other.healed_drops;
         self.member_ms += other.member_ms;

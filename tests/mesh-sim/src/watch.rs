@@ -80,6 +80,10 @@ pub struct Watch {
     pub rows: Vec<Seen>,
     /// What it showed, by origin.
     pub shown: BTreeMap<PeerId, Shown>,
+    /// The number behind the name of each other member, as its user was told last; 1 for none. The own number too.
+    pub told: BTreeMap<PeerId, u16>,
+    /// The highest Lamport value of a message that it showed.
+    pub shown_lamport: u64,
     /// What its giver called the most recent messages: origin and number.
     pub ten: Vec<(PeerId, u32)>,
     /// Deaths that it was told of: id and incarnation.
@@ -139,6 +143,8 @@ impl Watch {
             gone_ms: None,
             rows: Vec::new(),
             shown: BTreeMap::new(),
+            told: BTreeMap::new(),
+            shown_lamport: 0,
             ten: Vec::new(),
             told_dead: HashSet::new(),
             heard: HashMap::new(),

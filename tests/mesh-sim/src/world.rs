@@ -190,6 +190,18 @@ impl<'s> World<'s> {
                 self.network.link.loss = *permille;
                 Ok(())
             }
+            Action::Mtu(bytes) => {
+                self.network.bytes_max = *bytes;
+                Ok(())
+            }
+            Action::Move(slot) => {
+                self.nodes[*slot].iter_mut().for_each(|node| node.address = node::moved(node.address));
+                Ok(())
+            }
+            Action::Rebind(slot) => {
+                self.nodes[*slot].iter_mut().for_each(|node| node.address = node::rebound(node.address));
+                Ok(())
+            }
             Action::Clock(slot, shift_ms) => {
                 self.shifts[*slot] += shift_ms;
                 Ok(())
@@ -253,7 +265,7 @@ impl<'s> World<'s> {
     fn arrives(&mut self, flight: Flight) -> Checked {
         let now_ms = self.now_ms;
         let Some(node) = self.nodes.get_mut(flight.to).and_then(Option::as_mut) else { return Ok(()) };
-        let heard = flight.port.map_or(node.discovery, |port| port == node.address.port());
+        let heard = flight.at.map_or(node.discovery, |at| at == node.address);
         if !heard {
             return Ok(());
         }
@@ -273,7 +285,7 @@ impl<'s> World<'s> {
         let index = self.checks.running[slot].expect("it runs");
         self.trace.datagram(now_ms, "<-", slot, Some(flight.source), &flight.bytes);
         self.checks.watches[index].came(now_ms, flight.source, &flight.bytes);
-        let arrival = if flight.port.is_some() { Arrival::Unicast } else { Arrival::Multicast };
+        let arrival = if flight.at.is_some() { Arrival::Unicast } else { Arrival::Multicast };
         let now = node.instant(now_ms);
         node.peer.handle_datagram(now, flight.source, arrival, &flight.bytes);
         self.drain(slot)
@@ -344,15 +356,15 @@ impl<'s> World<'s> {
                 Output::Send { to: Target::Unicast(to), bytes } => {
                     trace.datagram(now_ms, "->", slot, Some(to), bytes);
                     checks.sends(now_ms, index, Some(to), bytes)?;
-                    if let Some((to, port)) = host(to) {
-                        network.send(now_ms, slot, &Flight { source, to, port: Some(port), bytes: bytes.to_vec() });
+                    if let Some((host, _)) = host(to) {
+                        network.send(now_ms, slot, &Flight { source, to: host, at: Some(to), bytes: bytes.to_vec() });
                     }
                 }
                 Output::Send { to: Target::Multicast, bytes } => {
                     trace.datagram(now_ms, "->", slot, None, bytes);
                     checks.sends(now_ms, index, None, bytes)?;
                     for to in (0..hears.len()).filter(|&to| hears[to]) {
-                        network.send(now_ms, slot, &Flight { source, to, port: None, bytes: bytes.to_vec() });
+                        network.send(now_ms, slot, &Flight { source, to, at: None, bytes: bytes.to_vec() });
                     }
                 }
                 Output::Event(event) => {

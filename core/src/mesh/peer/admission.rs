@@ -55,6 +55,9 @@ impl Peer<'_> {
     ) {
         let is_asked = nonce == self.discovery.nonce() && self.discovery.mode() != Mode::Off;
         let is_better = members > 1 || sender.id < self.id();
+        if let Some(row) = self.table.get_mut(sender.id).filter(|row| is_asked && row.token == Token::NONE) {
+            row.token = token;
+        }
         match self.phase {
             Phase::Seeking | Phase::Member
                 if !is_asked && (self.phase == Phase::Seeking || (self.is_pristine && is_better)) =>

@@ -173,7 +173,7 @@ impl Peer<'_> {
         let silence = self.config.timers.address_silence;
         let mut rows = Packer::<LIST_BYTES_MAX>::new(LIST_BYTES_MAX);
         let mut until = after;
-        let told = self.table.after(after).iter().filter(|row| row.state != State::Left);
+        let told = self.table.after(after).iter().filter(|row| row.state != State::Left && !row.is_lost);
         let mut is_last = true;
         for row in told {
             if rows.push(&row.to_wire(to.address, now, silence)).is_err() {

@@ -3,7 +3,7 @@
 use super::envelope::{Recipient, Ride};
 use super::{Peer, Phase, Target};
 use crate::limits::{MESH_CLAIM_BYTES, MESH_PACE_DATAGRAMS_MAX, MESH_SEEK_BYTES};
-use crate::mesh::item::Item;
+use crate::mesh::item::{Item, Standing, WireRow};
 use crate::mesh::list::Packer;
 use crate::mesh::row::Row;
 use crate::mesh::walk;
@@ -105,8 +105,18 @@ impl Peer<'_> {
             let to = Recipient { id, address, token, is_proven: self.is_proven(id, address), via_for: None };
             return Some(self.send_ping_to(now, to, self.tokens.ping_nonce(id)));
         }
+        if let Some((id, incarnation)) = self.next_doubted() {
+            return Some(self.send_doubt(now, id, incarnation));
+        }
         let id = self.next_dead_ping(now)?;
         Some(self.send_ping(now, id, self.tokens.ping_nonce(id)))
+    }
+
+    /// To somebody that it is held dead elsewhere.
+    fn send_doubt(&mut self, now: Instant, id: PeerId, incarnation: u32) -> Option<Target> {
+        let mut rows = Packer::<24>::new(24);
+        rows.push(&WireRow { id, incarnation, standing: Standing::DeadBare }).ok()?;
+        self.send(now, id, &Item::Rows { after: PeerId::ZERO, until: PeerId::ZERO, rows: rows.as_packed() })
     }
 
     /// A Ping to somebody with a row.
@@ -146,7 +156,7 @@ impl Peer<'_> {
                 Some(self.send(now, giver, &Item::RowsAsk { after, token }))
             }
             walk::Step::Failed => {
-                (self.walk, self.stranger) = (None, None);
+                (self.walk, self.stranger, self.rises) = (None, None, false);
                 if self.phase == Phase::Rows {
                     self.seek(now);
                 }
@@ -199,7 +209,7 @@ impl Peer<'_> {
             claims,
             log,
             handover,
-            self.has_dead().then_some(self.dead_ping.0),
+            self.dead_due_at(),
             self.table.tomb_due_at(timers.tomb_time),
         ]
         .into_iter()

@@ -7,7 +7,7 @@ use crate::mesh::discovery::Mode;
 use crate::mesh::item::WireRow;
 use crate::mesh::list::Packed;
 use crate::mesh::prober::Probed;
-use crate::mesh::row::State;
+use crate::mesh::row::{Row, State};
 use crate::mesh::table::Merged;
 use crate::mesh::walk::Walk;
 use crate::mesh::{PeerId, Token};
@@ -32,10 +32,11 @@ impl Peer<'_> {
     /// Somebody has another's very address: the other has ended there without a word.
     fn end_predecessor(&mut self, now: Instant, id: PeerId, address: Address) {
         let silence = self.config.timers.address_silence;
-        let is_there = |other: &&crate::mesh::Row| {
+        let is_there = |other: &&Row| {
             other.id != id && other.contacts.is_proven(address) && other.contacts.best(now, silence) == Some(address)
         };
         let gone = self.table.others().find(is_there).map(|other| other.id);
+        self.table.forget_dead_at(address);
         if let Some(gone) = gone {
             let tells = self.tells();
             self.table.bury(now, gone, State::Left, tells);
@@ -68,11 +69,12 @@ impl Peer<'_> {
         }
     }
 
-    /// A member asks for rows, because its table differs: it may know more. Who has just walked over a table does not ask back, or two
+    /// A member asks for rows because its table differs, or passes on what somebody says who is not known here: it may know more. Who has just walked over a table does not ask back, or two
     /// would ask each other for ever.
     pub(super) fn ask_back(&mut self, now: Instant, id: PeerId) {
-        let is_due = self.walk.is_none() && now - self.walked_at >= self.config.timers.beacon_min;
-        if is_due && self.table.get(id).is_some_and(crate::mesh::Row::is_member) {
+        let is_due =
+            self.phase == Phase::Member && self.walk.is_none() && now - self.walked_at >= self.config.timers.beacon_min;
+        if is_due && self.table.get(id).is_some_and(Row::is_member) {
             self.walk = Some(Walk::new(now, id));
         }
     }
@@ -113,22 +115,66 @@ impl Peer<'_> {
         if !is_riding && page.is_none() {
             return self.count_unexpected();
         }
+        let was_alone = self.phase == Phase::Member && self.table.others().next().is_none();
         // Only who claims wants to know of the dead: whom else to ask.
         let takes_dead = is_riding || matches!(self.phase, Phase::Rows | Phase::Claiming);
         for row in rows.iter() {
             match row {
                 Ok(row) if row.state().is_live() || takes_dead => self.hear_row(now, &row),
-                Ok(_) => {}
+                Ok(row) => self.doubt(&row),
                 Err(error) => self.count_item(error),
             }
         }
+        // A newcomer that claims is no group.
+        if was_alone && !self.is_pristine && self.table.others().any(Row::is_member) {
+            // All their ranks are heard first.
+            self.rises = true;
+            self.walk.get_or_insert(Walk::new(now, sender.id));
+        }
         if page == Some(true) {
             (self.walk, self.walked_at) = (None, now);
+            if core::mem::take(&mut self.rises) {
+                self.rise_behind(now);
+            }
             self.settle(now);
             if self.phase == Phase::Rows {
                 self.start_claim(now);
             }
         }
+    }
+
+    /// A member holds somebody dead who lives here: that one is told, because the two may have no way to each other. It refutes it.
+    fn doubt(&mut self, told: &WireRow) {
+        let own = self.id();
+        if told.state() == State::Dead
+            && told.id != own
+            && let Some(row) = self.table.get_mut(told.id)
+            && row.is_live()
+            && row.incarnation == told.incarnation
+        {
+            (row.is_doubted, self.doubts) = (true, true);
+        }
+    }
+
+    /// Somebody who is to be told that it is held dead, with the incarnation that is. Work: a pass over the rows.
+    pub(super) fn next_doubted(&mut self) -> Option<(PeerId, u32)> {
+        if !self.doubts {
+            return None;
+        }
+        let row = self.table.rows_mut().iter_mut().find(|row| row.is_doubted);
+        self.doubts = row.is_some();
+        row.map(|row| {
+            row.is_doubted = false;
+            (row.id, row.incarnation)
+        })
+    }
+
+    /// A member that was left alone has met others: it takes a new rank behind all of theirs, so that the oldest is somebody who was
+    /// not alone.
+    fn rise_behind(&mut self, now: Instant) {
+        self.lamport = self.lamport.saturating_add(1);
+        let (rank, incarnation, tells) = (self.lamport, self.incarnation().saturating_add(1), self.tells());
+        self.table.set_own(now, State::Member, rank, incarnation, tells);
     }
 
     /// A row was told.
@@ -171,7 +217,7 @@ impl Peer<'_> {
             // A newcomer that was never heard says nothing about the own network.
             let others = self.table.others().filter(|row| row.is_missed()).count();
             let table = &self.table;
-            self.prober.refresh(|id| table.get(id).is_some_and(crate::mesh::Row::is_missed));
+            self.prober.refresh(|id| table.get(id).is_some_and(Row::is_missed));
             while let Some(dead) = self.prober.next_dead(others) {
                 let tells = self.tells();
                 self.table.bury(now, dead, State::Dead, tells);
@@ -187,47 +233,57 @@ impl Peer<'_> {
             self.prober.next_period(now, self.config.timers, &mut self.random, (others, able), probed);
         }
         let tomb_time = self.config.timers.tomb_time;
-        while self.table.remove_oldest_tomb(now, tomb_time).is_some() {}
+        while self.table.end_tomb(now, tomb_time) {}
     }
 
-    /// Whom to probe: each once a round, in a random order; whose name somebody claims comes first.
+    /// Whom to probe: each once a round, in a random order. Whose name somebody claims comes first, then who has given no token yet:
+    /// until then the two cannot talk.
     fn choose_probed(&mut self) -> Option<PeerId> {
-        let urgent = self.probe_next.take().filter(|&id| self.table.get(id).is_some_and(crate::mesh::Row::is_live));
+        let urgent = self.probe_next.take().filter(|&id| self.table.get(id).is_some_and(Row::is_live));
         let unprobed = |peer: &Self| peer.table.others().filter(|row| !row.probed).count();
         let mut count = unprobed(self);
         if count == 0 {
             self.table.rows_mut().iter_mut().for_each(|row| row.probed = false);
             count = unprobed(self);
         }
+        let new = self.table.others().find(|row| !row.probed && row.token == Token::NONE).map(|row| row.id);
         let index = self.random.below(count);
-        let id = urgent.or_else(|| self.table.others().filter(|row| !row.probed).nth(index).map(|row| row.id))?;
+        let any = || self.table.others().filter(|row| !row.probed).nth(index).map(|row| row.id);
+        let id = urgent.or(new).or_else(any)?;
         if let Some(row) = self.table.get_mut(id) {
             row.probed = true;
         }
         Some(id)
     }
 
-    /// One of the dead or of whoever left without need, who is pinged now.
+    /// One of the dead and lost, who is pinged now. Work: two passes over the rows.
     pub(super) fn next_dead_ping(&mut self, now: Instant) -> Option<PeerId> {
-        let (due_at, after) = self.dead_ping;
-        if due_at > now || self.phase != Phase::Member {
+        if self.dead_due_at().is_none_or(|due_at| due_at > now) {
             return None;
         }
+        let (_, after) = self.dead_ping;
         let dead = |after| self.table.after(after).iter().find(|row| row.state == State::Dead).map(|row| row.id);
         let id = dead(after).or_else(|| dead(PeerId::ZERO));
-        self.dead_ping = (now + self.config.timers.lost_pause, id.unwrap_or(PeerId::ZERO));
+        self.dead_ping = (now, id.unwrap_or(PeerId::ZERO));
         id
     }
 
-    /// Whether somebody is held dead, so that it is pinged.
-    pub(super) fn has_dead(&self) -> bool {
-        self.phase == Phase::Member && self.table.rows().iter().any(|row| row.state == State::Dead)
+    /// When one of the dead and lost is pinged next: seldom once the last death is long ago. Work: a pass over the rows.
+    pub(super) fn dead_due_at(&self) -> Option<Instant> {
+        if self.phase != Phase::Member {
+            return None;
+        }
+        let timers = self.config.timers;
+        let dead = self.table.rows().iter().filter(|row| row.state == State::Dead);
+        let died_at = dead.map(|row| row.changed_at).max()?;
+        let is_recent = self.now - died_at < timers.lost_slow_after;
+        Some(self.dead_ping.0 + if is_recent { timers.lost_pause } else { timers.lost_slow_pause })
     }
 
     /// Tells the log who is a member.
     pub(super) fn sync_log(&mut self) {
         let (table, own) = (&self.table, self.table.own_id());
-        let is_member = |id| table.get(id).is_some_and(crate::mesh::Row::is_member);
+        let is_member = |id| table.get(id).is_some_and(Row::is_member);
         self.log.sync(is_member);
         self.log.flights.retain(|id| id != own && is_member(id));
     }

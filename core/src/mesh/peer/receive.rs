@@ -227,8 +227,13 @@ impl Peer<'_> {
                 let dropped = self.answers.begin(to);
                 self.counters.answers_dropped =
                     self.counters.answers_dropped.saturating_add(u32::try_from(dropped).unwrap_or(u32::MAX));
+                let passer = sender.id;
                 let sender = Sender { id: from, is_proven: false, is_via: true, ..sender };
                 self.hear_life(now, from);
+                if !self.table.get(from).is_some_and(Row::is_live) && !matches!(item, Item::Claim { .. }) {
+                    // Whoever passes it on knows somebody who is not known here.
+                    self.ask_back(now, passer);
+                }
                 self.handle_item(now, sender, item);
             }
             Ok(_) => self.count_unexpected(),
@@ -260,6 +265,10 @@ impl Peer<'_> {
         }
         let timers = self.config.timers;
         let pair = Pair { origin: say.origin, number: say.number };
+        if from == say.origin && self.handover.is_done() {
+            // The first contact: what it says from here on is shown.
+            self.log.handle_contact(now, pair);
+        }
         let wanted = self.handover.wants(pair);
         let counter = match self.log.handle_say(now, timers, from, say, wanted) {
             Heard::Kept => return self.handover.handle_held(pair),

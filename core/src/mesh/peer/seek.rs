@@ -11,6 +11,15 @@ use crate::mesh::{Nonce, PeerId, Token};
 use crate::time::Instant;
 use core::net::SocketAddr;
 
+/// Whether Seeks to an address are bounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spending {
+    /// As to any address that is not proven.
+    Bounded,
+    /// The user named the address: it gets a Seek each time.
+    Named,
+}
+
 impl Peer<'_> {
     /// From now on these addresses are asked for a group besides multicast, the first eight of them: a name may lead elsewhere than
     /// before. Work: one copy.
@@ -25,29 +34,31 @@ impl Peer<'_> {
         // There are no more targets than fit.
         let targets = u8::try_from(self.config.join.len()).unwrap_or(u8::MAX);
         let beacons = self.discovery.mode() == Mode::Member && multicast == 0;
-        let destinations = if beacons { 1 } else { targets.saturating_add(multicast) };
+        let destinations = targets.saturating_add(multicast.max(u8::from(beacons)));
         let due = self.discovery.due(now, timers, &mut self.random, destinations)?;
         Some(match due {
             discovery::Due::Found(id, address, nonce) => self.send_found(now, id, address, nonce),
             discovery::Due::Announce if multicast == 0 => None,
             discovery::Due::Announce => self.send_announcement(),
-            discovery::Due::Callback(address) => self.send_seek(now, Some(address)),
-            discovery::Due::Seek(_) if beacons => {
+            discovery::Due::Callback(address) => self.send_seek(now, Some(address), Spending::Bounded),
+            discovery::Due::Seek(index) if beacons && index == targets => {
                 let index = self.random.below(self.table.live().saturating_sub(1));
                 let id = self.table.others().nth(index).map(|row| row.id)?;
                 let address = self.recipient(now, id)?.address;
-                self.send_seek(now, Some(address))
+                self.send_seek(now, Some(address), Spending::Bounded)
             }
-            discovery::Due::Seek(index) if index == targets => self.send_seek(now, None),
+            discovery::Due::Seek(index) if index == targets => self.send_seek(now, None, Spending::Named),
             discovery::Due::Seek(index) => {
-                let address = self.config.join.get(usize::from(index)).copied()?;
-                self.send_seek(now, Some(address.into()))
+                let address = Address::from(self.config.join.get(usize::from(index)).copied()?);
+                // A group shows itself only where it does not know who is there.
+                let is_known = self.table.others().any(|row| row.contacts.is_proven(address));
+                if is_known { None } else { self.send_seek(now, Some(address), Spending::Named) }
             }
         })
     }
 
     /// A Seek to an address, or to all.
-    fn send_seek(&mut self, now: Instant, address: Option<Address>) -> Option<Target> {
+    fn send_seek(&mut self, now: Instant, address: Option<Address>, spending: Spending) -> Option<Target> {
         self.open(Token::NONE);
         let seek = Item::Seek { nonce: self.discovery.nonce(), members: self.members_told() };
         self.datagram.push(&seek).ok()?;
@@ -55,7 +66,8 @@ impl Peer<'_> {
         match address {
             Some(address) if !address.is_answerable() => None,
             Some(address) => {
-                let to = Recipient { id: PeerId::ZERO, address, token: Token::NONE, is_proven: false, via_for: None };
+                let is_proven = spending == Spending::Named;
+                let to = Recipient { id: PeerId::ZERO, address, token: Token::NONE, is_proven, via_for: None };
                 self.allow(now, to).then(|| Target::Unicast(SocketAddr::from(address)))
             }
             None => Some(Target::Multicast),
