@@ -56,6 +56,25 @@ impl Switch {
     }
 }
 
+/// A cable between two switches.
+#[derive(Debug)]
+pub struct Cable;
+
+impl Cable {
+    /// The switches are one network from now on.
+    pub fn new(first: &Switch, second: &Switch) -> Self {
+        run("ip", "link add cable0 type veth peer name cable1");
+        run("ip", &format!("link set cable0 master {} up", first.0));
+        run("ip", &format!("link set cable1 master {} up", second.0));
+        Self
+    }
+
+    /// The cable is pulled, or plugged in.
+    pub fn plug(&self, is_in: bool) {
+        run("ip", &format!("link set cable0 {}", if is_in { "up" } else { "down" }));
+    }
+}
+
 /// A machine of its own: a namespace with its loopback and one interface, `eth0`, that is connected to a switch. Gone when dropped.
 #[derive(Debug)]
 pub struct Machine {

@@ -85,6 +85,12 @@ impl Peer {
         panic!("{} has ended without {kind}: {:#?}, {:?}", self.name, self.passed, self.process.finish());
     }
 
+    /// Waits for the next event, whatever it is.
+    pub fn pass(&mut self) {
+        let event = self.next().unwrap_or_else(|| panic!("{} has ended", self.name));
+        self.passed.push_back(event);
+    }
+
     /// Waits until it knows of a member of this name.
     pub fn find_joined(&mut self, name: &str) -> Value {
         self.find_where("joined", |event| event["name"] == name)
