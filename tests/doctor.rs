@@ -133,12 +133,15 @@ fn other_version_of_the_protocol_is_found() {
 fn server_without_peers_is_found() {
     in_namespace("server_without_peers_is_found", || {
         let machines = two_machines();
-        let server = Process::start_command(&mut command(&machines[0], &["serve", "--udp", "0.0.0.0:9090"]));
-        server.output.find("udp ");
-        let finished = doctor(&machines[1], &["--seconds", "2"]);
-        assert_eq!(finished.code, Some(1));
-        let remedy = finished.output.last().unwrap();
-        assert!(remedy.contains("chat-host client --tcp 10.1.0.1 --name NAME"), "{finished:?}");
+        // An IPv6 socket that serves IPv4 too hears the broadcast by another way than one of IPv4 alone.
+        for address in ["[::]:9090", "0.0.0.0:9090"] {
+            let server = Process::start_command(&mut command(&machines[0], &["serve", "--udp", address]));
+            server.output.find("udp ");
+            let finished = doctor(&machines[1], &["--seconds", "2"]);
+            assert_eq!(finished.code, Some(1), "{address}");
+            let remedy = finished.output.last().unwrap();
+            assert!(remedy.contains("chat-host client --tcp 10.1.0.1 --name NAME"), "{address}: {finished:?}");
+        }
     });
 }
 

@@ -49,6 +49,8 @@ type Buffer = [u8; DATAGRAM_BYTES_MAX + 1];
 pub struct Socket {
     /// The socket, registered with the reactor.
     inner: Async<UdpSocket>,
+    /// Whether it is an IPv6 socket, to which own IPv4 addresses are told in their mapped form.
+    is_ipv6: bool,
     /// Own addresses that clients have sent to; the address with number n ([`Local`]) has index n - 1.
     local_addresses: Vec<LocalAddress>,
     /// Buffers for received datagrams.
@@ -82,7 +84,11 @@ impl Socket {
             .or_else(|_| socket::setsockopt(&socket, sockopt::SndBuf, &SEND_BUFFER_BYTES));
         match address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => socket::setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?,
-            IpAddr::V6(ip) if ip.is_unspecified() => socket::setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?,
+            IpAddr::V6(ip) if ip.is_unspecified() => {
+                socket::setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+                // Of a broadcast, this alone tells the own address: IPv6's has the one that everybody hears.
+                socket::setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
+            }
             _ => {}
         }
         socket::setsockopt(&socket, sockopt::RxqOvfl, &1)?;
@@ -92,6 +98,7 @@ impl Socket {
         Ok(Self {
             burst_max: if segments { BURST_DATAGRAMS } else { 1 },
             inner: Async::new(UdpSocket::from(socket))?,
+            is_ipv6: address.is_ipv6(),
             local_addresses: Vec::new(),
             buffers: vec![[0; DATAGRAM_BYTES_MAX + 1]; RECEIVE_BATCH].into_boxed_slice(),
             dropped_total: 0,
@@ -118,7 +125,7 @@ impl Socket {
     pub fn receive(&mut self, mut handle: impl FnMut(SocketAddr, Local, &[u8])) -> Result<Received, Errno> {
         // The headers are made anew each time: the kernel shortens their room for control messages, nix does not restore it, and
         // the count of dropped datagrams would be lost.
-        let control = nix::cmsg_space!(u32, libc::in6_pktinfo);
+        let control = nix::cmsg_space!(u32, libc::in6_pktinfo, libc::in_pktinfo);
         let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(RECEIVE_BATCH, Some(control));
         let mut buffers = self.buffers.iter_mut();
         let mut slices: [_; RECEIVE_BATCH] =
@@ -128,19 +135,19 @@ impl Socket {
         let (mut count, mut total) = (0, self.dropped_total);
         for message in messages {
             count += 1;
-            let mut local = Local::default();
+            let mut own = None;
             for control in message.cmsgs().into_iter().flatten() {
                 match control {
                     ControlMessageOwned::RxqOvfl(dropped) => total = dropped,
-                    ControlMessageOwned::Ipv4PacketInfo(info) => {
-                        local = number_of(&mut self.local_addresses, LocalAddress::of_ipv4(info));
+                    ControlMessageOwned::Ipv4PacketInfo(info) if self.is_ipv6 => {
+                        own = Some(LocalAddress::of_mapped(info));
                     }
-                    ControlMessageOwned::Ipv6PacketInfo(info) => {
-                        local = number_of(&mut self.local_addresses, LocalAddress::of_ipv6(info));
-                    }
+                    ControlMessageOwned::Ipv4PacketInfo(info) => own = Some(LocalAddress::of_ipv4(info)),
+                    ControlMessageOwned::Ipv6PacketInfo(info) => own = own.or(Some(LocalAddress::of_ipv6(info))),
                     _ => {}
                 }
             }
+            let local = own.map_or_else(Local::default, |own| number_of(&mut self.local_addresses, own));
             // Linux always gives a source and the bytes; without them, the engine would count the datagram as unusable.
             let source = message.address.as_ref().and_then(to_address).unwrap_or((Ipv4Addr::UNSPECIFIED, 0).into());
             handle(source, local, message.iovs().next().unwrap_or_default());
@@ -217,6 +224,12 @@ impl LocalAddress {
             ipi_spec_dst: info.ipi_spec_dst,
             ipi_addr: libc::in_addr { s_addr: 0 },
         })
+    }
+
+    /// The address to which an IPv4 datagram came at an IPv6 socket.
+    fn of_mapped(info: libc::in_pktinfo) -> Self {
+        let address = Ipv4Addr::from(info.ipi_spec_dst.s_addr.to_ne_bytes()).to_ipv6_mapped();
+        Self::Ipv6(libc::in6_pktinfo { ipi6_ifindex: 0, ipi6_addr: libc::in6_addr { s6_addr: address.octets() } })
     }
 
     /// The address to which a datagram came. Its interface is left out: the routes or the destination's scope choose it.
