@@ -6,7 +6,7 @@ mod client;
 #[cfg(feature = "client")]
 mod doctor;
 pub mod help;
-#[cfg(feature = "client")]
+#[cfg(feature = "peer")]
 mod peer;
 #[cfg(target_os = "linux")]
 mod serve;
@@ -15,7 +15,7 @@ mod serve;
 pub use client::Client;
 #[cfg(feature = "client")]
 pub use doctor::Doctor;
-#[cfg(feature = "client")]
+#[cfg(feature = "peer")]
 pub use peer::Peer;
 #[cfg(target_os = "linux")]
 pub use serve::{Check, RateLimit, Serve, Web};
@@ -39,7 +39,7 @@ pub enum Action {
     argh(example = "chat-host client --tcp pi --name ann   talk in the room of the machine pi")
 )]
 #[cfg_attr(feature = "client", argh(example = "chat-host client --udp pi              talk through its relay"))]
-#[cfg_attr(feature = "client", argh(example = "chat-host peer --name ann              talk without a server"))]
+#[cfg_attr(feature = "peer", argh(example = "chat-host peer --name ann              talk without a server"))]
 #[cfg_attr(
     target_os = "linux",
     argh(example = "chat-host serve                        run both servers on this machine")
@@ -65,7 +65,7 @@ pub enum Command {
     #[cfg(feature = "client")]
     Client(Client),
     /// A peer.
-    #[cfg(feature = "client")]
+    #[cfg(feature = "peer")]
     Peer(Peer),
     /// What keeps peers from each other.
     #[cfg(feature = "client")]
@@ -82,7 +82,7 @@ impl Command {
             Self::Check(_) => Ok(()),
             #[cfg(feature = "client")]
             Self::Client(_) | Self::Doctor(_) => Ok(()),
-            #[cfg(feature = "client")]
+            #[cfg(feature = "peer")]
             Self::Peer(options) => options.check(),
         }
     }
@@ -95,7 +95,9 @@ impl Command {
             #[cfg(target_os = "linux")]
             Self::Check(_) => false,
             #[cfg(feature = "client")]
-            Self::Client(_) | Self::Peer(_) => true,
+            Self::Client(_) => true,
+            #[cfg(feature = "peer")]
+            Self::Peer(_) => true,
             #[cfg(feature = "client")]
             Self::Doctor(_) => false,
         }

@@ -4,7 +4,7 @@
 //! clients are everywhere.
 //!
 //! No protocol rule stands here. docs/ARCHITECTURE.md has the map. Whatever interactive clients alone need stands in modules that the
-//! feature `client` switches, so that a server's image goes without it.
+//! feature `client` switches, so that a server's image goes without it; the mesh is there with the feature `peer` already.
 #![forbid(unsafe_code)]
 
 #[cfg(all(not(loom), feature = "client"))]
@@ -19,7 +19,7 @@ pub mod endpoint;
 pub mod failure;
 #[cfg(not(loom))]
 pub mod log;
-#[cfg(all(not(loom), feature = "client"))]
+#[cfg(all(not(loom), feature = "peer"))]
 pub mod mesh;
 #[cfg(not(loom))]
 pub mod relay;

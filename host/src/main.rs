@@ -11,7 +11,7 @@ use chat_host::command::{self, Command};
 use chat_host::failure::Failure;
 #[cfg(not(loom))]
 use chat_host::log::{self, Level};
-#[cfg(all(not(loom), feature = "client"))]
+#[cfg(all(not(loom), feature = "peer"))]
 use chat_host::resources;
 #[cfg(not(loom))]
 use std::process::ExitCode;
@@ -59,7 +59,7 @@ fn run(command: &Command) -> Result<(), Failure> {
             resources::check(resources::CLIENT_FILES, resources::THREADS)?;
             chat_host::client::run(options)
         }
-        #[cfg(feature = "client")]
+        #[cfg(feature = "peer")]
         Command::Peer(options) => {
             resources::check(resources::CLIENT_FILES, resources::THREADS)?;
             chat_host::mesh::run(options)

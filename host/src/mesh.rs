@@ -2,36 +2,46 @@
 //!
 //! The engine says whom it looks for; this module decides how far that reaches: multicast and broadcast on every usable interface,
 //! the addresses of `--join`, and peers remembered from earlier runs. No rule of the protocol stands here.
+//!
+//! With the feature `client` a person or a script sits before it; with `peer` alone it is a machine that only keeps the group.
 
+#[cfg(feature = "client")]
 pub mod doctor;
+#[cfg(feature = "client")]
 mod driver;
+#[cfg(feature = "client")]
 mod event;
+#[cfg(not(feature = "client"))]
+mod headless;
 mod interfaces;
+mod network;
 mod remembered;
 mod search;
 mod sockets;
 mod targets;
 mod tell;
+#[cfg(feature = "client")]
 mod view;
+mod waiter;
+#[cfg(feature = "client")]
+mod who;
 
-use crate::clock;
 use crate::command::Peer;
 use crate::failure::Failure;
-use crate::script::{Setup, Talk};
-use crate::terminal::Options;
 use chat_core::username::Username;
-use interfaces::Selection;
-use unicode_normalization::UnicodeNormalization as _;
+use network::Network;
 
 /// Runs a peer until the end of input or a signal.
 ///
 /// # Errors
 /// Wrong usage, an address that cannot be bound, or the members refuse.
+#[cfg(feature = "client")]
 pub fn run(options: &Peer) -> Result<(), Failure> {
+    use crate::script::{Setup, Talk};
     let name = crate::client::checked_name(Some(options.name.clone()))?;
-    let denied = options.deny.iter().map(|name| denied_name(name)).collect::<Result<Vec<_>, _>>()?;
+    let denied = denied(options)?;
     let setup = Setup {
-        options: Options {
+        options: crate::terminal::Options {
             json: options.json,
             plain: options.plain,
             reads_input: true,
@@ -41,16 +51,48 @@ pub fn run(options: &Peer) -> Result<(), Failure> {
         exec: options.exec.clone(),
         headless: options.headless,
     };
-    let sockets = sockets::Sockets::open(options.listen)?;
-    let selection = (!options.no_discovery).then(|| Selection::new(&options.interface, options.listen));
-    let talk = Talk::open(&setup, "the group", clock::now())?;
-    // Not the reactor's own: with that, its helper thread wakes several times for each datagram, to see who waits.
-    smol::future::block_on(driver::run(name, &denied, options.join.clone(), selection, sockets, talk))
+    let network = Network::open(options)?;
+    let talk = Talk::open(&setup, "the group", crate::clock::now())?;
+    driver::run(name, &denied, options, network, talk)
 }
 
-/// A name of `--deny`.
-fn denied_name(name: &str) -> Result<Username, Failure> {
-    let composed: String = name.nfc().collect();
-    Username::new(&composed)
-        .map_err(|error| Failure::usage(format!("--deny {name:?}: nobody can have this name: {error}")))
+/// Runs a peer until a signal.
+///
+/// # Errors
+/// Wrong usage, an address that cannot be bound, or the members refuse.
+#[cfg(not(feature = "client"))]
+pub fn run(options: &Peer) -> Result<(), Failure> {
+    let name =
+        Username::new(&options.name).map_err(|error| Failure::usage(format!("--name {:?}: {error}", options.name)))?;
+    headless::run(&name, &denied(options)?, options, Network::open(options)?)
+}
+
+/// The names of `--deny`.
+fn denied(options: &Peer) -> Result<Vec<Username>, Failure> {
+    let name = |text: &String| {
+        Username::new(&composed(text))
+            .map_err(|error| Failure::usage(format!("--deny {text:?}: nobody can have this name: {error}")))
+    };
+    options.deny.iter().map(name).collect()
+}
+
+/// A name with its characters composed, as all have it.
+#[cfg(feature = "client")]
+fn composed(name: &str) -> String {
+    use unicode_normalization::UnicodeNormalization as _;
+    name.nfc().collect()
+}
+
+/// A name as it is: a program for machines has no tables to compose characters, and refuses those that are not.
+#[cfg(not(feature = "client"))]
+fn composed(name: &str) -> String {
+    name.to_owned()
+}
+
+/// The engine's seed, from the operating system's source of randomness.
+fn seed() -> Result<[u8; 16], Failure> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Failure::lost(format!("the system gives no random numbers: {error}")))?;
+    Ok(bytes)
 }

@@ -9,7 +9,7 @@ use std::thread;
 
 /// Files that a client has open at the same time, with some to spare: its socket, the terminal, the reactor's files, and those that
 /// the system opens to look a name up.
-#[cfg(feature = "client")]
+#[cfg(feature = "peer")]
 pub const CLIENT_FILES: usize = 12;
 
 /// Threads that every program starts: the reactor's, the signals', and one for calls that block.

@@ -47,7 +47,7 @@ pub(crate) struct SignalRequests(Receiver<SignalRequest>);
 
 impl SignalRequests {
     /// Takes over SIGINT, SIGTERM and SIGUSR1.
-    #[cfg(feature = "client")]
+    #[cfg(feature = "peer")]
     pub(crate) fn new() -> Result<Self, Failure> {
         Self::of(SIGNALS)
     }

@@ -14,7 +14,6 @@ use crate::command::Doctor;
 use crate::failure::Failure;
 use crate::log;
 use crate::terminal::json;
-use async_io::Timer;
 use chat_core::datagram::Datagram;
 use chat_core::limits::{DATAGRAM_BYTES_MAX, MESH_SEEK_BYTES};
 use chat_core::mesh::{Item, Nonce, PORT, PROTOCOL, PeerId, Token};
@@ -104,7 +103,7 @@ pub fn run(options: &Doctor) -> Result<(), Failure> {
         observed: Observed::default(),
     };
     if !look.interfaces.is_empty() {
-        smol::block_on(look.listen(options.seconds));
+        look.listen(options.seconds);
     }
     findings.extend(look.observed.findings(&look.interfaces, shares.is_ok()));
     tell(options, &look, &findings);
@@ -146,7 +145,7 @@ fn probe() -> Result<Datagram, Failure> {
 
 impl Look {
     /// Calls and listens until somebody has answered and nothing is unclear, or for so long.
-    async fn listen(&mut self, listen_max: Duration) {
+    fn listen(&mut self, listen_max: Duration) {
         let begin = clock::now();
         let mut call_at = begin;
         let mut buffer = [0; DATAGRAM_BYTES_MAX + 1];
@@ -161,10 +160,7 @@ impl Look {
                 self.call();
                 call_at = now + CALL_PAUSE;
             }
-            let pause = async {
-                Timer::after(call_at - now).await;
-            };
-            future::or(self.sockets.readable(), pause).await;
+            self.sockets.wait(Some(call_at), future::pending::<()>());
             while let Ok(Some(Received { length, source, arrival })) = self.sockets.receive(&mut buffer) {
                 let nonces = [self.calls[0].nonce, self.calls[1].nonce];
                 self.observed.handle_datagram(nonces, source, arrival, &buffer[..length]);

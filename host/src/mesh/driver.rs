@@ -1,40 +1,25 @@
 //! The peer's driver: the engine, the user's side and the sockets, whichever is ready first.
 
 use super::event::Event;
-use super::interfaces::Selection;
-use super::search::{Pauses, Search};
-use super::sockets::Sockets;
-use super::targets::Targets;
+use super::network::{DATAGRAMS_MAX, Network};
 use super::view::{Refusal, View};
 use crate::clock;
-use crate::endpoint::Endpoint;
-use crate::failure::{Failure, cause};
+use crate::command::Peer as Options;
+use crate::failure::Failure;
 use crate::script::{Contact, Said, Step, Stop, Talk, Task};
-use async_io::Timer;
-use chat_core::limits::DATAGRAM_BYTES_MAX;
-use chat_core::mesh::{self, Config, HostStorage, Member, Output, Peer, Phase, SayError, State, Target};
+use chat_core::mesh::{self, Config, HostStorage, Member, Output, Peer, Phase, SayError, State};
 use chat_core::text::Text;
 use chat_core::time::Instant;
 use chat_core::username::Username;
 use smol::future;
-use std::net::SocketAddr;
+use std::time::Duration;
 
-/// Datagrams that are taken before the user has his turn.
-const DATAGRAMS_MAX: usize = 64;
-
-/// Own addresses that are told to others.
-const ADDRESSES_MAX: usize = 4;
-
-/// One peer on its sockets.
+/// One peer on its network.
 struct Driver<'s, 't> {
     /// What to send and to tell.
     peer: Peer<'s>,
-    /// The sockets.
-    sockets: Sockets,
-    /// The search by multicast and broadcast, if there is to be one.
-    search: Option<Search>,
-    /// Where `--join` leads.
-    targets: Targets,
+    /// Sockets and search.
+    network: Network,
     /// The user's side.
     talk: &'t mut Talk,
     /// What the user is shown.
@@ -43,16 +28,12 @@ struct Driver<'s, 't> {
     pending: Option<(bool, Said)>,
     /// When the engine takes it.
     say_at: Option<Instant>,
-    /// When the members are remembered next.
-    save_at: Instant,
-    /// Time spans.
-    pauses: Pauses,
 }
 
-/// What has come beside the user.
-enum Traffic {
-    /// Something to receive.
-    Datagrams,
+/// What has come beside datagrams.
+enum News {
+    /// Something of the user.
+    User(Result<Step, Stop>),
     /// Where `--join` leads, and what is to be told of it.
     Targets(Option<String>),
 }
@@ -61,120 +42,71 @@ enum Traffic {
 ///
 /// # Errors
 /// The members refuse, or have not confirmed every message at the end of input.
-pub(super) async fn run(
+pub(super) fn run(
     name: Username,
     denied: &[Username],
-    join: Vec<Endpoint>,
-    selection: Option<Selection>,
-    mut sockets: Sockets,
+    options: &Options,
+    mut network: Network,
     mut talk: Talk,
 ) -> Result<(), Failure> {
-    let address = sockets.address;
+    let address = network.sockets.address;
     talk.screen.set_name(name.as_str());
-    let outcome = async {
+    let outcome = (|| {
         talk.show(&Event::Peer { address })?;
-        let pauses = Pauses::DEFAULT;
-        let search = open_search(&mut talk, &mut sockets, selection, &pauses)?;
-        let targets = find_targets(&mut talk, join, &pauses).await?;
-        let addresses = own_addresses(address, search.as_ref());
+        for fault in network.open_search(options) {
+            talk.screen.fault(&fault)?;
+        }
+        find_targets(&mut talk, &mut network)?;
+        let addresses = network.own_addresses();
         let config = Config {
             addresses: &addresses,
-            join: targets.addresses.iter().copied().collect(),
-            discovery: search.is_some(),
+            join: network.targets.addresses.iter().copied().collect(),
+            discovery: network.search.is_some(),
             denied,
             ..Config::new(name.clone())
         };
-        let seed = random()?;
+        let seed = super::seed().map_err(Stop::Unreachable)?;
         let mut storage = Box::new(HostStorage::EMPTY);
-        let now = clock::now();
         let mut driver = Driver {
-            peer: Peer::new(storage.memory(), config, now, seed),
-            sockets,
-            search,
-            targets,
+            peer: Peer::new(storage.memory(), config, clock::now(), seed),
+            network,
             talk: &mut talk,
             view: View::new(name, address),
             pending: None,
             say_at: None,
-            save_at: now + pauses.save,
-            pauses,
         };
-        let outcome = driver.run().await;
-        driver.leave().await;
+        let outcome = driver.run();
+        driver.leave();
         outcome
-    };
-    let outcome = outcome.await;
+    })();
     talk.finish(outcome, &address.to_string())
 }
 
-/// Bytes from the operating system's source of randomness.
-fn random() -> Result<[u8; 16], Stop> {
-    let mut bytes = [0; 16];
-    match getrandom::fill(&mut bytes) {
-        Ok(()) => Ok(bytes),
-        Err(error) => Err(Stop::Unreachable(Failure::lost(format!("the system gives no random numbers: {error}")))),
-    }
-}
-
-/// Begins to listen for others, if the user wants that, and tells what stands in the way.
-fn open_search(
-    talk: &mut Talk,
-    sockets: &mut Sockets,
-    selection: Option<Selection>,
-    pauses: &Pauses,
-) -> Result<Option<Search>, Stop> {
-    let Some(selection) = selection else { return Ok(None) };
-    let (search, notice) = Search::new(clock::now(), pauses, selection);
-    if let Some(notice) = notice {
-        talk.screen.fault(&notice)?;
-    }
-    if let Err(error) = sockets.share() {
-        talk.screen.fault(&format!(
-            "cannot listen at port {}: {}; another program has it. This peer finds others, and others do not find it",
-            mesh::PORT,
-            cause(&error)
-        ))?;
-    }
-    sockets.join(search.interfaces());
-    for missing in search.missing() {
-        talk.screen.fault(&format!(
-            "there is no interface {missing} with an address at this moment; it is used once there is"
-        ))?;
-    }
-    if search.interfaces().is_empty() {
-        talk.screen.fault("there is no network at this moment; going on as soon as there is one")?;
-    }
-    Ok(Some(search))
-}
-
 /// Looks the hosts of `--join` up for the first time, while the user may leave.
-async fn find_targets(talk: &mut Talk, join: Vec<Endpoint>, pauses: &Pauses) -> Result<Targets, Stop> {
-    let mut targets = Targets::new(join);
-    while !targets.is_ready() {
-        let user = async { talk.next(clock::now(), None).await.map(|_| None) };
-        let told = future::or(user, async { Ok(targets.next(pauses.look_up_alone).await) }).await?;
-        if let Some(told) = told {
-            talk.screen.fault(&told)?;
+fn find_targets(talk: &mut Talk, network: &mut Network) -> Result<(), Stop> {
+    while !network.targets.is_ready() {
+        let pause = network.pauses.look_up_alone;
+        match next_news(talk, network, pause, None) {
+            Some(News::User(step)) => drop(step?),
+            Some(News::Targets(Some(told))) => talk.screen.fault(&told)?,
+            Some(News::Targets(None)) | None => {}
         }
     }
-    Ok(targets)
+    Ok(())
 }
 
-/// Under which addresses others reach this peer, as far as it knows itself.
-fn own_addresses(bound: SocketAddr, search: Option<&Search>) -> Vec<SocketAddr> {
-    if !bound.ip().is_unspecified() {
-        return vec![bound];
-    }
-    let interfaces = search.map(Search::interfaces).unwrap_or_default();
-    let is_same_kind = |address: &SocketAddr| bound.is_ipv6() || address.is_ipv4();
-    let addresses = interfaces.iter().flat_map(super::interfaces::Interface::addresses);
-    addresses.map(|ip| SocketAddr::new(ip, bound.port())).filter(is_same_kind).take(ADDRESSES_MAX).collect()
+/// Waits for what comes next: `None` stands for datagrams and the deadline. Names are looked up again after the pause.
+fn next_news(talk: &mut Talk, network: &mut Network, pause: Duration, deadline: Option<Instant>) -> Option<News> {
+    let now = clock::now();
+    let deadline = deadline.into_iter().chain(talk.deadline(now)).min();
+    let targets = &mut network.targets;
+    let user = async { News::User(talk.next_of_user(now).await) };
+    network.sockets.wait(deadline, future::or(user, async { News::Targets(targets.next(pause).await) }))
 }
 
 impl Driver<'_, '_> {
     /// Serves user and sockets until the end of input, when nothing is under way any more, or a signal.
-    async fn run(&mut self) -> Result<(), Stop> {
-        let mut buffer = [0; DATAGRAM_BYTES_MAX + 1];
+    fn run(&mut self) -> Result<(), Stop> {
         self.talk.handle_progress(clock::now());
         loop {
             self.handle_timeout()?;
@@ -189,26 +121,17 @@ impl Driver<'_, '_> {
             if give_up_at.is_some_and(|due| due <= clock::now()) {
                 return Err(Stop::Unconfirmed);
             }
-            let search_at = self.search.as_ref().map(Search::deadline);
-            let deadlines = [self.peer.poll_timeout(), search_at, self.say_at, give_up_at, Some(self.save_at)];
+            let network_at = Some(self.network.deadline());
+            let deadlines = [self.peer.poll_timeout(), network_at, self.say_at, give_up_at];
             let deadline = deadlines.into_iter().flatten().min();
-            let pause = if self.view.is_alone() { self.pauses.look_up_alone } else { self.pauses.look_up };
-            let (talk, sockets, targets) = (&mut *self.talk, &self.sockets, &mut self.targets);
-            let user = async { Ok(talk.next(clock::now(), deadline).await) };
-            let traffic = future::or(
-                async {
-                    sockets.readable().await;
-                    Traffic::Datagrams
-                },
-                async { Traffic::Targets(targets.next(pause).await) },
-            );
-            match future::or(user, async { Err(traffic.await) }).await {
-                Ok(Err(stop)) => return Err(stop),
-                Ok(Ok(Step::ShowCounters)) => self.show_counters(),
-                Ok(Ok(Step::Went)) => {}
-                Err(Traffic::Datagrams) => self.receive(&mut buffer)?,
-                Err(Traffic::Targets(told)) => {
-                    self.peer.set_join(&self.targets.addresses);
+            let pauses = self.network.pauses;
+            let pause = if self.view.is_alone() { pauses.look_up_alone } else { pauses.look_up };
+            match next_news(self.talk, &mut self.network, pause, deadline) {
+                None => self.receive()?,
+                Some(News::User(Ok(Step::ShowCounters))) => self.show_counters(),
+                Some(News::User(step)) => drop(step?),
+                Some(News::Targets(told)) => {
+                    self.peer.set_join(&self.network.targets.addresses);
                     if let Some(told) = told {
                         self.talk.screen.fault(&told)?;
                     }
@@ -223,29 +146,18 @@ impl Driver<'_, '_> {
         self.peer.handle_timeout(now);
         self.drain()?;
         self.talk.handle_timeout(now)?;
-        if let Some(search) = &mut self.search
-            && search.handle_timeout(now, &self.pauses, &self.sockets)
-        {
-            self.talk.show(&Event::Network { interfaces: &search.names() })?;
-        }
-        if self.save_at <= now {
-            self.save_at = now + self.pauses.save;
-            if let Some(change) = self.remember(now) {
-                // Told at the end, if it is still so.
-                smol::unblock(move || change.write()).detach();
-            }
+        if self.network.handle_timeout(now, &self.peer) {
+            self.talk.show(&Event::Network { interfaces: &self.network.interfaces() })?;
         }
         self.say_pending()
     }
 
     /// Takes what has come, up to a number after which the user has his turn.
-    fn receive(&mut self, buffer: &mut [u8]) -> Result<(), Stop> {
+    fn receive(&mut self) -> Result<(), Stop> {
         for _ in 0..DATAGRAMS_MAX {
-            let received = self.sockets.receive(buffer).map_err(|error| {
-                Stop::Silent(format!("cannot receive anything any more: {}; start again", cause(&error)))
-            })?;
-            let Some(received) = received else { break };
-            self.peer.handle_datagram(clock::now(), received.source, received.arrival, &buffer[..received.length]);
+            if !self.network.receive(&mut self.peer).map_err(Stop::Silent)? {
+                break;
+            }
             self.drain()?;
         }
         Ok(())
@@ -259,18 +171,11 @@ impl Driver<'_, '_> {
         let mut refused = None;
         while let Some(output) = self.peer.poll_output(now, Some(unix_ms)) {
             match output {
-                Output::Send { to: Target::Unicast(to), bytes } => self.sockets.send(to, bytes),
-                Output::Send { to: Target::Multicast, bytes } => {
-                    if let Some(search) = &self.search {
-                        search.send(now, &mut self.sockets, bytes, self.view.is_alone());
-                    }
-                }
+                Output::Send { to, bytes } => self.network.send(now, to, bytes, self.view.is_alone()),
                 Output::Event(mesh::Event::Seeking) => {
-                    if let Some(search) = &mut self.search {
-                        search.handle_seeking(now, &self.pauses);
-                    }
-                    let interfaces = self.search.as_ref().map(Search::names).unwrap_or_default();
-                    self.talk.show(&Event::Looking { interfaces: &interfaces, join: &self.targets.addresses })?;
+                    self.network.handle_seeking(now);
+                    let (interfaces, join) = (self.network.interfaces(), &self.network.targets.addresses);
+                    self.talk.show(&Event::Looking { interfaces: &interfaces, join })?;
                 }
                 Output::Event(mesh::Event::Refused { reason, by, .. }) => refused = Some(Refusal::new(reason, by)),
                 Output::Event(event) => self.view.show(self.talk, now, own, &event)?,
@@ -337,44 +242,15 @@ impl Driver<'_, '_> {
         self.view.show_who(self.talk, now, self.peer.id(), &mut members)
     }
 
-    /// Remembers where the members are. Gives what is to be written.
-    fn remember(&mut self, now: Instant) -> Option<super::remembered::Change> {
-        let remembered = &mut self.search.as_mut()?.remembered;
-        let own = self.peer.id();
-        let others = self.peer.members(now).filter(|member| member.state == State::Member && member.id != own);
-        others.filter_map(|member| member.address).for_each(|address| remembered.learn(address));
-        remembered.take_change()
-    }
-
-    /// Leaves the group, so that the name is free at once, and remembers who was there.
-    async fn leave(&mut self) {
-        let now = clock::now();
+    /// Leaves the group, so that the name is free at once.
+    fn leave(&mut self) {
         if let Some((_, said)) = self.pending.take() {
             // If nobody reads that, the line about all that were not sent still tells.
             let _ = self.talk.handle_unsaid(&said, "this peer has left before it could be said");
         }
-        if let Some(Err(failure)) = self.remember(now).map(|change| change.write()) {
+        if let Some(failure) = self.network.leave(&mut self.peer) {
             // It is of no more use than that.
             let _ = self.talk.screen.fault(&failure);
-        }
-        self.peer.leave(now);
-        let until = now + self.pauses.leave_max;
-        let mut buffer = [0; DATAGRAM_BYTES_MAX + 1];
-        while clock::now() < until {
-            self.peer.handle_timeout(clock::now());
-            while let Some(output) = self.peer.poll_output(clock::now(), None) {
-                if let Output::Send { to: Target::Unicast(to), bytes } = output {
-                    self.sockets.send(to, bytes);
-                }
-            }
-            let Some(due) = self.peer.poll_timeout().filter(|_| self.peer.phase() == Phase::Leaving) else { return };
-            let pause = async {
-                Timer::after(due.min(until) - clock::now()).await;
-            };
-            future::or(self.sockets.readable(), pause).await;
-            if let Ok(Some(received)) = self.sockets.receive(&mut buffer) {
-                self.peer.handle_datagram(clock::now(), received.source, received.arrival, &buffer[..received.length]);
-            }
         }
     }
 
@@ -382,7 +258,7 @@ impl Driver<'_, '_> {
     fn show_counters(&mut self) {
         let members = self.peer.members(clock::now()).filter(|member| member.state == State::Member).count();
         let counters: String = self.peer.counters().iter().map(|(name, value)| format!(" {name}={value}")).collect();
-        let (unsent, unreceived) = (self.sockets.unsent, self.sockets.unreceived);
+        let (unsent, unreceived) = (self.network.sockets.unsent, self.network.sockets.unreceived);
         let talk = self.talk.counters();
         Failure::lost(format!("peer: {talk} members={members} unsent={unsent} unreceived={unreceived}{counters}"))
             .report();

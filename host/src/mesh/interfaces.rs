@@ -66,6 +66,7 @@ impl Subnet {
     }
 
     /// Whether an address is in the subnet.
+    #[cfg(any(test, feature = "client"))]
     pub(super) fn contains(self, address: Ipv4Addr) -> bool {
         (self.address.to_bits() ^ address.to_bits()) & self.mask.to_bits() == 0
     }
@@ -82,6 +83,7 @@ pub(super) struct Selection {
 
 impl Interface {
     /// Whether it is the loopback.
+    #[cfg(feature = "client")]
     pub(super) fn is_loopback(&self) -> bool {
         self.ipv4.iter().all(|subnet| subnet.address.is_loopback()) && self.ipv6.iter().all(Ipv6Addr::is_loopback)
     }

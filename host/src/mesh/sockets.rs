@@ -2,13 +2,14 @@
 //! of a machine share, which only hear.
 
 use super::interfaces::Interface;
+use super::waiter::{self, Waiter, Woken};
 use crate::failure::{Failure, cause};
-use async_io::Async;
 use chat_core::mesh::{Arrival, GROUP_IPV4, GROUP_IPV6, PORT};
-use smol::future;
+use chat_core::time::Instant;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use std::future::Future;
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::ops::RangeInclusive;
 
 /// Ports that a peer takes by itself if one is free, so that a firewall's rule can name them.
@@ -32,9 +33,13 @@ pub(super) struct Received {
 #[derive(Debug)]
 pub(super) struct Sockets {
     /// The own ones: IPv4 and IPv6.
-    own: [Option<Async<UdpSocket>>; 2],
+    own: [Option<waiter::Socket>; 2],
     /// Those that are shared.
-    shared: [Option<Async<UdpSocket>>; 2],
+    shared: [Option<waiter::Socket>; 2],
+    /// How this peer waits for them.
+    waiter: Waiter,
+    /// Which of all may have something to receive.
+    readable: [bool; waiter::SOCKETS_MAX],
     /// The address that the user is told; `[::]` stands for all of IPv4 too.
     pub(super) address: SocketAddr,
     /// Which socket is read next.
@@ -68,7 +73,20 @@ impl Sockets {
                 })?
             }
         };
-        Ok(Self { own, shared: [None, None], address, turn: 0, failures: 0, unsent: 0, unreceived: 0 })
+        let waiter =
+            Waiter::new().map_err(|error| Failure::lost(format!("cannot wait for datagrams: {}", cause(&error))))?;
+        let readable = [false; waiter::SOCKETS_MAX];
+        Ok(Self {
+            own,
+            shared: [None, None],
+            waiter,
+            readable,
+            address,
+            turn: 0,
+            failures: 0,
+            unsent: 0,
+            unreceived: 0,
+        })
     }
 
     /// Opens the shared sockets, of the kinds of which there are own ones.
@@ -94,29 +112,37 @@ impl Sockets {
         for interface in interfaces {
             // Fails where the socket is in the group already, and where the interface has gone again: then there is nothing to hear.
             if let (Some(socket), Some(subnet)) = (&self.shared[0], interface.ipv4.first()) {
-                let _ = SockRef::from(socket).join_multicast_v4(&GROUP_IPV4, &subnet.address);
+                let _ = SockRef::from(socket.get_ref()).join_multicast_v4(&GROUP_IPV4, &subnet.address);
             }
             if let (Some(socket), false) = (&self.shared[1], interface.ipv6.is_empty()) {
-                let _ = SockRef::from(socket).join_multicast_v6(&GROUP_IPV6, interface.index);
+                let _ = SockRef::from(socket.get_ref()).join_multicast_v6(&GROUP_IPV6, interface.index);
             }
         }
     }
 
-    /// Waits until there is something to receive. Cancelling loses nothing.
-    pub(super) async fn readable(&self) {
+    /// Waits until the future is ready, which is given, or there is something to receive, or the deadline has come. The future comes
+    /// before datagrams, and is dropped.
+    pub(super) fn wait<T>(&mut self, deadline: Option<Instant>, future: impl Future<Output = T>) -> Option<T> {
         let [own_ipv4, own_ipv6] = self.own.each_ref().map(Option::as_ref);
         let [shared_ipv4, shared_ipv6] = self.shared.each_ref().map(Option::as_ref);
-        let own = future::or(readable(own_ipv4), readable(own_ipv6));
-        future::or(own, future::or(readable(shared_ipv4), readable(shared_ipv6))).await;
+        match self.waiter.wait([own_ipv4, own_ipv6, shared_ipv4, shared_ipv6], deadline, future) {
+            Woken::Ready(output) => return Some(output),
+            Woken::Readable(readable) => self.readable = readable,
+            Woken::Due => {}
+        }
+        None
     }
 
-    /// The next datagram that is there, of each socket in turn.
+    /// The next datagram that is there, of each socket in turn of those that had some after the last wait.
     ///
     /// # Errors
     /// Nothing can be received any more.
     pub(super) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<Received>> {
-        for _ in 0..4 {
-            self.turn = (self.turn + 1) % 4;
+        for _ in 0..waiter::SOCKETS_MAX {
+            self.turn = (self.turn + 1) % waiter::SOCKETS_MAX;
+            if !self.readable[self.turn] {
+                continue;
+            }
             let (sockets, arrival) =
                 if self.turn < 2 { (&self.own, Arrival::Unicast) } else { (&self.shared, Arrival::Multicast) };
             let Some(socket) = &sockets[self.turn % 2] else { continue };
@@ -125,7 +151,7 @@ impl Sockets {
                     self.failures = 0;
                     return Ok(Some(Received { length, source, arrival }));
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable[self.turn] = false,
                 // Windows reports here that an earlier datagram did not arrive, or that this one is too long.
                 Err(error) => {
                     self.unreceived += 1;
@@ -157,12 +183,12 @@ impl Sockets {
         for interface in interfaces {
             // Where its interface cannot be set, the datagram would go to another network.
             if let (Some(socket), Some(subnet)) = (&self.own[0], interface.ipv4.first())
-                && SockRef::from(socket).set_multicast_if_v4(&subnet.address).is_ok()
+                && SockRef::from(socket.get_ref()).set_multicast_if_v4(&subnet.address).is_ok()
             {
                 self.send((GROUP_IPV4, PORT).into(), bytes);
             }
             if let (Some(socket), false) = (&self.own[1], interface.ipv6.is_empty())
-                && SockRef::from(socket).set_multicast_if_v6(interface.index).is_ok()
+                && SockRef::from(socket.get_ref()).set_multicast_if_v6(interface.index).is_ok()
             {
                 self.send(SocketAddrV6::new(GROUP_IPV6, PORT, 0, interface.index).into(), bytes);
             }
@@ -181,16 +207,8 @@ impl Sockets {
     }
 }
 
-/// Waits until a socket has something to receive; for ever if there is none. A failure shows when it is read.
-async fn readable(socket: Option<&Async<UdpSocket>>) {
-    match socket {
-        Some(socket) => drop(socket.readable().await),
-        None => future::pending().await,
-    }
-}
-
 /// Binds the own sockets. `[::]` stands for all addresses: then one port of IPv4 and IPv6, whichever of them the system has.
-fn bind(address: SocketAddr) -> io::Result<([Option<Async<UdpSocket>>; 2], SocketAddr)> {
+fn bind(address: SocketAddr) -> io::Result<([Option<waiter::Socket>; 2], SocketAddr)> {
     if address.ip() != IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
         let socket = own_socket(address)?;
         let bound = socket.get_ref().local_addr()?;
@@ -222,7 +240,7 @@ fn socket(address: SocketAddr) -> io::Result<Socket> {
 }
 
 /// A socket from which a peer sends.
-fn own_socket(address: SocketAddr) -> io::Result<Async<UdpSocket>> {
+fn own_socket(address: SocketAddr) -> io::Result<waiter::Socket> {
     let socket = socket(address)?;
     // Peers of one machine hear each other too, and nothing leaves the own network.
     if address.is_ipv6() {
@@ -234,18 +252,18 @@ fn own_socket(address: SocketAddr) -> io::Result<Async<UdpSocket>> {
         socket.set_broadcast(true)?;
     }
     socket.bind(&address.into())?;
-    Async::new(socket.into())
+    waiter::Socket::new(socket.into())
 }
 
 /// A socket that all peers of this machine may have at once.
-fn shared_socket(address: SocketAddr) -> io::Result<Async<UdpSocket>> {
+fn shared_socket(address: SocketAddr) -> io::Result<waiter::Socket> {
     let socket = socket(address)?;
     socket.set_reuse_address(true)?;
     // Where the systems of BSD let several sockets have one port, they want this; Linux would keep it to programs of one user.
     #[cfg(any(target_vendor = "apple", target_os = "freebsd", target_os = "netbsd", target_os = "openbsd"))]
     socket.set_reuse_port(true)?;
     socket.bind(&address.into())?;
-    Async::new(socket.into())
+    waiter::Socket::new(socket.into())
 }
 
 #[cfg(test)]
@@ -254,15 +272,13 @@ mod tests {
 
     /// Receives the next datagram.
     fn next(sockets: &mut Sockets) -> (Vec<u8>, Received) {
-        smol::block_on(async {
-            let mut buffer = [0; 100];
-            loop {
-                sockets.readable().await;
-                if let Some(received) = sockets.receive(&mut buffer).unwrap() {
-                    return (buffer[..received.length].to_vec(), received);
-                }
+        let mut buffer = [0; 100];
+        loop {
+            sockets.wait(None, smol::future::pending::<()>());
+            if let Some(received) = sockets.receive(&mut buffer).unwrap() {
+                return (buffer[..received.length].to_vec(), received);
             }
-        })
+        }
     }
 
     #[test]

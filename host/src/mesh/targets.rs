@@ -55,6 +55,7 @@ impl Targets {
     }
 
     /// Whether the first look-up is over, or there is none.
+    #[cfg(any(test, feature = "client"))]
     pub(super) const fn is_ready(&self) -> bool {
         self.told || !self.addresses.is_empty() || self.look_up.is_none()
     }

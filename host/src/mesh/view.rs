@@ -1,7 +1,7 @@
 //! What the user of a peer sees: a first line that says who is here, the history, then what happens.
 
 use super::event::Event;
-use super::tell;
+use super::{tell, who};
 use crate::script::{Stop, Talk};
 use chat_core::mesh::{self, Member, PeerId};
 use chat_core::refusal::RefusalReason;
@@ -314,7 +314,7 @@ impl View {
             let known = self.known.get(&id);
             if id == own { Some(self.admitted_at) } else { known.and_then(|known| known.since) }
         };
-        for line in tell::who(members, (own, self.address), now, since) {
+        for line in who::lines(members, (own, self.address), now, since) {
             talk.screen.aside(&line)?;
         }
         Ok(())

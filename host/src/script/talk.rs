@@ -122,8 +122,6 @@ enum Came {
     Entry(Entry),
     /// A signal.
     Signal(SignalRequest),
-    /// The deadline.
-    Due,
 }
 
 /// How a client stands to its server.
@@ -203,17 +201,25 @@ impl Talk {
         let deadline = deadline.into_iter().chain(self.deadline(now)).min();
         let timeout = async {
             match deadline {
-                Some(deadline) => Timer::after(deadline - now).await,
+                Some(deadline) => drop(Timer::after(deadline - now).await),
                 None => future::pending().await,
-            };
-            Came::Due
+            }
+            Ok(Step::Went)
         };
+        future::or(self.next_of_user(now), timeout).await
+    }
+
+    /// Waits for a line or a signal, for drivers that keep [`Talk::deadline`] by themselves. Cancelling loses nothing.
+    ///
+    /// # Errors
+    /// The user leaves, or nothing can be shown or read any more.
+    pub async fn next_of_user(&mut self, now: Instant) -> Result<Step, Stop> {
         let wants_line = !self.input_ended && self.queue.len() < QUEUE_MAX;
         let (input, requests) = (&mut self.input, &mut self.requests);
         let user = future::or(async { Came::Signal(requests.next().await) }, async {
             Came::Entry(input.next(wants_line).await)
         });
-        match future::or(user, timeout).await {
+        match user.await {
             Came::Signal(SignalRequest::End) => Err(Stop::Left),
             Came::Signal(SignalRequest::ShowCounters) => Ok(Step::ShowCounters),
             Came::Signal(SignalRequest::Continued) => {
@@ -221,7 +227,6 @@ impl Talk {
                 Ok(Step::Went)
             }
             Came::Entry(entry) => self.handle_entry(now, entry).map(|()| Step::Went),
-            Came::Due => Ok(Step::Went),
         }
     }
 
@@ -308,8 +313,8 @@ impl Talk {
         Ok(())
     }
 
-    /// When something is due.
-    fn deadline(&self, now: Instant) -> Option<Instant> {
+    /// When [`Talk::handle_timeout`] has something to do.
+    pub fn deadline(&self, now: Instant) -> Option<Instant> {
         let unmarked = self.under_way.iter().find(|line| !line.marked);
         let mark_at = unmarked.map(|line| line.said_at.max(self.progress_at) + PROGRESS_MAX);
         let program = self.program.as_ref().filter(|_| !self.queue.is_empty());

@@ -1,0 +1,179 @@
+//! A peer's side of the network, whoever sits before it: its sockets, the search for others, and where `--join` leads.
+
+use super::interfaces::{Interface, Selection};
+use super::search::{Pauses, Search};
+use super::sockets::Sockets;
+use super::targets::Targets;
+use crate::clock;
+use crate::command::Peer as Options;
+use crate::failure::{Failure, cause};
+use chat_core::limits::DATAGRAM_BYTES_MAX;
+use chat_core::mesh::{self, Member, Output, Peer, Phase, State, Target};
+use chat_core::time::Instant;
+use smol::future;
+use std::net::SocketAddr;
+
+/// Datagrams that are taken one after the other, before the user has his turn.
+pub(super) const DATAGRAMS_MAX: usize = 64;
+
+/// Own addresses that are told to others.
+const ADDRESSES_MAX: usize = 4;
+
+/// Sockets, search and targets.
+pub(super) struct Network {
+    /// The sockets.
+    pub(super) sockets: Sockets,
+    /// The search by multicast and broadcast, if there is to be one.
+    pub(super) search: Option<Search>,
+    /// Where `--join` leads.
+    pub(super) targets: Targets,
+    /// When the members are remembered next.
+    save_at: Instant,
+    /// Time spans.
+    pub(super) pauses: Pauses,
+    /// Room for one datagram, and one byte more, so that a longer one shows.
+    buffer: [u8; DATAGRAM_BYTES_MAX + 1],
+}
+
+impl Network {
+    /// Opens the sockets.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub(super) fn open(options: &Options) -> Result<Self, Failure> {
+        let pauses = Pauses::DEFAULT;
+        Ok(Self {
+            sockets: Sockets::open(options.listen)?,
+            search: None,
+            targets: Targets::new(options.join.clone()),
+            save_at: clock::now() + pauses.save,
+            pauses,
+            buffer: [0; DATAGRAM_BYTES_MAX + 1],
+        })
+    }
+
+    /// Begins to listen for others, if that is wanted. Gives what stands in the way.
+    pub(super) fn open_search(&mut self, options: &Options) -> Vec<String> {
+        if options.no_discovery {
+            return Vec::new();
+        }
+        let selection = Selection::new(&options.interface, options.listen);
+        let (search, notice) = Search::new(clock::now(), &self.pauses, selection);
+        let mut faults: Vec<String> = notice.into_iter().collect();
+        if let Err(error) = self.sockets.share() {
+            faults.push(format!(
+                "cannot listen at port {}: {}; another program has it. This peer finds others, and others do not find it",
+                mesh::PORT,
+                cause(&error)
+            ));
+        }
+        self.sockets.join(search.interfaces());
+        faults.extend(search.missing().iter().map(|missing| {
+            format!("there is no interface {missing} with an address at this moment; it is used once there is")
+        }));
+        if search.interfaces().is_empty() {
+            faults.push("there is no network at this moment; going on as soon as there is one".to_owned());
+        }
+        self.search = Some(search);
+        faults
+    }
+
+    /// Under which addresses others reach this peer, as far as it knows itself.
+    pub(super) fn own_addresses(&self) -> Vec<SocketAddr> {
+        let bound = self.sockets.address;
+        if !bound.ip().is_unspecified() {
+            return vec![bound];
+        }
+        let interfaces = self.search.as_ref().map(Search::interfaces).unwrap_or_default();
+        let is_same_kind = |address: &SocketAddr| bound.is_ipv6() || address.is_ipv4();
+        let addresses = interfaces.iter().flat_map(Interface::addresses);
+        addresses.map(|ip| SocketAddr::new(ip, bound.port())).filter(is_same_kind).take(ADDRESSES_MAX).collect()
+    }
+
+    /// The names of the interfaces on which others are looked for.
+    pub(super) fn interfaces(&self) -> Vec<&str> {
+        self.search.as_ref().map(Search::names).unwrap_or_default()
+    }
+
+    /// When [`Network::handle_timeout`] has something to do.
+    pub(super) fn deadline(&self) -> Instant {
+        self.search.as_ref().map_or(self.save_at, |search| search.deadline().min(self.save_at))
+    }
+
+    /// Looks at the interfaces and remembers the members, if it is time. Gives whether there are other interfaces than before.
+    pub(super) fn handle_timeout(&mut self, now: Instant, peer: &Peer<'_>) -> bool {
+        if self.save_at <= now {
+            self.save_at = now + self.pauses.save;
+            if let Some(change) = self.remember(now, peer) {
+                // Told at the end, if it is still so.
+                smol::unblock(move || change.write()).detach();
+            }
+        }
+        let (sockets, pauses) = (&self.sockets, &self.pauses);
+        self.search.as_mut().is_some_and(|search| search.handle_timeout(now, pauses, sockets))
+    }
+
+    /// The peer begins to look for others.
+    pub(super) fn handle_seeking(&mut self, now: Instant) {
+        if let Some(search) = &mut self.search {
+            search.handle_seeking(now, &self.pauses);
+        }
+    }
+
+    /// Sends a datagram. `is_alone` says that nobody was found yet.
+    pub(super) fn send(&mut self, now: Instant, to: Target, bytes: &[u8], is_alone: bool) {
+        match (to, &self.search) {
+            (Target::Unicast(to), _) => self.sockets.send(to, bytes),
+            (Target::Multicast, Some(search)) => search.send(now, &mut self.sockets, bytes, is_alone),
+            (Target::Multicast, None) => {}
+        }
+    }
+
+    /// Hands the next datagram that has come to the peer, and says whether there was one.
+    ///
+    /// # Errors
+    /// Nothing can be received any more: what, in a sentence.
+    pub(super) fn receive(&mut self, peer: &mut Peer<'_>) -> Result<bool, String> {
+        let received = self.sockets.receive(&mut self.buffer);
+        let received =
+            received.map_err(|error| format!("cannot receive anything any more: {}; start again", cause(&error)))?;
+        let Some(received) = received else { return Ok(false) };
+        peer.handle_datagram(clock::now(), received.source, received.arrival, &self.buffer[..received.length]);
+        Ok(true)
+    }
+
+    /// Remembers who is there, and leaves the group, so that the name is free at once. Gives what could not be remembered.
+    pub(super) fn leave(&mut self, peer: &mut Peer<'_>) -> Option<String> {
+        let now = clock::now();
+        let failure = self.remember(now, peer).and_then(|change| change.write().err());
+        peer.leave(now);
+        let until = now + self.pauses.leave_max;
+        loop {
+            let now = clock::now();
+            peer.handle_timeout(now);
+            while let Some(output) = peer.poll_output(now, None) {
+                if let Output::Send { to: to @ Target::Unicast(_), bytes } = output {
+                    self.send(now, to, bytes, false);
+                }
+            }
+            let due = peer.poll_timeout().filter(|_| now < until && peer.phase() == Phase::Leaving);
+            let Some(due) = due else { return failure };
+            self.sockets.wait(Some(due.min(until)), future::pending::<()>());
+            // What cannot be received is of no more use.
+            for _ in 0..DATAGRAMS_MAX {
+                if !self.receive(peer).unwrap_or(false) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Remembers where the members are. Gives what is to be written.
+    fn remember(&mut self, now: Instant, peer: &Peer<'_>) -> Option<super::remembered::Change> {
+        let remembered = &mut self.search.as_mut()?.remembered;
+        let own = peer.id();
+        let others = peer.members(now).filter(|member| member.state == State::Member && member.id != own);
+        others.filter_map(|member: Member<'_>| member.address).for_each(|address| remembered.learn(address));
+        remembered.take_change()
+    }
+}
