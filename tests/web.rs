@@ -322,6 +322,14 @@ fn page_is_where_the_room_is_unless_it_is_named_and_may_be_in_two_places() {
         let answer = exchange(address, format!("GET /invite HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes());
         assert!(answer.contains("<svg"), "{answer}");
     }
-    assert!(server.output.next().unwrap().starts_with("\u{1b}[30;47m    "));
-    server.output.find(&format!("http://{}/", bound[0].strip_prefix("web ").unwrap()));
+    // The code says what stands below it.
+    let mut lines = Vec::new();
+    let url = loop {
+        match server.output.next().expect("the address stands below the code") {
+            line if line.starts_with("\u{1b}[30;47m    ") => lines.push(line),
+            line => break line,
+        }
+    };
+    assert_eq!(url, format!("http://{}/", bound[0].strip_prefix("web ").unwrap()));
+    assert_eq!(tests::qr::read_lines(&lines), url);
 }

@@ -12,6 +12,7 @@ pub mod namespace;
 pub mod peer;
 pub mod process;
 pub mod proxy;
+pub mod qr;
 pub mod schema;
 pub mod seed;
 pub mod tcp;

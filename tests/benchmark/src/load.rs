@@ -1,6 +1,6 @@
 //! The load on a TCP server: members that hear everything, and publishers with so many texts in flight. One thread, one epoll.
 
-use crate::protocol::Protocol;
+use crate::protocol::{Framing, Protocol};
 use crate::stream::{Position, Stream};
 use crate::text;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -30,6 +30,8 @@ const QUIET: Duration = Duration::from_millis(100);
 struct Member {
     /// Its socket.
     stream: TcpStream,
+    /// What stands between it and what is spoken.
+    framing: Option<Framing>,
     /// How far it has heard.
     position: Position,
     /// What it has read before it had joined; `None` from then on.
@@ -112,12 +114,17 @@ impl Load {
         for _ in 0..count {
             let index = self.members.len();
             let stream = connect(self.address)?;
+            let framing = self.protocol.framing();
+            if framing.is_some() {
+                Framing::shake_hands(&stream)?;
+            }
             self.epoll.add(&stream, EpollEvent::new(EpollFlags::EPOLLIN, index as u64))?;
             let mut bytes = Vec::new();
             self.protocol.join(index, &mut bytes);
             send_all(&stream, &bytes)?;
             self.members.push(Member {
                 stream,
+                framing,
                 position: Position::default(),
                 joining: Some(Vec::new()),
                 heard: start,
@@ -266,7 +273,10 @@ impl Load {
                 self.turn_publisher(index - PUBLISHERS)?;
                 continue;
             };
-            let length = receive(&member.stream, &mut self.buffer)?;
+            let mut length = receive(&member.stream, &mut self.buffer)?;
+            if let Some(framing) = &mut member.framing {
+                length = framing.take_off(&mut self.buffer[..length])?;
+            }
             let bytes = &self.buffer[..length];
             member.stall = member.stall.max(now - member.heard);
             member.heard = now;

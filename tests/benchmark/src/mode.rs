@@ -65,7 +65,7 @@ pub(crate) struct Mode {
 pub(crate) const AXES: [&str; 3] = ["members", "bytes", "texts/s"];
 
 /// All modes, in their order.
-pub(crate) const MODES: [Mode; 13] = [
+pub(crate) const MODES: [Mode; 16] = [
     Mode { name: "saturated", title: "TCP saturated: 10 publishers, 16 texts in flight each", measure: saturated },
     Mode { name: "single", title: "TCP: 100 publishers, 1 text in flight each", measure: single },
     Mode { name: "lone", title: "TCP: one text every 50 ms", measure: lone },
@@ -75,6 +75,9 @@ pub(crate) const MODES: [Mode; 13] = [
     Mode { name: "threads", title: "TCP saturated: two workers, on both CPUs beside the generator", measure: threads },
     Mode { name: "text", title: "TCP saturated: bytes of a text", measure: text },
     Mode { name: "rate", title: "TCP: texts a second", measure: rate },
+    Mode { name: "page", title: "TCP and WebSockets saturated", measure: page },
+    Mode { name: "page-lone", title: "TCP and WebSockets: one text every 50 ms", measure: page_lone },
+    Mode { name: "page-idle", title: "TCP and WebSockets: silent members", measure: page_idle },
     Mode { name: "relay", title: "UDP saturated: 10 publishers, 16 texts in flight each", measure: relay },
     Mode { name: "relay-lone", title: "UDP: one text at a time", measure: relay_lone },
     Mode { name: "relay-rate", title: "UDP: texts a second to 100 members", measure: relay_rate },
@@ -166,6 +169,37 @@ impl Bench {
         Ok(figures)
     }
 
+    /// One text now and then.
+    fn publish_lone(&self, kind: Kind, members: usize) -> Outcome {
+        let (server, mut load) = self.loaded(kind, members, TEXT_BYTES)?;
+        load.add_publishers(1)?;
+        load.publish_lone(self.duration / WARM_UP, LONE_PAUSE)?;
+        let (cpu, deliveries) = (server.cpu()?, load.deliveries());
+        let last = load.publish_lone(self.duration, LONE_PAUSE)?;
+        let (cpu, deliveries) = (server.cpu()? - cpu, load.deliveries() - deliveries);
+        Ok(vec![
+            (Figure::CpuMicrosPerDelivery, cpu.as_secs_f64() * 1e6 / as_f64(deliveries)),
+            (Figure::LastMillis, last.as_secs_f64() * 1e3),
+        ])
+    }
+
+    /// Members that say nothing.
+    fn keep_silent(&self, kind: Kind, members: usize) -> Outcome {
+        let server = self.start(kind)?;
+        let mut load = Load::new(kind.protocol(), server.address, TEXT_BYTES)?;
+        load.join(10)?;
+        let own_bytes = server.own_bytes()?;
+        load.join(members - 10)?;
+        let grown = server.own_bytes()?.saturating_sub(own_bytes);
+        let waits = server.waits()?;
+        std::thread::sleep(self.duration);
+        let wakes = server.waits()? - waits;
+        Ok(vec![
+            (Figure::BytesPerMember, as_f64(grown) / as_f64(members as u64 - 10)),
+            (Figure::WakesPerSecond, as_f64(wakes) / self.duration.as_secs_f64()),
+        ])
+    }
+
     /// Starts a server of datagrams and registers members.
     fn datagrams(
         &self,
@@ -205,18 +239,7 @@ fn single(bench: &mut Bench, mode: &'static str) -> Result<(), Box<dyn Error>> {
 /// One text now and then: nothing to send together.
 fn lone(bench: &mut Bench, mode: &'static str) -> Result<(), Box<dyn Error>> {
     let kinds = bench.with_peers(&[Kind::LimitEach, Kind::Room]);
-    bench.rounds((mode, "members"), &[10, 100, 1_000], &kinds, |bench, kind, members| {
-        let (server, mut load) = bench.loaded(kind, members, TEXT_BYTES)?;
-        load.add_publishers(1)?;
-        load.publish_lone(bench.duration / WARM_UP, LONE_PAUSE)?;
-        let (cpu, deliveries) = (server.cpu()?, load.deliveries());
-        let last = load.publish_lone(bench.duration, LONE_PAUSE)?;
-        let (cpu, deliveries) = (server.cpu()? - cpu, load.deliveries() - deliveries);
-        Ok(vec![
-            (Figure::CpuMicrosPerDelivery, cpu.as_secs_f64() * 1e6 / as_f64(deliveries)),
-            (Figure::LastMillis, last.as_secs_f64() * 1e3),
-        ])
-    })
+    bench.rounds((mode, "members"), &[10, 100, 1_000], &kinds, Bench::publish_lone)
 }
 
 /// Everybody comes at once.
@@ -233,21 +256,24 @@ fn storm(bench: &mut Bench, mode: &'static str) -> Result<(), Box<dyn Error>> {
 /// Members that say nothing.
 fn idle(bench: &mut Bench, mode: &'static str) -> Result<(), Box<dyn Error>> {
     let kinds = bench.with_peers(&[Kind::LimitEach, Kind::Room]);
-    bench.rounds((mode, "members"), &[1_000, 10_000], &kinds, |bench, kind, members| {
-        let server = bench.start(kind)?;
-        let mut load = Load::new(kind.protocol(), server.address, TEXT_BYTES)?;
-        load.join(10)?;
-        let own_bytes = server.own_bytes()?;
-        load.join(members - 10)?;
-        let grown = server.own_bytes()?.saturating_sub(own_bytes);
-        let waits = server.waits()?;
-        std::thread::sleep(bench.duration);
-        let wakes = server.waits()? - waits;
-        Ok(vec![
-            (Figure::BytesPerMember, as_f64(grown) / as_f64(members as u64 - 10)),
-            (Figure::WakesPerSecond, as_f64(wakes) / bench.duration.as_secs_f64()),
-        ])
+    bench.rounds((mode, "members"), &[1_000, 10_000], &kinds, Bench::keep_silent)
+}
+
+/// Members on TCP, and as many on WebSockets.
+fn page(bench: &mut Bench, mode: &'static str) -> Result<(), Box<dyn Error>> {
+    bench.rounds((mode, "members"), &[500], &[Kind::Room, Kind::Page], |bench, kind, members| {
+        bench.saturate(kind, members, TEXT_BYTES, SATURATING)
     })
+}
+
+/// The same with nothing to send together.
+fn page_lone(bench: &mut Bench, mode: &'static str) -> Result<(), Box<dyn Error>> {
+    bench.rounds((mode, "members"), &[500], &[Kind::Room, Kind::Page], Bench::publish_lone)
+}
+
+/// The same with nothing to say.
+fn page_idle(bench: &mut Bench, mode: &'static str) -> Result<(), Box<dyn Error>> {
+    bench.rounds((mode, "members"), &[1_000], &[Kind::Room, Kind::Page], Bench::keep_silent)
 }
 
 /// A member stops reading: what that costs the others, and the server.

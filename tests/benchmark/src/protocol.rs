@@ -4,6 +4,7 @@ mod irc;
 mod lines;
 mod mqtt;
 mod nats;
+mod page;
 mod redis;
 mod room;
 
@@ -11,6 +12,7 @@ pub(crate) use irc::Irc;
 pub(crate) use lines::Lines;
 pub(crate) use mqtt::Mqtt;
 pub(crate) use nats::Nats;
+pub(crate) use page::{Framing, Page};
 pub(crate) use redis::Redis;
 pub(crate) use room::Room;
 
@@ -41,6 +43,11 @@ pub(crate) trait Protocol {
     /// Whether all members hear everything in the same order.
     fn has_one_order(&self) -> bool {
         true
+    }
+
+    /// What takes the framing off that stands between a connection and what is spoken on it; `None` where there is none.
+    fn framing(&self) -> Option<Framing> {
+        None
     }
 
     /// The first frame of what a member has read.

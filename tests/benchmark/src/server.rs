@@ -1,6 +1,6 @@
 //! The servers that are measured, each a process of its own on a CPU of its own.
 
-use crate::protocol::{Irc, Lines, Mqtt, Nats, Protocol, Redis, Room};
+use crate::protocol::{Irc, Lines, Mqtt, Nats, Page, Protocol, Redis, Room};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 use std::error::Error;
@@ -26,6 +26,8 @@ pub(crate) enum Kind {
     Room,
     /// chat-host's room with two workers, beside the generator on both CPUs.
     RoomOfTwo,
+    /// chat-host's room with its page, whose members are on WebSockets.
+    Page,
     /// chat-host's relay.
     Relay,
     /// Redis.
@@ -39,12 +41,13 @@ pub(crate) enum Kind {
 }
 
 /// All of them.
-pub(crate) const KINDS: [Kind; 10] = [
+pub(crate) const KINDS: [Kind; 11] = [
     Kind::LimitEach,
     Kind::LimitRound,
     Kind::LimitUdp,
     Kind::Room,
     Kind::RoomOfTwo,
+    Kind::Page,
     Kind::Relay,
     Kind::Redis,
     Kind::Nats,
@@ -64,6 +67,7 @@ impl Kind {
             Self::LimitUdp => "sendmmsg loop",
             Self::Room => "room",
             Self::RoomOfTwo => "room, 2 workers",
+            Self::Page => "room, WebSocket",
             Self::Relay => "relay",
             Self::Redis => "redis",
             Self::Nats => "nats",
@@ -77,6 +81,7 @@ impl Kind {
         match self {
             Self::LimitEach | Self::LimitRound | Self::LimitUdp => Box::new(Lines),
             Self::Room | Self::RoomOfTwo | Self::Relay => Box::new(Room::new()),
+            Self::Page => Box::new(Page::new()),
             Self::Redis => Box::new(Redis),
             Self::Nats => Box::new(Nats),
             Self::Ngircd => Box::new(Irc),
@@ -180,6 +185,10 @@ impl Server {
                     host.args(["--tcp", "127.0.0.1:0", "--web", "off", "--threads", workers]),
                     "tcp ",
                 );
+            }
+            Kind::Page => {
+                host.args(["--tcp", "127.0.0.1:0", "--web", "127.0.0.1:0", "--threads", workers]);
+                return Self::announced(&mut host, "web ");
             }
             _ => {}
         }

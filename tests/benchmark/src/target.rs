@@ -98,6 +98,18 @@ const fn loss(what: &'static str, texts_per_second: usize, aim_alone: bool) -> T
     Target { what, case: ("relay-rate", "texts/s", texts_per_second), kind: Kind::Relay, figure, against, bound }
 }
 
+/// A ratio of a member on a WebSocket to one on TCP.
+const fn page(what: &'static str, mode: &'static str, figure: Figure, must: f64) -> Target {
+    let (kind, against, bound) = (Kind::Page, Some(Kind::Room), Bound::AtMost(must, 1.2));
+    Target { what, case: (mode, "members", 500), kind, figure, against, bound }
+}
+
+/// The memory that an idle member costs.
+const fn memory(what: &'static str, kind: Kind, must: f64) -> Target {
+    let (figure, bound) = (Figure::BytesPerMember, Bound::AtMost(must, must));
+    Target { what, case: ("page-idle", "members", 1_000), kind, figure, against: None, bound }
+}
+
 /// A second worker's price.
 const fn second_worker(what: &'static str, members: usize) -> Target {
     let (figure, against) = (Figure::CpuMicrosPerDelivery, Some(Kind::Room));
@@ -175,6 +187,11 @@ pub(crate) fn all() -> Vec<Target> {
         second_worker("two workers beside the generator, 100 members: CPU against one", 100),
         second_worker("the same, 1,000 members", 1_000),
         second_worker("the same, 10,000 members", 10_000),
+        page("500 members on WebSockets, saturated: CPU against TCP", "page", CpuMicrosPerDelivery, 1.2),
+        page("the same, lone texts", "page-lone", CpuMicrosPerDelivery, 1.2),
+        page("the same: time to the last member", "page-lone", LastMillis, 2.0),
+        memory("own memory per idle member among 1,000, TCP, bytes", Kind::Room, 450.0),
+        memory("the same, WebSocket", Kind::Page, 900.0),
         alone("wake-ups a second with 1,000 silent members", "idle", 1_000, WakesPerSecond, AtMost(1.0, 0.0)),
     ]
 }

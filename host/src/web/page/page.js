@@ -232,7 +232,8 @@
   };
 
   // A duplicated tab has a copy of the storage, and so has a tab that was opened from this one. Two with one token would put each other
-  // out. Whoever finds a stored session asks whether its owner is still there; after a reload nobody answers.
+  // out. Whoever finds a stored session asks whether its owner is still there; after a reload nobody answers. Another kind of arrival
+  // may well be a copy, whose owner may be busy, and is given more time.
   const channel = "BroadcastChannel" in window ? new BroadcastChannel(KEY) : null;
   const tokenText = () => session && session.token.join();
   const isDuplicate = (token) => new Promise((resolve) => {
@@ -241,7 +242,8 @@
     const finish = (answer) => { channel.removeEventListener("message", listen); resolve(answer); };
     channel.addEventListener("message", listen);
     channel.postMessage({ asks: token, tab });
-    setTimeout(() => finish(false), 250);
+    const [navigation] = performance.getEntriesByType("navigation");
+    setTimeout(() => finish(false), navigation && navigation.type === "reload" ? 250 : 1000);
   });
   if (channel) channel.addEventListener("message", ({ data }) => {
     if (data.asks && data.tab !== tab && data.asks === tokenText()) channel.postMessage({ owner: data.asks, tab });
@@ -361,11 +363,12 @@
     if (reason >= 10 && reason <= 16) element("name").setAttribute("aria-invalid", "true");
   };
 
-  /** Confirms own messages up to this number. */
+  /** Confirms own messages up to this number. Their rows go when the log has got there: so a line is never out of sight. */
   const confirm = (number) => {
     session.confirmed = Math.max(session.confirmed, number);
-    for (const line of session.underWay.filter((line) => line.number <= number)) removeRow(line);
+    const lines = session.underWay.filter((line) => line.number <= number);
     session.underWay = session.underWay.filter((line) => line.number > number);
+    if (lines.length > 0) push({ kind: "confirmed", lines });
     pump();
   };
 
@@ -458,15 +461,14 @@
   const handleSaid = (message) => {
     const seen = session.seen, isOld = seen.sequence !== null && message.sequence <= seen.sequence;
     if (isOld) return;
-    if (!isHistory && message.name === session.name) {
-      const own = session.underWay.find((line) => line.number === message.number && message.sequence >= line.head);
-      if (own) confirm(own.number);
-    }
+    const isOwn = !isHistory && message.name === session.name;
+    const own = isOwn && session.underWay.find((line) => line.number === message.number && message.sequence >= line.head);
     if (session.base.sequence === null && message.sequence > 0n) session.base = { ...seen, sequence: message.sequence - 1n };
     if (isHistory) Object.assign(seen, { sequence: message.sequence, messages: seen.messages + 1n });
     else advance(message.sequence, true);
     const isUnread = !isHistory && (alreadyRead === null || message.sequence > alreadyRead);
     push({ ...message, isUnread, position: { ...seen }, trusted });
+    if (own) confirm(own.number);
   };
 
   const handleAnnounced = (message) => {
@@ -560,7 +562,7 @@
     // What would be drawn and removed again is not drawn.
     if (backlog.length > 2 * ROWS_MAX) {
       const passed = backlog.splice(0, backlog.length - ROWS_MAX);
-      for (const event of passed) count(event);
+      for (const event of passed) if (event.kind === "confirmed") event.lines.forEach(removeRow); else count(event);
       keepBase(passed);
     }
     schedule();
@@ -615,6 +617,7 @@
   };
 
   const drawEvent = (fragment, event) => {
+    if (event.kind === "confirmed") return event.lines.forEach(removeRow);
     if (event.kind === "joined" || event.kind === "left") return foldIn(fragment, event);
     fold = null;
     if (event.kind === "note") return fragment.append(make("div", event.lost ? "note lost" : "note", event.text));
