@@ -83,6 +83,11 @@ impl Browser {
         browser
     }
 
+    /// The process group of all that it consists of.
+    pub fn group(&self) -> u32 {
+        self.driver.id()
+    }
+
     /// One request to the driver.
     fn request(&self, method: &str, path: &str, body: &Value, patience: Duration) -> Value {
         let body = if method == "POST" { body.to_string() } else { String::new() };

@@ -6,6 +6,7 @@
 
 pub mod browser;
 pub mod document;
+pub mod machine;
 pub mod manual;
 pub mod mesh;
 pub mod namespace;

@@ -25,6 +25,8 @@ pub(super) struct Reader {
     control: Vec<u8, CONTROL_BYTES_MAX, u8>,
     /// The control frame that has come and was not taken.
     complete: Option<Opcode>,
+    /// Whether `control` is the payload of a ping that was not answered.
+    is_ping: bool,
 }
 
 /// A frame whose payload comes.
@@ -54,8 +56,8 @@ enum Opcode {
 /// A control frame that is to be answered, with its payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Control<'a> {
-    /// It asks for a PONG with the same payload.
-    Ping(&'a [u8]),
+    /// It asks for a PONG with the same payload, which is [`Reader::ping`].
+    Ping,
     /// The other side closes, with a code and a reason, or without.
     Close(&'a [u8]),
 }
@@ -76,8 +78,10 @@ impl Reader {
         if opcode == Opcode::Data {
             return Ok((used, used));
         }
-        // The header has been checked: no control frame is longer.
-        let _ = self.control.extend_from_slice(payload);
+        if opcode != Opcode::Pong {
+            // The header has been checked: no control frame is longer.
+            let _ = self.control.extend_from_slice(payload);
+        }
         Ok((used, 0))
     }
 
@@ -101,8 +105,10 @@ impl Reader {
             let frame = Incoming { opcode, mask, left: payload_length(second, length)? };
             if opcode == Opcode::Data {
                 self.is_fragmented = first & 0x80 == 0;
-            } else {
+            } else if opcode != Opcode::Pong {
+                // Of several pings the last is answered (RFC 6455 section 5.5.3), and none behind a close frame (section 5.5.2).
                 self.control.clear();
+                self.is_ping = false;
             }
             self.header.clear();
             self.frame = Some(frame);
@@ -132,10 +138,23 @@ impl Reader {
         self.complete = (opcode != Opcode::Data).then_some(opcode);
     }
 
+    /// The payload of the ping that is to be answered. The next ping takes its place, and so does a close frame.
+    pub(super) fn ping(&self) -> Option<&[u8]> {
+        self.is_ping.then_some(&*self.control)
+    }
+
+    /// The ping was answered.
+    pub(super) const fn forget_ping(&mut self) {
+        self.is_ping = false;
+    }
+
     /// The control frame that has just come, if it is to be answered.
     pub(super) fn poll_control(&mut self) -> Option<Control<'_>> {
         match self.complete.take()? {
-            Opcode::Ping => Some(Control::Ping(&self.control)),
+            Opcode::Ping => {
+                self.is_ping = true;
+                Some(Control::Ping)
+            }
             Opcode::Close => Some(Control::Close(&self.control)),
             Opcode::Pong | Opcode::Data => None,
         }

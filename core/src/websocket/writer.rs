@@ -24,9 +24,7 @@ pub(super) struct Writer {
     /// Own bytes that are written before anything else.
     head: Vec<u8, HEAD_BYTES_MAX, u8>,
     /// Bytes of the stream that belong to the frame that was begun.
-    left: usize,
-    /// The payload of a ping that is to be answered.
-    pong: Option<Vec<u8, CONTROL_BYTES_MAX, u8>>,
+    left: u16,
     /// How far closing has got.
     closing: Closing,
 }
@@ -55,10 +53,20 @@ pub struct Output<'a> {
 }
 
 impl Writer {
-    /// Answers a ping. Of several that were not answered yet, the last is (RFC 6455 section 5.5.3).
-    pub(super) fn answer(&mut self, echo: &[u8]) {
-        // As long as the payload of a control frame at most.
-        self.pong = Vec::from_slice(echo).ok();
+    /// Answers a ping, unless something is being sent. Says whether that was possible.
+    pub(super) fn answer(&mut self, echo: &[u8]) -> bool {
+        let is_free = self.head.is_empty() && self.left == 0 && self.is_open();
+        if is_free {
+            // There is room for one pong, whose payload has at most 125 bytes.
+            let _ = self.head.extend_from_slice(&[0x8a, u8::try_from(echo.len()).unwrap_or(0)]);
+            let _ = self.head.extend_from_slice(echo);
+        }
+        is_free
+    }
+
+    /// Whether a close frame may still come behind what is sent.
+    pub(super) const fn is_open(&self) -> bool {
+        !matches!(self.closing, Closing::Told)
     }
 
     /// Sends a close frame, once.
@@ -71,23 +79,17 @@ impl Writer {
     /// What is to be written next.
     pub(super) fn poll(&mut self, offered: usize) -> Output<'_> {
         if self.left == 0 {
-            self.push_control();
+            self.push_close();
             self.begin(offered);
         }
         let is_ended = offered == 0 || self.closing != Closing::Open;
-        let (payload, padding) = if is_ended { (0, self.left) } else { (self.left.min(offered), 0) };
+        let left = usize::from(self.left);
+        let (payload, padding) = if is_ended { (0, left) } else { (left.min(offered), 0) };
         Output { head: &self.head, payload, padding }
     }
 
-    /// Puts control frames behind what waits.
-    fn push_control(&mut self) {
-        if self.head.is_empty()
-            && let Some(echo) = self.pong.take()
-        {
-            // There is room for one pong, and its payload has at most 125 bytes.
-            let _ = self.head.extend_from_slice(&[0x8a, u8::try_from(echo.len()).unwrap_or(0)]);
-            let _ = self.head.extend_from_slice(&echo);
-        }
+    /// Puts a close frame behind what waits, if one is to be sent.
+    fn push_close(&mut self) {
         if let Closing::Owed(CloseCode(code)) = self.closing {
             let [high, low] = code.to_be_bytes();
             // There is room for it behind a pong.
@@ -101,8 +103,9 @@ impl Writer {
         if offered == 0 || self.closing != Closing::Open {
             return;
         }
-        self.left = offered.min(WEBSOCKET_SEND_BYTES_MAX);
-        let [.., high, low] = self.left.to_be_bytes();
+        // The maximum fits, as is asserted above.
+        self.left = u16::try_from(offered.min(WEBSOCKET_SEND_BYTES_MAX)).unwrap_or(u16::MAX);
+        let [high, low] = self.left.to_be_bytes();
         let header: &[u8] = if self.left < 126 { &[0x82, low] } else { &[0x82, 126, high, low] };
         // There is room for it behind a pong.
         let _ = self.head.extend_from_slice(header);
@@ -112,14 +115,15 @@ impl Writer {
     pub(super) fn handle_sent(&mut self, count: usize) -> usize {
         let own = count.min(self.head.len());
         self.head.drain(..own);
-        let behind = (count - own).min(self.left);
-        self.left -= behind;
+        let behind = (count - own).min(usize::from(self.left));
+        // It is `left` at most, which has 16 bits.
+        self.left -= u16::try_from(behind).unwrap_or(self.left);
         behind
     }
 
     /// Whether something is to be written although the stream offers nothing.
     pub(super) fn owes(&self) -> bool {
         let is_closing = matches!(self.closing, Closing::Owed(_));
-        !self.head.is_empty() || self.left > 0 || self.pong.is_some() || is_closing
+        !self.head.is_empty() || self.left > 0 || is_closing
     }
 }
