@@ -612,8 +612,9 @@ class Peer:
                 return reply(item(OBJECT, its_nonce, 18 if rival.row.state == MEMBER else 17, rival.row))
         if other is None or incarnation > other.row.incarnation:
             self.table[id] = other = Other(Row(id, incarnation, JOINING, 0, 8, name, addresses))
-            self.vector.setdefault(id, 0)
-            self.settled.setdefault(id, time.monotonic())
+        # Also if its row came from others before its claim: all that it says from now on is shown (MESH-VECTOR-1).
+        self.vector.setdefault(id, 0)
+        self.settled.setdefault(id, time.monotonic())
         other.token = token or other.token
         if address:
             other.address = address
