@@ -200,3 +200,38 @@ fn server_that_is_full_is_not_taken_for_hung() {
     (0..3).for_each(|_| manager.check_hears("WATCHDOG=1"));
     manager.check_end(process);
 }
+
+#[test]
+fn server_waits_for_an_address_that_comes_late_and_only_under_a_manager() {
+    in_namespace("server_waits_for_an_address_that_comes_late_and_only_under_a_manager", || {
+        let addresses = ["--udp", "192.0.2.7:0", "--tcp", "192.0.2.7:0"];
+        let mut alone = Process::start(&["serve", "--udp", "192.0.2.7:0", "--tcp", "192.0.2.7:0"]);
+        let finished = alone.finish();
+        assert_eq!(finished.code, Some(1));
+        assert!(finished.errors[0].contains("this machine does not have that address"), "{finished:?}");
+
+        let manager = Manager::new();
+        let process = manager.start(Command::new(program()), &addresses, &[PATIENCE]);
+        manager.check_hears("READY=1\nSTATUS=waiting for the address 192.0.2.7, which this machine does not have yet");
+        process.errors.find("waiting for the address 192.0.2.7, which this machine does not have yet");
+        (0..4).for_each(|_| manager.check_hears("WATCHDOG=1"));
+        run("ip", "address add 192.0.2.7/32 dev lo");
+        process.output.find("Server Initialized...");
+        Client::greeted("192.0.2.7:0", bound(&process, "udp "));
+        let mut told = Vec::new();
+        while told.last().is_none_or(|last| last != "READY=1") {
+            told.push(manager.hear());
+        }
+        told.retain(|told| told != "WATCHDOG=1");
+        assert_eq!(told, ["STATUS=", "READY=1"]);
+        manager.check_hears("WATCHDOG=1");
+        manager.check_end(process);
+
+        // Whoever waits can be ended.
+        run("ip", "address del 192.0.2.7/32 dev lo");
+        let mut process = manager.start(Command::new(program()), &addresses, &[]);
+        process.errors.find("waiting for the address");
+        process.signal(Signal::SIGTERM);
+        assert_eq!(process.finish().code, Some(0));
+    });
+}

@@ -5,6 +5,7 @@ pub(crate) mod clock_state;
 pub(crate) mod dual_stack;
 pub(crate) mod fault;
 mod invitation;
+mod late_address;
 mod start;
 mod supervisor;
 
@@ -20,6 +21,7 @@ use chat_core::limits::DATAGRAM_BYTES_MAX;
 use chat_core::relay::server::Slot;
 use check::{Protocol, Target};
 use clock_state::{ClockState, Trust};
+use late_address::wait_for_addresses;
 use smol::future;
 use start::{raise_file_limit, start_relay, start_room, start_web};
 use std::fmt::Write as _;
@@ -54,6 +56,12 @@ pub fn run(options: &Serve) -> Result<(), Failure> {
     resources::check(SERVER_FILES + WORKER_FILES * thread_count, resources::THREADS)?;
     smol::block_on(async {
         let mut requests = SignalRequests::of_server()?;
+        let supervisor = Supervisor::connect();
+        if let Some(supervisor) = &supervisor
+            && wait_for_addresses(options, supervisor, &mut requests).await.is_break()
+        {
+            return Ok(());
+        }
         let mut payloads = vec![[0; DATAGRAM_BYTES_MAX]; relay::server::SLOT_COUNT];
         let mut slots = vec![Slot::EMPTY; relay::server::SLOT_COUNT];
         // If the command line names one server, only that one runs.
@@ -73,7 +81,9 @@ pub fn run(options: &Serve) -> Result<(), Failure> {
         }
         let failure = |error| Failure::lost(format!("cannot tell the bound address: {error}"));
         servers.announce(options.qr).map_err(failure)?;
-        let supervisor = Supervisor::tell_ready(servers.targets().map_err(failure)?);
+        if let Some(supervisor) = &supervisor {
+            supervisor.tell_ready(servers.targets().map_err(failure)?);
+        }
         let outcome = servers.run(&mut requests).await;
         if let Some(supervisor) = supervisor {
             supervisor.tell_stopping();

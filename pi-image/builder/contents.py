@@ -2,7 +2,7 @@
 
 import zlib
 
-from builder import deb, modules
+from builder import commands, deb, modules
 from builder.initramfs import Archive, compress
 from builder.places import IMAGE, ROOT
 from builder.progress import squeeze
@@ -46,7 +46,8 @@ class Contents:
         for link in LINKS:
             archive.add_link(link, "/bin/busybox")
         archive.add_link("etc/resolv.conf", "/run/resolv.conf")
-        add("bin/busybox", self.packages["busybox"].read("bin/busybox"), 0o755, "busybox")
+        busybox = self.packages["busybox"].read("bin/busybox")
+        add("bin/busybox", busybox, 0o755, "busybox")
         for name, content in programs.items():
             add(f"bin/{name}", content, 0o755, name)
         for path, content in modules.pick(self.packages["kernel"]).items():
@@ -57,6 +58,7 @@ class Contents:
                 mode = 0o755 if content.startswith(b"#!") else 0o644
                 add(str(file.relative_to(IMAGE / "root")), content, mode, "ours")
         add("etc/build-date", f"{self.date}\n".encode(), 0o644, "ours")
+        commands.check(archive, busybox)
         return archive
 
     def _card(self):

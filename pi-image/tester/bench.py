@@ -7,7 +7,8 @@ import pathlib
 import time
 import traceback
 
-from tester.machine import Machine, Missed, with_settings
+from tester.console import Missed
+from tester.machine import Machine, with_settings
 from tester.talk import Program
 
 
@@ -28,6 +29,8 @@ class Bench:
     build_date: int
     # The image with the other library, if there is one.
     other: pathlib.Path
+    # The root folder of machines in namespaces.
+    lan: pathlib.Path
     # Figures that scenarios have measured, by name.
     figures: dict = dataclasses.field(default_factory=dict)
 
@@ -74,6 +77,8 @@ def run_one(bench, scenario):
 
 def run_all(bench, scenarios, machines):
     """Runs scenarios side by side, and prints each as it ends; whether all have passed."""
+    if not scenarios:
+        return True
     start, passed = time.monotonic(), True
     with concurrent.futures.ThreadPoolExecutor(machines) as pool:
         running = [pool.submit(run_one, bench, scenario) for scenario in scenarios]

@@ -5,21 +5,14 @@ would do so. The network is QEMU's own, forwarded to free ports of 127.0.0.1, or
 """
 
 import pathlib
-import re
 import shutil
 import socket
 import subprocess
-import threading
-import time
 
-# More than any boot takes; that it is slow on a busy machine is no failure.
-BOOT_SECONDS_MAX = 60
+from tester.console import Console, Missed
+
 BOOT_FILES = ("kernel8.img", "initramfs.img", "bcm2837-rpi-3-b.dtb", "cmdline.txt")
 PARTITION = 1 << 20
-
-
-class Missed(Exception):
-    """What a test waited for did not come; it fails."""
 
 
 def free_port(kind=socket.SOCK_STREAM):
@@ -45,12 +38,11 @@ def with_settings(image, path, text):
     return path
 
 
-class Machine:
+class Machine(Console):
     """One machine, from power-on to power-off. Its console is kept in a file, each line with its second."""
 
     def __init__(self, card, boot, log, *, arguments="", overlay=None, wire=None, address="10.0.2.15", ports=(9191, 9090),
                  watchdog=False):
-        self.lines, self.changed, self.started = [], threading.Condition(), time.monotonic()
         self.tcp, self.udp = free_port(), free_port(socket.SOCK_DGRAM)
         initramfs = boot / "initramfs.img"
         if overlay:
@@ -71,68 +63,14 @@ class Machine:
         if card:
             command += ["-drive", f"file={card},if=sd,format=raw"]
         self.errors = open(log.with_suffix(".qemu"), "w")
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors)
-        self.reader = threading.Thread(target=self._read, args=(log,), daemon=True)
-        self.reader.start()
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors)
+        super().__init__(process, log)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
         self.pull_plug()
-
-    def seconds(self):
-        """Since power-on."""
-        return time.monotonic() - self.started
-
-    def _read(self, log):
-        with open(log, "w") as file:
-            for line in self.process.stdout:
-                text = re.sub(r"[^\x20-\x7e]", "", line.decode(errors="replace").replace("\t", " "))
-                file.write(f"{self.seconds():7.2f}  {text}\n")
-                file.flush()
-                self._add(text)
-        self._add("(the machine is off)")
-
-    def _add(self, text):
-        with self.changed:
-            self.lines.append((self.seconds(), text))
-            self.changed.notify_all()
-
-    def wait_for(self, pattern, seconds=BOOT_SECONDS_MAX, start=0):
-        """Waits for a line of the console, from line number `start`; its match."""
-        deadline, position = time.monotonic() + seconds, start
-        with self.changed:
-            while True:
-                for _, text in self.lines[position:]:
-                    if found := re.search(pattern, text):
-                        return found
-                position = max(start, len(self.lines))
-                remaining = deadline - time.monotonic()
-                if remaining <= 0:
-                    raise Missed(f"no line {pattern!r} on the console within {seconds} s; the last: {self.lines[-3:]}")
-                self.changed.wait(remaining)
-
-    def has_said(self, pattern):
-        """Whether a line of the console so far is like this."""
-        with self.changed:
-            return any(re.search(pattern, text) for _, text in self.lines)
-
-    def type(self, text):
-        """Types a line at the console, where nobody listens unless the test's overlay does."""
-        self.process.stdin.write(text.encode() + b"\n")
-        self.process.stdin.flush()
-
-    def run(self, command, seconds=20):
-        """Runs a command in the overlay's shell; what it prints."""
-        start = len(self.lines)
-        self.type(command)
-        self.wait_for(r"^DONE", seconds, start)
-        with self.changed:
-            texts = [text for _, text in self.lines[start:]]
-        texts = texts[:next(i for i, text in enumerate(texts) if text.startswith("DONE"))]
-        # What the machine says by itself may stand in between.
-        return [text for text in texts if not text.startswith("pi: ")]
 
     def wait_off(self, seconds):
         """Waits until the machine is off by itself."""

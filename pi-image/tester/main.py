@@ -15,13 +15,16 @@ import sys
 from builder import cross, needs
 from builder.failure import Failure
 from builder.places import CACHE, ROOT, TARGET, WORK
-from tester import hard, scenarios
+from tester import hard, lan, neighbours, scenarios
 from tester.bench import Bench, run_all
-from tester.machine import Missed, take_out
+from tester.console import Missed
+from tester.machine import take_out
 from tester.talk import Program
 
 # The image with the library of the other way.
 OTHER = WORK / "other-way/pi.img"
+# What machines in namespaces start from.
+LAN = WORK / "lan"
 # Set where the test already runs in its namespace.
 INSIDE = "PI_IMAGE_NAMESPACE"
 
@@ -32,6 +35,7 @@ def arguments():
     parser.add_argument("--full", action="store_true", help="also what takes long: 20 plugs, everything compiled twice")
     parser.add_argument("--machines", type=int, default=2, metavar="N", help="machines at a time (2)")
     parser.add_argument("--only", metavar="WORD", help="only scenarios with this word in their names")
+    parser.add_argument("--lan", action="store_true", help="only the scenarios in namespaces, without the image and QEMU")
     parser.add_argument("--no-build", action="store_true", help="take the image that is there")
     parser.add_argument("--std", metavar="WAY", help="as pi-image/build has it")
     return parser.parse_args()
@@ -77,6 +81,9 @@ def main():
     needs.check("package", "build", "test")
     manifest = WORK / "pi.img.spdx.json"
     if not os.environ.get(INSIDE):
+        lan.build(LAN, options.std)
+        if options.lan:
+            return enter_namespace()
         build(options)
         if options.full and not options.only:
             os.environ["PI_IMAGE_CACHE"] = str(CACHE)
@@ -94,15 +101,22 @@ def main():
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     image = WORK / "pi.img"
-    take_out(image, folder / "boot")
-    date = int(json.loads(manifest.read_text())["comment"].split()[-1])
-    bench = Bench(image, folder / "boot", Program(pathlib.Path(TARGET / "release/chat-host")), folder, date, OTHER)
-    chosen = scenarios.ALL + (hard.ALL if options.full else [])
+    program = Program(pathlib.Path(TARGET / "release/chat-host"))
+    date = 0 if options.lan else int(json.loads(manifest.read_text())["comment"].split()[-1])
+    bench = Bench(image, folder / "boot", program, folder, date, OTHER, LAN)
+
+    def chosen(scenarios_there):
+        return [one for one in scenarios_there if not options.only or options.only in one.__name__]
+    # They wait more than they work.
+    beside = neighbours.ALL + (neighbours.LONG if options.full else [])
+    passed = run_all(bench, chosen(beside), len(beside))
+    if options.lan:
+        return 0 if passed else 1
+    take_out(image, bench.boot)
+    every = scenarios.ALL + (hard.ALL if options.full else [])
     if options.full:
-        chosen.sort(key=lambda scenario: scenario is not hard.twenty_plugs_at_random_moments)
-    if options.only:
-        chosen = [scenario for scenario in chosen if options.only in scenario.__name__]
-    passed = run_all(bench, chosen, options.machines)
+        every.sort(key=lambda scenario: scenario is not hard.twenty_plugs_at_random_moments)
+    passed &= run_all(bench, chosen(every), options.machines)
     show_figures(bench.figures)
     for card in folder.glob("*.img"):
         # The consoles are kept, the cards are as many copies of the image.

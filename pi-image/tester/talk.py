@@ -5,7 +5,7 @@ import socket
 import subprocess
 import time
 
-from tester.machine import BOOT_SECONDS_MAX, Missed
+from tester.console import BOOT_SECONDS_MAX, Missed
 
 # docs/relay-protocol.md, the dump `probe`.
 PROBE = bytes.fromhex("43 48 52 01 05 04 03 de ad 01")

@@ -11,7 +11,7 @@ import struct
 import threading
 import time
 
-from tester.machine import Missed
+from tester.console import Missed
 
 MAC = bytes.fromhex("020000000001")
 BROADCAST = b"\xff" * 6

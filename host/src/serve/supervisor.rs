@@ -34,32 +34,56 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Tells the manager, if there is one, that the servers are ready. If the manager wants a watchdog, it is told from then on again
-    /// and again that the servers answer.
-    pub(crate) fn tell_ready(targets: Vec<Target>) -> Option<Self> {
-        let supervisor = connect().and_then(|socket| socket.map(|socket| Self::new(socket, targets)).transpose());
+    /// The manager that has started this program, if there is one.
+    pub(crate) fn connect() -> Option<Self> {
+        let supervisor = connect().and_then(|socket| {
+            let Some(socket) = socket else { return Ok(None) };
+            socket.set_write_timeout(Some(TELL_MAX))?;
+            Ok(Some(Self { socket, ending: Arc::default() }))
+        });
         supervisor.unwrap_or_else(|error| {
-            // The servers run without a manager too.
-            let cause = cause(&error);
-            log::say(
-                Level::Warning,
-                format_args!("cannot tell the service manager, which has set NOTIFY_SOCKET: {cause}"),
-            );
+            warn(&error);
             None
         })
     }
 
+    /// Tells that the servers wait for something before they can be ready. The manager takes the program for started, so that the
+    /// start of the machine does not wait too. Nothing ends the waiting.
+    pub(super) fn tell_waiting(&self, what: &str) {
+        let message = if what.is_empty() { "STATUS=".to_owned() } else { format!("READY=1\nSTATUS={what}") };
+        // A manager that cannot be told now is told when the servers are ready.
+        let _ = self.socket.send(message.as_bytes());
+    }
+
+    /// How often the manager wants to be told that all is well, if it does.
+    pub(super) fn watchdog_interval(&self) -> Option<Duration> {
+        period().map(|period| period / CHECKS_PER_PERIOD)
+    }
+
+    /// Tells that this program is alive, before the watchdog does so.
+    pub(super) fn tell_alive(&self) {
+        if period().is_some() {
+            // If this fails, the manager restarts the program, which is its task.
+            let _ = self.socket.send(b"WATCHDOG=1");
+        }
+    }
+
+    /// Tells that the servers are ready. If the manager wants a watchdog, it is told from then on again and again that the servers
+    /// answer.
+    pub(crate) fn tell_ready(&self, targets: Vec<Target>) {
+        // The servers run without a manager too.
+        self.start(targets).unwrap_or_else(|error| warn(&error));
+    }
+
     /// Tells that the servers are ready, and starts the watchdog if there is to be one.
-    fn new(socket: UnixDatagram, targets: Vec<Target>) -> io::Result<Self> {
-        socket.set_write_timeout(Some(TELL_MAX))?;
-        socket.send(b"READY=1")?;
-        let supervisor = Self { socket, ending: Arc::default() };
-        if let Some(period) = period() {
-            let (socket, ending) = (supervisor.socket.try_clone()?, Arc::clone(&supervisor.ending));
-            let watch = move || watch(&socket, &targets, period / CHECKS_PER_PERIOD, &ending);
+    fn start(&self, targets: Vec<Target>) -> io::Result<()> {
+        self.socket.send(b"READY=1")?;
+        if let Some(interval) = self.watchdog_interval() {
+            let (socket, ending) = (self.socket.try_clone()?, Arc::clone(&self.ending));
+            let watch = move || watch(&socket, &targets, interval, &ending);
             thread::Builder::new().name("watchdog".to_owned()).spawn(watch)?;
         }
-        Ok(supervisor)
+        Ok(())
     }
 
     /// Tells that the servers end.
@@ -68,6 +92,12 @@ impl Supervisor {
         // This fails when the manager is gone, which does not matter.
         let _ = self.socket.send(b"STOPPING=1");
     }
+}
+
+/// Says that the manager cannot be told.
+fn warn(error: &io::Error) {
+    let cause = cause(error);
+    log::say(Level::Warning, format_args!("cannot tell the service manager, which has set NOTIFY_SOCKET: {cause}"));
 }
 
 /// A socket to the manager, if there is one. A name that begins with `@` is no file's but Linux's own (unix(7), abstract).

@@ -3,7 +3,8 @@
 //! The crate rsntp speaks the protocol; the bounds are ours: never before the day the image was built, never more than 20 years after.
 
 use rsntp::{Config, SntpClient};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::time::{Duration, SystemTime};
 
 /// How long a server may take. The time in a later answer would be too old by as much.
@@ -33,19 +34,39 @@ impl std::fmt::Display for Refused {
     }
 }
 
-/// How many seconds this machine's clock is behind this server's (negative: ahead). Waits for 2 s at most, besides the time to look
-/// the name up.
+/// The port of time servers (RFC 5905 section 7.2).
+const PORT: u16 = 123;
+
+/// How many seconds this machine's clock is behind this server's (negative: ahead): an address, or a name that is looked up, each with a
+/// port or without. Of a name's addresses the first of IPv4 and the first of IPv6 are asked, in the order of the resolver; each waits
+/// for 2 s at most, besides the time to look the name up.
 pub(crate) fn ask(server: &str) -> Result<f64, Refused> {
-    let client = SntpClient::with_config(Config::default().bind_address(any_address(server)).timeout(ANSWER_TIME_MAX));
-    let answer = client.synchronize(server).map_err(|error| Refused::NoAnswer(error.to_string()))?;
-    Ok(answer.clock_offset().as_secs_f64())
+    let no_answer = |error: io::Error| Refused::NoAnswer(error.to_string());
+    let found: Vec<SocketAddr> = addresses(server).map_err(no_answer)?;
+    let first_of = |is_v6: bool| found.iter().position(|address| address.is_ipv6() == is_v6);
+    let mut asked: Vec<usize> = first_of(true).into_iter().chain(first_of(false)).collect();
+    asked.sort_unstable();
+    let mut outcome = Err(Refused::NoAnswer("the name has no address".to_owned()));
+    for address in asked.into_iter().map(|index| found[index]) {
+        // By default the crate binds to an address of IPv4, from which no server of IPv6 can be asked.
+        let any: IpAddr = if address.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+        let client = SntpClient::with_config(Config::default().bind_address((any, 0).into()).timeout(ANSWER_TIME_MAX));
+        match client.synchronize(address) {
+            Ok(answer) => return Ok(answer.clock_offset().as_secs_f64()),
+            Err(error) => outcome = Err(Refused::NoAnswer(error.to_string())),
+        }
+    }
+    outcome
 }
 
-/// The local address to bind to: by default the crate uses IPv4.
-fn any_address(server: &str) -> SocketAddr {
-    let is_v6 = server.starts_with('[') || server.parse::<Ipv6Addr>().is_ok();
-    let any: IpAddr = if is_v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
-    (any, 0).into()
+/// The addresses of a server, with the port.
+fn addresses(server: &str) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(ip) = server.parse::<IpAddr>() {
+        return Ok(vec![(ip, PORT).into()]);
+    }
+    // Without a colon there is no port: an address of IPv6 with one has brackets.
+    let found = if server.contains(':') { server.to_socket_addrs() } else { (server, PORT).to_socket_addrs() };
+    found.map(Iterator::collect)
 }
 
 /// The time that a clock at `now` should show if it is `behind` by so many seconds, if that time can be true.
@@ -103,6 +124,26 @@ pub(crate) mod tests {
     fn answer_within_bounds_is_the_time() {
         for offered in [BUILD + 100, BUILD + SECONDS_AFTER_BUILD_MAX - 100] {
             assert!(judged(offered).unwrap().abs_diff(offered) <= 1, "{offered}");
+        }
+    }
+
+    #[test]
+    fn server_of_a_name_is_asked_at_its_address_of_either_family() {
+        // Most systems know this name with an address of each family; the server has one of them.
+        let address = server(BUILD + 100);
+        let name = address.replace("127.0.0.1", "localhost");
+        assert!(ask(&name).is_ok(), "{name}");
+    }
+
+    #[test]
+    fn server_is_named_with_a_port_or_without() {
+        for (server, address) in [
+            ("192.0.2.1", "192.0.2.1:123"),
+            ("192.0.2.1:1123", "192.0.2.1:1123"),
+            ("2001:db8::1", "[2001:db8::1]:123"),
+            ("[2001:db8::1]:1123", "[2001:db8::1]:1123"),
+        ] {
+            assert_eq!(addresses(server).unwrap(), [address.parse().unwrap()], "{server}");
         }
     }
 
