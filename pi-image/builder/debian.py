@@ -140,7 +140,7 @@ def check(path):
             done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True)
             # systemd before version 254 leaves these two out.
             complaints = [line for line in done.stderr.splitlines() if "chat-host" in line and
-                          not re.search(r"Unknown key name 'Restart(Steps|MaxDelaySec)'", line)]
+                          not re.search(r"Unknown key (name )?'Restart(Steps|MaxDelaySec)'", line)]
             if done.returncode != 0 or complaints:
                 raise Failure(f"systemd-analyze verify: {done.stderr.strip()}")
             security = subprocess.run(["systemd-analyze", "security", "--offline=true", unit], capture_output=True, text=True).stdout

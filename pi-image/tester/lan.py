@@ -83,6 +83,13 @@ class Net:
             command("ip", "address", "add", address, "dev", self.name, *(["nodad"] if ":" in address else []))
         command("ip", "link", "set", self.name, "up")
 
+    def tap(self):
+        """A new socket of this switch for a machine in QEMU; its name. It is gone with the switch's namespace."""
+        name = f"tap{next(Net.numbers)}"
+        command("ip", "tuntap", "add", name, "mode", "tap")
+        command("ip", "link", "set", name, "master", self.name, "up")
+        return name
+
     def join(self, other):
         """Connects two switches."""
         command("ip", "link", "add", f"{self.name}-j", "type", "veth", "peer", "name", f"{other.name}-j")

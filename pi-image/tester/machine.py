@@ -1,9 +1,11 @@
 """A Pi 3B in QEMU, with the image as its card.
 
 Kernel, initramfs, command line and device tree are taken out of the image's own partition, because QEMU has no firmware that
-would do so. The network is QEMU's own, forwarded to free ports of 127.0.0.1, or a wire that ends in the test (wire.py).
+would do so. The network is QEMU's own, forwarded to free ports of 127.0.0.1, or a wire that ends in the test (wire.py), or a
+switch with other machines (lan.py).
 """
 
+import itertools
 import pathlib
 import shutil
 import socket
@@ -41,7 +43,9 @@ def with_settings(image, path, text):
 class Machine(Console):
     """One machine, from power-on to power-off. Its console is kept in a file, each line with its second."""
 
-    def __init__(self, card, boot, log, *, arguments="", overlay=None, wire=None, address="10.0.2.15", ports=(9191, 9090),
+    numbers = itertools.count(1)
+
+    def __init__(self, card, boot, log, *, arguments="", overlay=None, wire=None, net=None, address="10.0.2.15", ports=(9191, 9090),
                  watchdog=False):
         self.tcp, self.udp = free_port(), free_port(socket.SOCK_DGRAM)
         initramfs = boot / "initramfs.img"
@@ -56,10 +60,12 @@ class Machine(Console):
         forwards = (f"hostfwd=tcp:127.0.0.1:{self.tcp}-{address}:{ports[0]},"
                     f"hostfwd=udp:127.0.0.1:{self.udp}-{address}:{ports[1]}")
         network = f"socket,id=n0,connect=127.0.0.1:{wire}" if wire else f"user,id=n0,{forwards}"
+        if net:
+            network = f"tap,id=n0,ifname={net.tap()},script=no,downscript=no"
         command = ["qemu-system-aarch64", "-M", "raspi3b", "-accel", "tcg,thread=single", "-no-reboot",
                    "-kernel", boot / "kernel8.img", "-initrd", initramfs, "-dtb", boot / "bcm2837-rpi-3-b.dtb",
                    "-append", command_line, "-display", "none", "-monitor", "none", "-serial", "null", "-serial", "stdio",
-                   "-netdev", network, "-device", "usb-net,netdev=n0"]
+                   "-netdev", network, "-device", f"usb-net,netdev=n0,mac=52:54:00:00:00:{next(Machine.numbers) & 255:02x}"]
         if card:
             command += ["-drive", f"file={card},if=sd,format=raw"]
         self.errors = open(log.with_suffix(".qemu"), "w")

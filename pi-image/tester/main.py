@@ -15,7 +15,7 @@ import sys
 from builder import cross, needs
 from builder.failure import Failure
 from builder.places import CACHE, ROOT, TARGET, WORK
-from tester import hard, lan, neighbours, scenarios
+from tester import hard, lan, neighbours, real, scenarios
 from tester.bench import Bench, run_all
 from tester.console import Missed
 from tester.machine import take_out
@@ -108,12 +108,12 @@ def main():
     def chosen(scenarios_there):
         return [one for one in scenarios_there if not options.only or options.only in one.__name__]
     # They wait more than they work.
-    beside = neighbours.ALL + (neighbours.LONG if options.full else [])
+    beside = neighbours.ALL + (neighbours.LONG + real.LAN if options.full else [])
     passed = run_all(bench, chosen(beside), len(beside))
     if options.lan:
         return 0 if passed else 1
     take_out(image, bench.boot)
-    every = scenarios.ALL + (hard.ALL if options.full else [])
+    every = scenarios.ALL + (hard.ALL + real.MACHINES if options.full else [])
     if options.full:
         every.sort(key=lambda scenario: scenario is not hard.twenty_plugs_at_random_moments)
     passed &= run_all(bench, chosen(every), options.machines)
