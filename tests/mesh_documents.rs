@@ -11,7 +11,7 @@ use chat_core::refusal::RefusalReason;
 use chat_core::text::Text;
 use chat_core::username::Username;
 use std::collections::HashMap;
-use tests::document::{dumps, requirements, rows, section};
+use tests::document::{dumps, requirements, rows, section, written_name};
 use tests::workspace::read;
 
 /// The ids of the dumps.
@@ -114,19 +114,6 @@ fn with_items(mut check: impl FnMut(&str, &Item<'_>)) {
     check("vector", &Item::Vector { after, until, pairs: both.as_packed() });
     check("recent-ask", &Item::RecentAsk);
     check("recent", &Item::Recent { no_giver: false, pairs: bob.as_packed() });
-}
-
-/// The name of an item as the document writes it: `ROWS_ASK` for `RowsAsk`.
-fn written_name(item: &Item<'_>) -> String {
-    let debug = format!("{item:?}");
-    let mut written = String::new();
-    for character in debug.chars().take_while(|character| character.is_alphanumeric()) {
-        if character.is_uppercase() && !written.is_empty() {
-            written.push('_');
-        }
-        written.push(character.to_ascii_uppercase());
-    }
-    written
 }
 
 #[test]

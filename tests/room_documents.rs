@@ -10,7 +10,7 @@ use chat_core::room::{Kind, Message, Names, Seen, Sequence, Token, Welcome};
 use chat_host::room::server::buffer::GrowingBuffer;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
-use tests::document::{bytes, dumps, requirements, rows, section};
+use tests::document::{bytes, dumps, requirements, rows, section, written_name};
 use tests::workspace::read;
 
 /// The token of the dumps.
@@ -92,19 +92,6 @@ fn messages() -> Vec<(&'static str, Message<'static>)> {
         ("refused", Message::Refused { reason: RefusalReason::NameTaken }),
         ("unsupported", Message::Unsupported { tag: 64 }),
     ]
-}
-
-/// The name of a message as the document writes it: `HISTORY_END` for `HistoryEnd`.
-fn written_name(message: &Message<'_>) -> String {
-    let debug = format!("{message:?}");
-    let mut written = String::new();
-    for character in debug.chars().take_while(|character| character.is_alphanumeric()) {
-        if character.is_uppercase() && !written.is_empty() {
-            written.push('_');
-        }
-        written.push(character.to_ascii_uppercase());
-    }
-    written
 }
 
 #[test]

@@ -51,6 +51,19 @@ pub fn section<'d>(document: &'d str, heading: &str) -> &'d str {
     &behind[..ends.min().unwrap_or(behind.len())]
 }
 
+/// The name of a message or an item as documents write it, from its `Debug`: `HISTORY_END` for `HistoryEnd`.
+pub fn written_name(value: &impl std::fmt::Debug) -> String {
+    let debug = format!("{value:?}");
+    let mut written = String::new();
+    for character in debug.chars().take_while(|character| character.is_alphanumeric()) {
+        if character.is_uppercase() && !written.is_empty() {
+            written.push('_');
+        }
+        written.push(character.to_ascii_uppercase());
+    }
+    written
+}
+
 /// The cells of every table row, heading and rule included.
 pub fn rows(document: &str) -> impl Iterator<Item = Vec<&str>> {
     document
