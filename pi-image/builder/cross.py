@@ -23,6 +23,8 @@ TRIPLE = "aarch64-unknown-linux-musl"
 PC_TRIPLE = "x86_64-unknown-linux-musl"
 DISTRIBUTION_RUSTC = "/usr/bin/rustc"
 # The initramfs is read and unpacked at each start, and a classroom is far from what the server can do.
+# Nobody types at the Pi, so it has no clients; but it may be a peer that keeps the group.
+FEATURES = ("--no-default-features", "--features", "chat-host/peer")
 SMALL = ("--config", 'profile.release.opt-level="s"')
 WAYS = ("installed", "sources")
 # std names these for backtraces, which an image without symbols cannot print: nothing may call them.

@@ -99,7 +99,7 @@ def main():
     date = build_date(lock)
     way = cross.choose(options.std)
     with step(f"programs for {cross.TRIPLE} (library: {way})"):
-        programs = cross.build(way, PROGRAMS, Deb(packages["libc"]), ["--no-default-features"])
+        programs = cross.build(way, PROGRAMS, Deb(packages["libc"]), cross.FEATURES)
         for name, path in programs.items():
             say(f"   {name}: {path.stat().st_size / 1e3:.0f} kB")
     with step("initramfs and card"):

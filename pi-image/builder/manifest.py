@@ -17,7 +17,7 @@ OURS = "MIT OR Apache-2.0"
 
 def crates():
     """Name, version and licence of everything that is compiled into our programs."""
-    listed = cross.output("cargo", "tree", "--locked", "--package", "chat-host", "--package", "pi-guest", "--no-default-features",
+    listed = cross.output("cargo", "tree", "--locked", "--package", "chat-host", "--package", "pi-guest", *cross.FEATURES,
                           "--edges", "normal", "--target", cross.TRIPLE, "--prefix", "none", "--format", "{p}|{l}")
     found = {tuple(match.groups()) for match in re.finditer(r"^(\S+) v(\S+)[^|\n]*\|(.*?)(?: \(\*\))?$", listed, re.MULTILINE)}
     if len(found) < 10:

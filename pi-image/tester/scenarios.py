@@ -187,6 +187,23 @@ def nobody_gives_an_address(bench):
         return f"took {address}, answered for pi.local; then the lease that came"
 
 
+def among_peers(bench):
+    """With a name among the peers: it founds a group, takes others in, keeps what they say, and defends its name."""
+    # Its peer takes the place of the relay behind the forwarded port.
+    with bench.start("peers", bench.card("peers", "peer = lab\n"), ports=(9191, 9293)) as machine:
+        machine.wait_for("in the group as lab")
+        join = ["--listen", "127.0.0.1:0", "--no-discovery", "--join", f"127.0.0.1:{machine.udp}"]
+        ann = bench.program.run("peer", "--name", "ann", *join, "--json", text="hello\n", seconds=60)
+        check(ann.returncode == 0, f"ann has not said it: {ann.stderr}")
+        check('"name":"lab"' in ann.stdout, f"lab is not there: {ann.stdout}")
+        late = bench.program.run("peer", "--name", "bob", *join, seconds=60)
+        check(late.returncode == 0 and "ann: hello" in late.stdout, f"the newcomer is not told: {late.stdout} {late.stderr}")
+        thief = bench.program.run("peer", "--name", "Lab", *join, seconds=60)
+        check(thief.returncode == 1 and "lab at" in thief.stderr, f"its name is taken: {thief.stderr}")
+        check(not machine.has_said("hello"), "the console shows what is said")
+        return "founds a group, takes in two, keeps what was said, and its name"
+
+
 def no_card(bench):
     """Without a readable card it boots on defaults."""
     with bench.start("no-card", None) as machine:
@@ -197,4 +214,4 @@ def no_card(bench):
 
 
 # The longest first, so that two at a time end together.
-ALL = [inside, nobody_gives_an_address, pulled_plug, settings, lying_time_servers, people_talk, no_card]
+ALL = [inside, nobody_gives_an_address, pulled_plug, settings, lying_time_servers, people_talk, among_peers, no_card]

@@ -44,6 +44,12 @@ pub(super) const KEYS: &[Key] = &[
         check: |value| word(value, "off").or_else(|| number(value, 1, 1_000)),
     },
     Key {
+        name: "peer",
+        default: "off",
+        expected: "a name of 1 to 32 bytes of letters, digits, - _ and . (not first or last), or off",
+        check: |value| word(value, "off").or_else(|| is_name(value).then(|| value.to_owned())),
+    },
+    Key {
         name: "address",
         default: "dhcp",
         expected: "dhcp, or an address with its network's length, as 192.168.1.5/24",
@@ -112,6 +118,13 @@ pub(super) fn is_in_network(value: &str, own: &str) -> bool {
         Some(own & mask == address & mask && own != address)
     };
     value == "none" || inside().unwrap_or(false)
+}
+
+/// Whether somebody may have this name, as far as that can be seen here: docs/names.md has more rules for letters, which the peer tells.
+fn is_name(text: &str) -> bool {
+    let is_end = |character: Option<char>| character.is_some_and(char::is_alphanumeric);
+    let is_inner = |character: char| character.is_alphanumeric() || "-_.".contains(character);
+    text.len() <= 32 && text.chars().all(is_inner) && is_end(text.chars().next()) && is_end(text.chars().next_back())
 }
 
 /// One part of a host's name.
