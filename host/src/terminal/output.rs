@@ -136,6 +136,8 @@ impl Output {
         }
         queue.bytes += line.len();
         queue.lines.push_back((stream, line));
+        // Else the other thread would wake, and wait again for the lock.
+        drop(queue);
         self.shared.changed.notify_all();
         Ok(())
     }
