@@ -10,10 +10,13 @@ use std::error::Error;
 use std::fmt;
 use std::net::{SocketAddrV4, UdpSocket};
 use std::num::NonZeroU32;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Bytes of a message's number.
 const NUMBER_BYTES: usize = 8;
+
+/// Pause between two announcements while nobody answers: the first member may not be there yet, and foca announces once.
+const ANNOUNCE_PAUSE: Duration = Duration::from_millis(200);
 
 /// What was said so far.
 #[derive(Debug, Default)]
@@ -66,11 +69,15 @@ pub(crate) fn run(index: u16, members: u16) -> Result<(), Box<dyn Error>> {
     let mut foca = Foca::with_custom_broadcast(address(index), config, random, PostcardCodec, Said::default());
     let mut runtime = AccumulatingRuntime::new();
     let mut timers: Vec<(Instant, Timer<SocketAddrV4>)> = Vec::new();
-    if index > 0 {
-        foca.announce(address(0), &mut runtime)?;
-    }
+    let mut announce_at = Instant::now();
     let (mut lines, mut buffer, mut count) = (Lines::default(), [0; DATAGRAM_BYTES_MAX], 0);
     loop {
+        let now = Instant::now();
+        let is_alone = index > 0 && foca.iter_members().next().is_none();
+        if is_alone && announce_at <= now {
+            foca.announce(address(0), &mut runtime)?;
+            announce_at = now + ANNOUNCE_PAUSE;
+        }
         while let Some((to, bytes)) = runtime.to_send() {
             // Nobody may be there yet.
             let _ = socket.send_to(&bytes, to);
@@ -79,7 +86,8 @@ pub(crate) fn run(index: u16, members: u16) -> Result<(), Box<dyn Error>> {
             timers.push((Instant::now() + after, timer));
         }
         while runtime.to_notify().is_some() {}
-        let pause = timers.iter().map(|(due, _)| due.saturating_duration_since(Instant::now())).min();
+        let due = timers.iter().map(|(due, _)| *due).chain(is_alone.then_some(announce_at)).min();
+        let pause = due.map(|due| due.saturating_duration_since(Instant::now()));
         let ready = wait(&socket, pause)?;
         if ready.socket {
             while let Some(length) = receive(&socket, &mut buffer)? {
