@@ -98,12 +98,34 @@ fn usual_ports_of_this_machine_are_asked_if_nothing_is_named() {
         check_failed(&check(&[]), line);
         let server = Process::start(&["serve"]);
         server.output.find("tcp [::]:9191");
-        check_answered(&check(&[]), &["udp [::1]:9090", "tcp [::1]:9191"]);
+        server.output.find("web [::]:9393");
+        check_answered(&check(&[]), &["udp [::1]:9090", "tcp [::1]:9191", "web [::1]:9393"]);
         drop(server);
-        let server = Process::start(&["serve", "--udp", "0.0.0.0:9090", "--tcp", "127.0.0.1:9191"]);
+        let server = Process::start(&["serve", "--udp", "0.0.0.0:9090", "--tcp", "127.0.0.1:9191", "--web", "off"]);
         server.output.find("tcp 127.0.0.1:9191");
+        // The page is off, which is no fault.
         check_answered(&check(&[]), &["udp 127.0.0.1:9090", "tcp 127.0.0.1:9191"]);
+        drop(server);
+        // Whoever listens in its place and says nothing is one.
+        let server = Process::start(&["serve", "--web", "off"]);
+        let _silent = TcpListener::bind("[::1]:9393").unwrap();
+        server.output.find("tcp [::]:9191");
+        let finished = check(&["--seconds", "1"]);
+        assert_eq!(finished.code, Some(1), "{finished:?}");
+        assert_eq!(finished.errors, ["chat-host: web [::1]:9393 does not answer: nothing came in time"]);
     });
+}
+
+#[test]
+fn page_answers_and_counts_the_question_as_any_other() {
+    let server = RoomServer::start_with_page(&[]);
+    let web = server.page().to_string();
+    check_answered(&check(&["--web", &web]), &[&format!("web {web}")]);
+    assert_eq!(server.page_counters()["answers"], 1);
+    // The room is no page.
+    let tcp = server.tcp.to_string();
+    let finished = check(&["--web", &tcp, "--seconds", "2"]);
+    assert_eq!((finished.code, finished.output.len()), (Some(1), 0), "{finished:?}");
 }
 
 // --- servers that do not answer ---

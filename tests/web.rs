@@ -5,6 +5,7 @@ use chat_core::room::{Kind, Message};
 use nix::sys::signal::Signal;
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
+use tests::namespace;
 use tests::process::{Process, RoomServer};
 use tests::tcp::{Connection, Heard};
 use tests::web::{self, Received, WebSocket, connect, exchange, frame, handshake, read_to_end};
@@ -300,7 +301,7 @@ fn busy_port_that_is_named_ends_the_server_and_off_means_no_page() {
 
 #[test]
 fn usual_port_that_is_busy_is_told_and_done_without() {
-    tests::namespace::in_namespace("usual_port_that_is_busy_is_told_and_done_without", || {
+    namespace::in_namespace("usual_port_that_is_busy_is_told_and_done_without", || {
         let _taken = TcpListener::bind("[::]:9393").unwrap();
         let mut server = Process::start(&["serve"]);
         server.output.find("tcp [::]:9191");
@@ -308,6 +309,34 @@ fn usual_port_that_is_busy_is_told_and_done_without() {
         assert!(told.starts_with("chat-host: warning: ") && told.ends_with("until then there is no page"), "{told}");
         server.signal(Signal::SIGTERM);
         assert!(server.finish().output.is_empty());
+    });
+}
+
+#[test]
+fn code_is_shown_once_the_machine_has_an_address_that_others_can_reach() {
+    let name = "code_is_shown_once_the_machine_has_an_address_that_others_can_reach";
+    namespace::in_namespace(name, || {
+        let server = Process::start(&["serve", "--qr"]);
+        server.output.find("web [::]:9393");
+        let mut lines = Vec::new();
+        for command in ["link add near type veth peer name far", "link set far up", "link set near up"] {
+            namespace::run("ip", command);
+        }
+        for address in ["10.1.2.3", "10.1.2.4"] {
+            namespace::run("ip", "address flush dev near");
+            namespace::run("ip", &format!("address add {address}/24 dev near"));
+            loop {
+                match server.output.next().expect("a code follows") {
+                    line if line.starts_with("\u{1b}[30;47m") => lines.push(line),
+                    line => {
+                        assert_eq!(line, format!("http://{address}:9393/"));
+                        assert_eq!(tests::qr::read_lines(&lines), line);
+                        lines.clear();
+                        break;
+                    }
+                }
+            }
+        }
     });
 }
 

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub(crate) mod clock_state;
+mod code;
 pub(crate) mod dual_stack;
 pub(crate) mod fault;
 mod invitation;
@@ -21,6 +22,7 @@ use chat_core::limits::DATAGRAM_BYTES_MAX;
 use chat_core::relay::server::Slot;
 use check::{Protocol, Target};
 use clock_state::{ClockState, Trust};
+use code::Code;
 use late_address::wait_for_addresses;
 use smol::future;
 use start::{raise_file_limit, start_relay, start_room, start_web};
@@ -42,6 +44,8 @@ struct Servers<'r> {
     room: Option<room::server::Driver>,
     /// The page.
     web: Option<web::Driver>,
+    /// The page's address as a code, if it is to be shown.
+    code: Option<Code>,
     /// The file that says whether the clock is to be trusted.
     clock_state: Option<ClockState>,
 }
@@ -70,6 +74,7 @@ pub fn run(options: &Serve) -> Result<(), Failure> {
             relay: if relay || !room { Some(start_relay(options, &mut payloads, &mut slots)?) } else { None },
             room: if room || !relay { Some(start_room(options)?) } else { None },
             web: None,
+            code: None,
             clock_state: None,
         };
         if let Some(room) = &servers.room {
@@ -102,7 +107,7 @@ pub fn run(options: &Serve) -> Result<(), Failure> {
 impl Servers<'_> {
     /// Writes to standard output that the servers run, and their addresses; at a terminal also the commands that users type, and with
     /// `wants_code` the page's address as a QR code.
-    fn announce(&self, wants_code: bool) -> io::Result<()> {
+    fn announce(&mut self, wants_code: bool) -> io::Result<()> {
         let relay = self.relay.as_ref().map(relay::server::Driver::local_address).transpose()?;
         let room = self.room.as_ref().map(room::server::Driver::local_address).transpose()?;
         let mut text = "Server Initialized...\n".to_owned();
@@ -120,10 +125,10 @@ impl Servers<'_> {
         if io::stdin().is_terminal() && io::stdout().is_terminal() {
             text += &invitation::invitation(room, relay, &web, &reachable);
         }
-        if wants_code && let Some(url) = invitation::urls(&web, &reachable).first() {
-            text += &format!("{}{url}\n", web::qr::lines(url).unwrap_or_default());
-        }
         log::print(text);
+        if wants_code {
+            self.code.insert(Code::new(web)).show();
+        }
         Ok(())
     }
 
@@ -131,7 +136,9 @@ impl Servers<'_> {
     fn targets(&self) -> io::Result<Vec<Target>> {
         let relay = self.relay.as_ref().map(|relay| Ok(Target::bound(Protocol::Relay, relay.local_address()?)));
         let room = self.room.as_ref().map(|room| Ok(Target::bound(Protocol::Room, room.local_address()?)));
-        relay.into_iter().chain(room).collect()
+        let web = self.web.as_ref().map(web::Driver::local_addresses).transpose()?.unwrap_or_default();
+        let web = web.into_iter().map(|address| Ok(Target::bound(Protocol::Web, address)));
+        relay.into_iter().chain(room).chain(web).collect()
     }
 
     /// Serves until a signal asks for the end.
@@ -141,7 +148,8 @@ impl Servers<'_> {
             let room = run_or_wait(self.room.as_mut(), |room| Box::pin(room.run()));
             let clock_state = run_or_wait(self.clock_state.as_mut(), |state| Box::pin(state.run()));
             let web = run_or_wait(self.web.as_mut(), |web| Box::pin(web.run()));
-            let servers = future::or(relay, future::or(room, web));
+            let code = run_or_wait(self.code.as_mut(), |code| Box::pin(code.run()));
+            let servers = future::or(relay, future::or(room, future::or(web, code)));
             let failed = async { Err(future::or(clock_state, servers).await) };
             match future::or(failed, async { Ok(requests.next().await) }).await {
                 Ok(SignalRequest::ShowCounters) => self.show_counters(),

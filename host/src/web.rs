@@ -8,6 +8,7 @@ mod access;
 mod answer;
 mod counters;
 mod page;
+pub(crate) mod prober;
 pub(crate) mod qr;
 mod refusal;
 mod request;

@@ -70,7 +70,11 @@ def inside(bench):
         # High UDP ports are questions under way: to name servers and time servers.
         ports = {(words[0], int(words[3].rpartition(":")[2])) for words in listed}
         ports = {(kind, port) for kind, port in ports if kind == "tcp" or port < 32_768}
-        check(ports == {("tcp", 9191), ("udp", 9090), ("udp", 5353)}, f"ports that listen: {ports}")
+        expected = {("tcp", 9191), ("tcp", 80), ("tcp", 9393), ("udp", 9090), ("udp", 5353)}
+        check(ports == expected, f"ports that listen: {ports}")
+        check(machine.has_said(r"http://10\.0\.2\.15/"), "the console does not show where the page is")
+        page = machine.run("wget -q -O - http://127.0.0.1/ | head -n 1")
+        check(page == ["<!doctype html>"], f"the page begins with {page}")
         check(not machine.run("grep -E 'mmcblk|vfat' /proc/mounts"), "the card is still mounted")
         check(machine.run("hostname") == ["pi"], "the name is not pi")
         user = machine.run("grep Uid /proc/$(pidof chat-host)/status")[0].split()[1:]
@@ -109,10 +113,10 @@ def pulled_plug(bench):
 
 
 # Each with what the console says of it. Line 1 is a comment.
-GOOD = ["hostname = Room-7", "room_port=7001", "relay_port = 7002  # a remark", "max_members = 200", "max_clients = 300",
+GOOD = ["hostname = Room-7", "room_port=7001", "relay_port = 7002  # a remark", "page_port = 7003", "max_members = 200", "max_clients = 300",
         "rate = 20", "ADDRESS = 10.0.2.77/24", "gateway = 10.0.2.2", "dns = 10.0.2.3", "time_server = {server}"]
 BAD = [("hostname = $(reboot)", r'hostname: "\$\(reboot\)" is not'), ("room_port = 80", 'room_port: "80" is not'),
-       ("relay_port = 5353", 'relay_port: "5353" is not'), ("max_members = many", 'max_members: "many" is not'),
+       ("relay_port = 5353", 'relay_port: "5353" is not'), ("page_port = 443", 'page_port: "443" is not'), ("max_members = many", 'max_members: "many" is not'),
        ("max_clients = -1", 'max_clients: "-1" is not'), ("rate = 0", 'rate: "0" is not'),
        ("address = 10.0.2.77", 'address: "10.0.2.77" is not'), ("gateway = `id`", 'gateway: "`id`" is not'),
        ("dns = ::1", 'dns: "::1" is not'), ("time_server = a;reboot", 'time_server: "a;reboot" is not'),
@@ -138,7 +142,7 @@ def settings(bench):
             off = abs(welcome["time_ms"] / 1000 - time.time())
             check(off < 5, f"the clock is off by {off:.1f} s")
             command = machine.run("tr '\\0' ' ' </proc/$(pidof chat-host)/cmdline; echo")[0]
-            for part in ("--udp [::]:7002", "--tcp [::]:7001", "--max-members 200", "--max-clients 300", "--rate 20"):
+            for part in ("--udp [::]:7002", "--tcp [::]:7001", "--web [::]:7003", "--max-members 200", "--max-clients 300", "--rate 20"):
                 check(part in command, f"{part} is not in {command}")
             check(machine.run("hostname") == ["room-7"], "the name is not room-7")
             check(machine.run("cat /etc/resolv.conf") == ["nameserver 10.0.2.3"], "the name server is not taken")

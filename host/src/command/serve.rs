@@ -172,8 +172,9 @@ fn parse_journal(text: &str) -> Result<usize, String> {
 
 #[derive(Debug, ArgsInfo, FromArgs)]
 #[argh(subcommand, name = "check")]
-#[argh(example = "chat-host check [--udp HOST[:PORT]] [--tcp HOST[:PORT]] [--seconds N]")]
-/// Ask whether the servers answer. If none is named, those of this machine on their usual ports. Ends with 0 if all do, else with 1.
+#[argh(example = "chat-host check [--udp HOST[:PORT]] [--tcp HOST[:PORT]] [--web HOST[:PORT]] [--seconds N]")]
+/// Ask whether the servers answer. If none is named, those of this machine on their usual ports, and the page if it is on. Ends with 0
+/// if all do, else with 1.
 pub struct Check {
     /// the relay to ask (default port 9090)
     #[argh(option, arg_name = "HOST[:PORT]")]
@@ -181,6 +182,9 @@ pub struct Check {
     /// the room to ask (default port 9191)
     #[argh(option, arg_name = "HOST[:PORT]")]
     pub tcp: Option<Endpoint>,
+    /// the page to ask (default port 9393)
+    #[argh(option, arg_name = "HOST[:PORT]")]
+    pub web: Option<Endpoint>,
     /// wait so long for them, in seconds, 1 to 3600, also for one that refuses still (default: 5 for one that is there)
     #[argh(option, arg_name = "N", from_str_fn(parse_seconds))]
     pub seconds: Option<Duration>,

@@ -50,7 +50,7 @@ fn leave(stream: &mut TcpStream, prober: &mut Prober, deadline: Instant) {
 }
 
 /// Waits for bytes and reads them, but not beyond the deadline.
-fn read(stream: &mut TcpStream, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
+pub(crate) fn read(stream: &mut TcpStream, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
     loop {
         if Instant::now() >= deadline {
             return Err(ErrorKind::TimedOut.into());
@@ -64,11 +64,11 @@ fn read(stream: &mut TcpStream, buffer: &mut [u8], deadline: Instant) -> io::Res
 }
 
 /// The time up to the deadline; at least 1 ms, because a timeout of zero would mean for ever.
-fn left(deadline: Instant) -> Duration {
+pub(crate) fn left(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
 }
 
 /// The fault that an error of the connection shows.
-fn fault(error: io::Error) -> Fault {
+pub(crate) fn fault(error: io::Error) -> Fault {
     if error.kind() == ErrorKind::TimedOut { Fault::Silent } else { Fault::Unreachable(error) }
 }

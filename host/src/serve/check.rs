@@ -8,7 +8,7 @@ use crate::command::Check;
 use crate::endpoint::Endpoint;
 use crate::failure::Failure;
 use crate::log;
-use crate::{relay, room};
+use crate::{relay, room, web};
 use nix::errno::Errno;
 use std::fmt;
 use std::io;
@@ -29,12 +29,14 @@ const GRACE: Duration = Duration::from_millis(200);
 /// A server to be asked.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
-    /// Whether it is a relay or a room.
+    /// Whether it is a relay, a room or a page.
     protocol: Protocol,
     /// Where the server is.
     place: Place,
     /// Whether it is waited for while it refuses or is not there.
     patience: Patience,
+    /// Whether it may be switched off, so that nobody listening is no fault.
+    may_be_off: bool,
 }
 
 /// Whether a server that refuses, or is not there, is waited for.
@@ -53,6 +55,8 @@ pub(crate) enum Protocol {
     Relay,
     /// The room's, over TCP.
     Room,
+    /// The page's, HTTP.
+    Web,
 }
 
 /// Where a server is.
@@ -85,16 +89,22 @@ type Answer = Arc<Mutex<Option<Verdict>>>;
 pub fn run(options: &Check) -> Result<(), Failure> {
     let patience = if options.seconds.is_some() { Patience::Deadline } else { Patience::None };
     let named = |protocol, endpoint: &Option<Endpoint>| {
-        endpoint.as_ref().map(|endpoint| Target { protocol, place: Place::Endpoint(endpoint.clone()), patience })
+        let place = endpoint.clone().map(Place::Endpoint);
+        place.map(|place| Target { protocol, place, patience, may_be_off: false })
     };
-    let mut targets = vec![named(Protocol::Relay, &options.udp), named(Protocol::Room, &options.tcp)];
-    if targets.iter().all(Option::is_none) {
+    let named =
+        [named(Protocol::Relay, &options.udp), named(Protocol::Room, &options.tcp), named(Protocol::Web, &options.web)];
+    let mut targets: Vec<_> = named.into_iter().flatten().collect();
+    if targets.is_empty() {
         let usual = |protocol: Protocol| Target::bound(protocol, (Ipv6Addr::UNSPECIFIED, protocol.port()).into());
-        targets = vec![Some(usual(Protocol::Relay)), Some(usual(Protocol::Room))];
+        targets = [Protocol::Relay, Protocol::Room].map(|protocol| Target { patience, ..usual(protocol) }).into();
+        targets.push(Target { may_be_off: true, ..usual(Protocol::Web) });
     }
-    let targets = targets.into_iter().flatten().map(|target| Target { patience, ..target });
     let mut faults = Vec::new();
-    for verdict in ask_all(targets, options.seconds.unwrap_or(TIME)) {
+    for verdict in ask_all(targets.iter().cloned(), options.seconds.unwrap_or(TIME)) {
+        if targets.iter().any(|target| target.may_be_off && target.protocol == verdict.protocol) && verdict.is_off() {
+            continue;
+        }
         if verdict.outcome.is_ok() {
             // If nobody reads the output, the exit code still tells.
             log::print(format!("{verdict}\n"));
@@ -142,7 +152,7 @@ impl Target {
             _ => vec![address.ip()],
         };
         let addresses = hosts.into_iter().map(|host| SocketAddr::new(host, address.port())).collect();
-        Self { protocol, place: Place::Addresses(addresses), patience: Patience::None }
+        Self { protocol, place: Place::Addresses(addresses), patience: Patience::None, may_be_off: false }
     }
 
     /// Checks the server in a thread of its own.
@@ -184,11 +194,16 @@ impl Target {
             let begin = Instant::now();
             let others = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
             let due = begin + deadline.saturating_duration_since(begin) / others;
-            verdict.place = address.to_string();
-            verdict.outcome = match self.protocol {
+            let outcome = match self.protocol {
                 Protocol::Relay => relay::prober::ask(address, due),
                 Protocol::Room => room::prober::ask(address, due),
+                Protocol::Web => web::prober::ask(address, due),
             };
+            let next = Verdict { protocol: self.protocol, place: address.to_string(), outcome };
+            // A server that is there and silent is told rather than that nobody listens at the next address.
+            if index == 0 || verdict.is_off() || !next.is_off() {
+                verdict = next;
+            }
             if verdict.outcome.is_ok() {
                 break;
             }
@@ -208,6 +223,7 @@ impl Protocol {
         match self {
             Self::Relay => chat_core::relay::PORT,
             Self::Room => chat_core::room::PORT,
+            Self::Web => web::PORT,
         }
     }
 }
@@ -219,6 +235,11 @@ impl Verdict {
             Ok(_) | Err(Fault::NotFound(_) | Fault::Silent | Fault::Rubbish) => true,
             Err(Fault::Unreachable(_) | Fault::Closed | Fault::Refused(_)) => false,
         }
+    }
+
+    /// Whether nobody listens there.
+    fn is_off(&self) -> bool {
+        matches!(&self.outcome, Err(Fault::Unreachable(error)) if error.kind() == io::ErrorKind::ConnectionRefused)
     }
 
     /// Whether the server counts as alive for the watchdog: it has answered, even if only to refuse, or it cannot be asked because this
@@ -240,6 +261,7 @@ impl fmt::Display for Protocol {
         f.write_str(match self {
             Self::Relay => "udp",
             Self::Room => "tcp",
+            Self::Web => "web",
         })
     }
 }

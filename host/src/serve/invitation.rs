@@ -109,6 +109,12 @@ pub(super) fn urls(web: &[SocketAddr], reachable: &[IpAddr]) -> Vec<String> {
     urls.take(ADDRESSES_MAX).collect()
 }
 
+/// Where others open the page that is bound to these addresses; `None` while this machine has no address that others can reach.
+pub(super) fn url_of_others(web: &[SocketAddr], reachable: &[IpAddr]) -> Option<String> {
+    let bound = web.iter().find(|bound| !reached(**bound, reachable).is_empty())?;
+    urls(&[*bound], reachable).into_iter().next()
+}
+
 /// An address for a client's command line, without the port if it is the default.
 fn endpoint(address: SocketAddr, default_port: u16) -> String {
     if address.port() == default_port { address.ip().to_string() } else { address.to_string() }
@@ -162,6 +168,10 @@ mod tests {
         assert_eq!(told(&["[::]:9393"]), ["http://192.168.1.5:9393/", "http://[fd00::5]:9393/"]);
         assert_eq!(told(&["0.0.0.0:80", "127.0.0.1:1"]), ["http://192.168.1.5/", "http://127.0.0.1:1/"]);
         assert_eq!(urls(&["[::]:80".parse().unwrap()], &[]), ["http://127.0.0.1/"]);
+        let web = ["[::]:80".parse().unwrap(), "127.0.0.1:9393".parse().unwrap()];
+        assert_eq!(url_of_others(&web, &REACHABLE).as_deref(), Some("http://192.168.1.5/"));
+        assert_eq!(url_of_others(&web[..1], &[]), None);
+        assert_eq!(url_of_others(&web[1..], &[]).as_deref(), Some("http://127.0.0.1:9393/"));
     }
 
     #[test]

@@ -66,6 +66,8 @@ impl Settings {
             }
         }
         settings.check_address();
+        settings.check_ports();
+        settings.complaints.sort_by_key(|complaint| complaint.line);
         settings
     }
 
@@ -123,7 +125,16 @@ impl Settings {
                 self.values[index] = (KEYS[index].default.to_owned(), None);
             }
         }
-        self.complaints.sort_by_key(|complaint| complaint.line);
+    }
+
+    /// Room and page are both on TCP, and cannot have one port: the room keeps it.
+    fn check_ports(&mut self) {
+        let ((room, _), (page, line)) = (self.value("room_port"), self.value("page_port"));
+        let Some(line) = line.filter(|_| room == page) else { return };
+        self.complaints.push(Complaint { line, what: format!("page_port: the room has port {room}: skipped") });
+        if let Some(index) = KEYS.iter().position(|key| key.name == "page_port") {
+            self.values[index] = (KEYS[index].default.to_owned(), None);
+        }
     }
 }
 
@@ -176,6 +187,9 @@ mod tests {
             ("hostname = Room-7", "room-7"),
             ("relay_port=1024", "1024"),
             ("room_port = 65535", "65535"),
+            ("page_port = 8080", "8080"),
+            ("page_port = 80", "80"),
+            ("page_port = OFF", "off"),
             ("max_clients = 1", "1"),
             ("max_members = unlimited", "unlimited"),
             ("rate = off", "off"),
@@ -218,6 +232,10 @@ mod tests {
             ("relay_port = 65536", "relay_port"),
             ("relay_port = 5353", "relay_port"),
             ("room_port = 0x2000", "room_port"),
+            ("room_port = 80", "room_port"),
+            ("page_port = 81", "page_port"),
+            ("page_port = 080x", "page_port"),
+            ("page_port = none", "page_port"),
             ("room_port = +9191", "room_port"),
             ("max_clients = 0", "max_clients"),
             ("max_members = 99999999999", "max_members"),
@@ -255,6 +273,14 @@ mod tests {
         let settings = read("hostname = a\nhostname = b\n");
         assert_eq!(settings.value("hostname"), ("b", Some(2)));
         assert_eq!(settings.complaints[0].what, "hostname is in line 1 too: this one counts");
+    }
+
+    #[test]
+    fn page_on_the_rooms_port_is_skipped() {
+        let settings = read("page_port = 7001\nroom_port = 7001\n");
+        assert_eq!((settings.value("page_port"), settings.value("room_port")), (("80", None), ("7001", Some(2))));
+        assert_eq!(settings.complaints[0].what, "page_port: the room has port 7001: skipped");
+        check_skipped("page_port = 9191", "page_port", "the room has port 9191");
     }
 
     #[test]

@@ -26,6 +26,12 @@ pub(super) const KEYS: &[Key] = &[
     Key { name: "relay_port", default: "9090", expected: "a port from 1024 to 65535, other than 5353", check: port },
     Key { name: "room_port", default: "9191", expected: "a port from 1024 to 65535, other than 5353", check: port },
     Key {
+        name: "page_port",
+        default: "80",
+        expected: "80, a port from 1024 to 65535 other than 5353, or off",
+        check: |value| word(value, "off").or_else(|| number(value, 80, 80)).or_else(|| port(value)),
+    },
+    Key {
         name: "max_clients",
         default: "unlimited",
         expected: "a number from 1 to 1000000, or unlimited",
