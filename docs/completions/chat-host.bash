@@ -19,6 +19,7 @@ _chat_host() {
         serve--web-origin) :; return ;;
         check--udp) :; return ;;
         check--tcp) :; return ;;
+        check--web) :; return ;;
         check--seconds) :; return ;;
         client--tcp) :; return ;;
         client--name) :; return ;;
@@ -39,7 +40,7 @@ _chat_host() {
     esac
     case ${COMP_WORDS[1]} in
         serve) options="--udp --max-clients --tcp --max-members --rate --threads --journal --clock-state --web --web-origin --qr --help --version" ;;
-        check) options="--udp --tcp --seconds --help --version" ;;
+        check) options="--udp --tcp --web --seconds --help --version" ;;
         client) options="--tcp --name --udp --json --plain --color --bell --exec --headless --help --version" ;;
         peer) options="--name --listen --join --no-discovery --interface --deny --json --plain --color --bell --exec --headless --help --version" ;;
         doctor) options="--interface --seconds --json --help --version" ;;

@@ -17,6 +17,7 @@ complete -c chat-host -n '__fish_seen_subcommand_from serve' -l version -d 'prin
 complete -c chat-host -n __fish_use_subcommand -a check -d 'Ask whether the servers answer.'
 complete -c chat-host -n '__fish_seen_subcommand_from check' -l udp -x -d 'the relay to ask (default port 9090)'
 complete -c chat-host -n '__fish_seen_subcommand_from check' -l tcp -x -d 'the room to ask (default port 9191)'
+complete -c chat-host -n '__fish_seen_subcommand_from check' -l web -x -d 'the page to ask (default port 9393)'
 complete -c chat-host -n '__fish_seen_subcommand_from check' -l seconds -x -d 'wait so long for them, in seconds, 1 to 3600, also for one that refuses still (default: 5 for one that is there)'
 complete -c chat-host -n '__fish_seen_subcommand_from check' -l help -d 'tell how it is used'
 complete -c chat-host -n '__fish_seen_subcommand_from check' -l version -d 'print the version'
