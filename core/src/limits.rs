@@ -188,6 +188,9 @@ pub const MESH_LOST_MAX: usize = 16;
 /// Claims to a row of the mesh that is held dead.
 pub const MESH_DEAD_CLAIMS: u8 = 5;
 
+/// Claims to a row of the mesh whose address is not proven; behind them Pings go in their place, until one is answered.
+pub const MESH_UNPROVEN_CLAIMS: u8 = 2;
+
 /// Others that a Claim goes by when its row is silent.
 pub const MESH_CLAIM_VIAS: u8 = 2;
 

@@ -7,7 +7,7 @@ use super::PeerId;
 use super::config::Timers;
 use super::random::Random;
 use super::sorted::{Keyed, Sorted};
-use crate::limits::{MESH_CLAIM_RETRIES, MESH_CLAIM_VIAS, MESH_DEAD_CLAIMS};
+use crate::limits::{MESH_CLAIM_RETRIES, MESH_CLAIM_VIAS, MESH_DEAD_CLAIMS, MESH_UNPROVEN_CLAIMS};
 use crate::refusal::RefusalReason;
 use crate::time::Instant;
 
@@ -28,6 +28,8 @@ pub struct Ask {
     dead: bool,
     /// Whether it has welcomed this incarnation.
     welcomed: bool,
+    /// Whether it has said who has the name, so that it can be reached.
+    answered: bool,
     /// Whether the walk over the table has just seen it.
     seen: bool,
 }
@@ -42,6 +44,7 @@ impl Ask {
         vias: 0,
         dead: false,
         welcomed: false,
+        answered: false,
         seen: false,
     };
 }
@@ -74,6 +77,8 @@ pub(super) struct Due {
     pub(super) to: PeerId,
     /// By whom it goes, if not directly.
     pub(super) via: Option<PeerId>,
+    /// How many went to the row directly before.
+    pub(super) tries: u8,
 }
 
 /// What an objection means.
@@ -143,27 +148,30 @@ impl<'s> Claimant<'s> {
         let to = ask.id;
         if ask.vias > 0 {
             ask.vias -= 1;
-            let turn = usize::from(ask.tries) * usize::from(MESH_CLAIM_VIAS) + usize::from(ask.vias);
-            return match self.witness(turn) {
-                Some(via) => Some(Due { to, via: Some(via) }),
-                // Nobody has welcomed the claim yet: what is due directly comes first.
+            let tries = ask.tries;
+            let turn = usize::from(tries) * usize::from(MESH_CLAIM_VIAS) + usize::from(ask.vias);
+            return match self.witness(to, turn) {
+                Some(via) => Some(Due { to, via: Some(via), tries }),
+                // Nobody has answered the claim yet: what is due directly comes first.
                 None => {
                     self.asks.as_mut_slice()[index].vias = 0;
                     self.due(now, timers)
                 }
             };
         }
-        ask.tries = ask.tries.saturating_add(1);
+        let tries = ask.tries;
+        ask.tries = tries.saturating_add(1);
         ask.next_at = now + timers.claim_pause;
         ask.vias = if now - ask.since >= timers.claim_via_after { MESH_CLAIM_VIAS } else { 0 };
-        Some(Due { to, via: None })
+        Some(Due { to, via: None, tries })
     }
 
-    /// One of those that have welcomed the claim.
-    fn witness(&self, turn: usize) -> Option<PeerId> {
-        let welcomed = || self.asks.as_slice().iter().filter(|ask| ask.welcomed && !ask.dead);
-        let count = welcomed().count();
-        welcomed().nth(turn.checked_rem(count)?).map(|ask| ask.id)
+    /// One of those that have answered the claim, but for who is asked.
+    fn witness(&self, to: PeerId, turn: usize) -> Option<PeerId> {
+        let has_answered = |ask: &&Ask| (ask.welcomed || ask.answered) && !ask.dead && ask.id != to;
+        let answered = || self.asks.as_slice().iter().filter(has_answered);
+        let count = answered().count();
+        answered().nth(turn.checked_rem(count)?).map(|ask| ask.id)
     }
 
     /// A row welcomes this incarnation. Gives `false` if it was not asked or has done so before.
@@ -177,6 +185,15 @@ impl<'s> Claimant<'s> {
         }
     }
 
+    /// A row has shown that what is sent to it arrives: the Claim that it lacks is due.
+    pub(super) fn handle_reached(&mut self, now: Instant, id: PeerId) {
+        if let Some(ask) =
+            self.asks.get_mut(id).filter(|ask| !ask.welcomed && !ask.dead && ask.tries > MESH_UNPROVEN_CLAIMS)
+        {
+            ask.next_at = ask.next_at.min(now);
+        }
+    }
+
     /// A row objects; `holder` has the name.
     pub(super) fn handle_objection(
         &mut self,
@@ -186,9 +203,10 @@ impl<'s> Claimant<'s> {
         reason: RefusalReason,
         holder: Option<PeerId>,
     ) -> Verdict {
-        if !self.asks.get(by).is_some_and(|ask| !ask.welcomed && ask.tries > 0) {
+        let Some(ask) = self.asks.get_mut(by).filter(|ask| !ask.welcomed && ask.tries > 0) else {
             return Verdict::Ignored;
-        }
+        };
+        ask.answered = true;
         match reason {
             RefusalReason::NameHeld => {
                 self.held_at = self.held_at.or(Some(now));
@@ -281,8 +299,18 @@ mod tests {
         let mut claimant = Claimant::new(asks);
         claimant.start(at(0));
         assert!(claimant.sync(at(0), [(A, false), (B, b_is_dead)].into_iter()));
-        assert_eq!(drain(&mut claimant, 0), [Due { to: A, via: None }, Due { to: B, via: None }]);
+        assert_eq!(drain(&mut claimant, 0), [first(A), first(B)]);
         claimant
+    }
+
+    /// The first Claim to a row.
+    fn first(to: PeerId) -> Due {
+        Due { to, via: None, tries: 0 }
+    }
+
+    /// Another Claim to a row.
+    fn again(tries: u8, to: PeerId, via: Option<PeerId>) -> Due {
+        Due { to, via, tries }
     }
 
     fn drain(claimant: &mut Claimant<'_>, millis: u64) -> Vec<Due> {
@@ -310,7 +338,7 @@ mod tests {
         let third = PeerId(7);
         claimant.sync(at(1), [(A, false), (third, false), (B, false)].into_iter());
         assert!(!claimant.is_admitted(at(1)));
-        assert_eq!(drain(&mut claimant, 1), [Due { to: third, via: None }]);
+        assert_eq!(drain(&mut claimant, 1), [first(third)]);
         claimant.sync(at(2), [(A, false), (B, false)].into_iter());
         assert!(claimant.is_admitted(at(2)));
     }
@@ -322,7 +350,7 @@ mod tests {
         claimant.handle_welcome(A);
         for try_index in 1..5 {
             assert!(!claimant.is_admitted(at(try_index * 300)));
-            assert_eq!(drain(&mut claimant, try_index * 300)[0], Due { to: B, via: None });
+            assert_eq!(drain(&mut claimant, try_index * 300)[0], again(u8::try_from(try_index).unwrap(), B, None));
         }
         assert!(!claimant.is_admitted(at(1_499)));
         assert_eq!(claimant.due_at(at(1_499), &TIMERS), Some(at(1_500)));
@@ -344,17 +372,16 @@ mod tests {
     fn silent_row_is_asked_by_two_witnesses_after_a_second() {
         let mut asks = [Ask::EMPTY; 4];
         let mut claimant = claiming(&mut asks, false);
-        assert_eq!(drain(&mut claimant, 999), [Due { to: A, via: None }, Due { to: B, via: None }]);
+        assert_eq!(drain(&mut claimant, 999), [again(1, A, None), again(1, B, None)]);
         claimant.handle_welcome(A);
-        let via = Due { to: B, via: Some(A) };
-        assert_eq!(drain(&mut claimant, 1_300), [Due { to: B, via: None }, via, via]);
+        assert_eq!(drain(&mut claimant, 1_300), [again(2, B, None), again(3, B, Some(A)), again(3, B, Some(A))]);
     }
 
     #[test]
     fn silent_rows_without_a_witness_are_asked_directly() {
         let mut asks = [Ask::EMPTY; 4];
         let mut claimant = claiming(&mut asks, false);
-        assert_eq!(drain(&mut claimant, 1_300), [Due { to: A, via: None }, Due { to: B, via: None }]);
+        assert_eq!(drain(&mut claimant, 1_300), [again(1, A, None), again(1, B, None)]);
     }
 
     #[test]

@@ -133,6 +133,8 @@ timers! {
     fetch_max = 3_000,
     /// Time since its admission after which a member hands over, even if nobody handed over to it.
     giver_age = 10_000,
+    /// Time without a word of any member after which a hand-over ends without a giver.
+    giver_silence = 30_000,
     /// Time without change after which an entry of the vector counts in the hash of heads.
     heads_settled = 5_000,
     /// Time for which a number that was heard is told in Heads.

@@ -150,23 +150,24 @@ impl Prober {
     }
 
     /// Begins the next period: all suspects are pinged, and `probed` too, unless there are too many suspects. `others` are missed;
-    /// `able` are alive.
+    /// `able` gives how many can pass something on to a peer.
     pub(super) fn next_period(
         &mut self,
         now: Instant,
         timers: &Timers,
         random: &mut Random,
-        (others, able): (usize, usize),
+        (others, able): (usize, impl Fn(PeerId) -> usize),
         probed: Option<Probed>,
     ) {
         let heard = self.heard;
         // Each of those who may be asked is asked once.
-        let vias = |vias: u8| vias.min(u8::try_from(able.saturating_sub(1)).unwrap_or(u8::MAX));
+        let vias = |vias: u8, id| vias.min(u8::try_from(able(id)).unwrap_or(u8::MAX));
         for trial in &mut self.trials {
             let counts = trial.counts(heard, others);
             trial.silent = Some(trial.silent.map_or(0, |periods| periods + u8::from(counts)));
             (trial.nonce, trial.pings, trial.ping_at) = (Nonce(random.word()), 1, now);
-            (trial.vias, trial.vias_at, trial.via_after) = (vias(MESH_SUSPECT_VIAS), now, PeerId(random.word()));
+            trial.vias = vias(MESH_SUSPECT_VIAS, trial.id);
+            (trial.vias_at, trial.via_after) = (now, PeerId(random.word()));
         }
         self.heard = Heard::Nobody;
         self.period_at = Some(now + timers.probe_period);
@@ -182,7 +183,7 @@ impl Prober {
                     nonce: Nonce(random.word()),
                     pings: MESH_PROBE_PINGS,
                     ping_at: now,
-                    vias: vias(MESH_PROBE_VIAS),
+                    vias: vias(MESH_PROBE_VIAS, id),
                     vias_at: now + timers.probe_pause,
                     via_after: PeerId(random.word()),
                     silent: None,
@@ -250,7 +251,7 @@ mod tests {
         let (mut prober, mut random) = (Prober::IDLE, Random::new([3; 16]));
         prober.start(at(0));
         assert!(prober.is_period_over(at(0)));
-        prober.next_period(at(0), &TIMERS, &mut random, (others, others), Some(PROBED));
+        prober.next_period(at(0), &TIMERS, &mut random, (others, |_| others - 1), Some(PROBED));
         (prober, random)
     }
 
@@ -269,7 +270,7 @@ mod tests {
             heard.into_iter().for_each(|id| prober.handle_heard(id));
             let dead = prober.next_dead(others);
             assert!(dead.is_none_or(|dead| dead == TARGET));
-            prober.next_period(at(period * 500), &TIMERS, random, (others, others), None);
+            prober.next_period(at(period * 500), &TIMERS, random, (others, |_| others - 1), None);
             dead.is_some()
         })
     }
@@ -293,7 +294,7 @@ mod tests {
     #[test]
     fn suspect_is_pinged_once_and_by_six_others_in_each_period() {
         let (mut prober, mut random) = probing(9);
-        prober.next_period(at(500), &TIMERS, &mut random, (9, 9), None);
+        prober.next_period(at(500), &TIMERS, &mut random, (9, |_| 8), None);
         assert_eq!(drain(&mut prober, 500), [false, true, true, true, true, true, true]);
         assert_eq!(drain(&mut prober, 999), []);
     }
@@ -309,7 +310,7 @@ mod tests {
         let (mut prober, mut random) = (Prober::IDLE, Random::new([3; 16]));
         prober.start(at(0));
         let forged = Probed { is_missed: false, ..PROBED };
-        prober.next_period(at(0), &TIMERS, &mut random, (4, 5), Some(forged));
+        prober.next_period(at(0), &TIMERS, &mut random, (4, |_| 4), Some(forged));
         assert_eq!(periods_until_death(&mut prober, &mut random, 4, None), Some(9));
     }
 
@@ -317,7 +318,7 @@ mod tests {
     fn newcomer_that_became_a_member_is_missed_like_one() {
         let (mut prober, mut random) = (Prober::IDLE, Random::new([3; 16]));
         prober.start(at(0));
-        prober.next_period(at(0), &TIMERS, &mut random, (4, 5), Some(Probed { is_missed: false, ..PROBED }));
+        prober.next_period(at(0), &TIMERS, &mut random, (4, |_| 4), Some(Probed { is_missed: false, ..PROBED }));
         prober.refresh(|id| id == TARGET);
         assert_eq!(periods_until_death(&mut prober, &mut random, 4, None), None);
     }
@@ -326,7 +327,7 @@ mod tests {
     fn who_is_reached_by_others_alone_has_four_periods_more() {
         let (mut prober, mut random) = (Prober::IDLE, Random::new([3; 16]));
         prober.start(at(0));
-        prober.next_period(at(0), &TIMERS, &mut random, (4, 4), Some(Probed { is_indirect: true, ..PROBED }));
+        prober.next_period(at(0), &TIMERS, &mut random, (4, |_| 3), Some(Probed { is_indirect: true, ..PROBED }));
         assert_eq!(periods_until_death(&mut prober, &mut random, 4, Some(OTHER)), Some(13));
     }
 
@@ -342,7 +343,7 @@ mod tests {
         for period in 1..8 {
             prober.handle_heard(OTHER);
             assert_eq!(prober.next_dead(4), None);
-            prober.next_period(at(period * 500), &TIMERS, &mut random, (4, 4), None);
+            prober.next_period(at(period * 500), &TIMERS, &mut random, (4, |_| 3), None);
         }
         prober.handle_heard(TARGET);
         assert_eq!(drain(&mut prober, 9_999), []);
@@ -358,7 +359,7 @@ mod tests {
                 at(id * 500),
                 &TIMERS,
                 &mut random,
-                (20, 20),
+                (20, |_| 19),
                 Some(Probed { id: PeerId(id), is_missed: true, is_indirect: false }),
             );
         }

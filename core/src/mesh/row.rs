@@ -121,6 +121,11 @@ impl Row {
         self.is_live() && (self.is_member() || self.was_heard)
     }
 
+    /// Whether it passes things on for the own peer: without its token it believes nothing.
+    pub(super) fn can_pass_on(&self) -> bool {
+        self.is_live() && self.token != Token::NONE
+    }
+
     /// Whether it has this name.
     pub(super) fn has_name(&self, name: &Username, key: u64) -> bool {
         self.key == key && self.name.as_ref() == Some(name)

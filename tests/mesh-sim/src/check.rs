@@ -434,7 +434,9 @@ impl Checks {
                 watch.deaf_ms = now_ms;
             }
         }
-        for watch in self.runs().filter(|watch| watch.is_admitted() && watch.deaf_ms + DEATH_MS < now_ms) {
+        for watch in
+            self.runs().filter(|watch| watch.is_admitted() && !watch.leaving && watch.deaf_ms + DEATH_MS < now_ms)
+        {
             let late = watch.rows.iter().find(|row| {
                 is_live(row.state) && self.ended.get(&row.id).is_some_and(|ended_ms| ended_ms + DEATH_MS < now_ms)
             });

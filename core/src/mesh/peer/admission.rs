@@ -75,9 +75,13 @@ impl Peer<'_> {
                 self.handover = Handover::NEW;
                 self.follow(now, sender, token, members);
             }
-            // A lone founder comes by itself.
+            // A lone founder comes by itself. Whoever shows itself unasked has proven no address: its answer to a Seek does.
             Phase::Member if !self.is_pristine && self.walk.is_none() && table != self.table.digest() => {
-                self.compare(now, sender, token, members, capacity_log2);
+                if sender.is_proven {
+                    self.compare(now, sender, token, members, capacity_log2);
+                } else {
+                    self.discovery.call_back(sender.address);
+                }
             }
             _ => {}
         }

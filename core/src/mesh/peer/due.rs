@@ -2,7 +2,7 @@
 
 use super::envelope::{Recipient, Ride};
 use super::{Peer, Phase, Target};
-use crate::limits::{MESH_CLAIM_BYTES, MESH_PACE_DATAGRAMS_MAX, MESH_SEEK_BYTES};
+use crate::limits::{MESH_CLAIM_BYTES, MESH_PACE_DATAGRAMS_MAX, MESH_SEEK_BYTES, MESH_UNPROVEN_CLAIMS};
 use crate::mesh::item::{Item, Standing, WireRow};
 use crate::mesh::list::Packer;
 use crate::mesh::row::Row;
@@ -94,7 +94,7 @@ impl Peer<'_> {
         if let Some(due) = self.prober.due(now, timers) {
             let ping = Item::Ping { nonce: due.nonce };
             let Some(after) = due.via_after else { return Some(self.send_ping(now, due.target, due.nonce)) };
-            let is_able = |row: &&Row| row.is_live() && row.id != self.id() && row.id != due.target;
+            let is_able = |row: &&Row| row.can_pass_on() && row.id != self.id() && row.id != due.target;
             let via = self.table.after(after).iter().find(is_able).or_else(|| self.table.rows().iter().find(is_able));
             let via = via.map(|row| row.id);
             self.prober.handle_via(due.target, via);
@@ -175,7 +175,11 @@ impl Peer<'_> {
         let timers = self.config.timers;
         let due = self.claimant.due(now, timers)?;
         let direct = self.recipient(now, due.via.unwrap_or(due.to));
-        let Some(to) = direct else { return Some(None) };
+        let Some(to) = direct.filter(|to| due.via.is_none() || to.token != Token::NONE) else { return Some(None) };
+        if due.via.is_none() && !to.is_proven && due.tries >= MESH_UNPROVEN_CLAIMS && self.is_live(due.to) {
+            // Of the bytes that an unproven address gets, those of a Claim are good for three Pings; its Ack brings the next Claim.
+            return Some(self.send_ping_to(now, to, self.tokens.ping_nonce(due.to)));
+        }
         let claim = Item::Claim {
             nonce: self.claim_nonce(due.to),
             incarnation: self.incarnation(),
@@ -187,6 +191,10 @@ impl Peer<'_> {
         let wrapped = Recipient { via_for: due.via.map(|_| due.to), ..to };
         if self.push(wrapped, &claim).is_err() {
             return Some(None);
+        }
+        if due.tries > 0 && due.via.is_none() && to.token == Token::NONE {
+            // Who objects gives no token: without one it would pass nothing on.
+            let _ = self.datagram.push(&Item::Ping { nonce: self.tokens.ping_nonce(due.to) });
         }
         Some(self.close(now, to, Ride::UpTo(MESH_CLAIM_BYTES), MESH_CLAIM_BYTES))
     }

@@ -52,6 +52,11 @@ impl Peer<'_> {
         }
     }
 
+    /// Whether a peer is there.
+    pub(super) fn is_live(&self, id: PeerId) -> bool {
+        self.table.get(id).is_some_and(crate::mesh::Row::is_live)
+    }
+
     /// Whether a peer has proven an address.
     pub(super) fn is_proven(&self, id: PeerId, address: Address) -> bool {
         self.table.get(id).is_some_and(|row| row.contacts.is_proven(address))
@@ -80,12 +85,15 @@ impl Peer<'_> {
     }
 
     /// A Ping was answered: with the token that came, the own address is proven there. That the peer lives is known by now.
-    pub(super) fn handle_ack(&mut self, sender: Sender, token: Token) {
+    pub(super) fn handle_ack(&mut self, now: Instant, sender: Sender, token: Token) {
         if sender.is_via {
             return;
         }
         match self.table.get_mut(sender.id) {
-            Some(row) if sender.is_proven => row.token = token,
+            Some(row) if sender.is_proven => {
+                row.token = token;
+                self.claimant.handle_reached(now, sender.id);
+            }
             _ => self.counters.items_unproven = self.counters.items_unproven.saturating_add(1),
         }
     }
@@ -229,7 +237,8 @@ impl Peer<'_> {
                 is_missed: row.is_missed(),
                 is_indirect: row.is_indirect || (row.is_member() && !row.was_heard),
             });
-            let able = self.table.others().count();
+            let table = &self.table;
+            let able = |id| table.others().filter(|row| row.can_pass_on() && row.id != id).count();
             self.prober.next_period(now, self.config.timers, &mut self.random, (others, able), probed);
         }
         let tomb_time = self.config.timers.tomb_time;

@@ -138,7 +138,7 @@ impl Peer<'_> {
                     self.answer(Answer::Left);
                 }
             }
-            Item::Ack { nonce: _, token } => self.handle_ack(sender, token),
+            Item::Ack { nonce: _, token } => self.handle_ack(now, sender, token),
             _ if !sender.is_proven || sender.is_via => {
                 self.counters.items_unproven = self.counters.items_unproven.saturating_add(1);
             }

@@ -46,11 +46,19 @@ impl Peer<'_> {
         if is_alone {
             return self.finish_handover();
         }
+        let heard_at = self.table.others().filter(|row| row.is_member()).map(|row| row.heard_at).max();
+        let giver_silence = timers.giver_silence;
+        let is_cut_off = now - self.admitted_at >= giver_silence && heard_at.is_none_or(|at| now - at >= giver_silence);
         let members = self.table.others().filter(|row| row.is_member()).map(Row::seniority);
         let giver = members.filter(|&seniority| behind.is_none_or(|behind| seniority > behind)).min();
-        if giver.is_some() {
-            self.log.start_handover(now);
-            self.sync_log();
+        match giver {
+            // All were asked, and none has been heard since: the peer is on its own, and its user need not wait.
+            None if is_cut_off => return self.finish_handover(),
+            None => {}
+            Some(_) => {
+                self.log.start_handover(now);
+                self.sync_log();
+            }
         }
         self.handover.handle_giver(now, timers, giver);
     }

@@ -32,6 +32,12 @@ impl Peer<'_> {
             Phase::Waiting | Phase::Leaving if !sender.is_via => return self.answer(Answer::Left),
             _ => return self.count_unexpected(),
         }
+        if let Some(row) = self.table.get_mut(sender.id).filter(|_| !sender.is_via)
+            && (sender.is_proven || row.token == Token::NONE)
+        {
+            // Whatever the answer is: what others have for it is passed on with this token.
+            row.token = token;
+        }
         let judgement = guard::judge(&self.facts(now, sender, incarnation, &name));
         let admitted = match judgement {
             Judgement::Admit => {
@@ -51,7 +57,9 @@ impl Peer<'_> {
             return self.answer(Answer::Object(nonce, RefusalReason::Full, None));
         }
         if let Some(row) = self.table.get_mut(sender.id).filter(|_| !sender.is_via) {
-            row.token = token;
+            if sender.is_proven || row.token == Token::NONE {
+                row.token = token;
+            }
             if sender.is_proven {
                 row.contacts.prove(now, sender.address);
             } else {
