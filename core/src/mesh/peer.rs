@@ -739,21 +739,34 @@ mod tests {
         assert_eq!((counters.anonymous, counters.foreign), (1, 1));
     }
 
-    #[test]
-    fn unproven_address_gets_what_it_sent_and_a_thousand_bytes() {
-        let mut network = Network::of(&["anna"]);
-        let ping = datagram(PeerId(77), Token::NONE, &[Item::Ping { nonce: crate::mesh::Nonce(1) }]);
+    /// Sends `forged` 200 times from one address to a peer of a group of two, and checks what goes back there.
+    fn check_spared(forged: &[u8]) {
+        let mut network = Network::of(&["anna", "bert"]);
         let mut sent = 0;
         for _ in 0..200 {
-            network.deliver(0, Network::address(9), Arrival::Unicast, &ping);
+            network.deliver(0, Network::address(9), Arrival::Unicast, forged);
             let to = Target::Unicast(Network::address(9));
             sent +=
                 network.flying.drain(..).filter(|flying| flying.1 == to).map(|flying| flying.2.len()).sum::<usize>();
             network.now = network.now + Duration::from_millis(STEP_MS);
+            let now = network.now;
+            network.peer(0).handle_timeout(now);
+            network.drain(0);
         }
-        let received = 200 * ping.len();
-        assert!((received..=received + 1_000).contains(&sent), "{sent} for {received}");
-        assert!(network.peer(0).counters().unproven_spared > 0);
+        let received = 200 * forged.len();
+        assert!((1..=received + 1_000).contains(&sent), "{sent} for {received}");
+    }
+
+    #[test]
+    fn unproven_address_gets_what_it_sent_and_a_thousand_bytes() {
+        let nonce = crate::mesh::Nonce(1);
+        check_spared(&datagram(PeerId(77), Token::NONE, &[Item::Ping { nonce }]));
+        let (token, table) = (Token(9), crate::mesh::Digest(1));
+        let found = Item::Found { nonce, token, members: 3, capacity_log2: 8, table };
+        check_spared(&datagram(PeerId(77), Token::NONE, core::slice::from_ref(&found)));
+        let (name, addresses) = (Username::new("mallory").unwrap(), Addresses::default());
+        let claim = Item::Claim { nonce, incarnation: 0, token, name, addresses };
+        check_spared(&datagram(PeerId(77), Token::NONE, &[found, claim]));
     }
 
     #[test]

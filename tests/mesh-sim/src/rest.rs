@@ -29,7 +29,7 @@ pub fn check_all(scenario: &Scenario, now_ms: u64, nodes: &[&Node<'_>], checks: 
     everybody_is_told(now_ms, &members, checks)?;
     everything_was_shown(scenario, now_ms, &members, checks)?;
     // Where groups met, each began with what the other said from then on.
-    if checks.tally.lost == 0 && checks.tally.founded == 1 && scenario.is_benign() {
+    if checks.tally.lost == 0 && checks.tally.founded == 1 && checks.strict {
         same_recent(now_ms, &members)?;
     }
     if checks.strict && checks.tally.founded == 1 {

@@ -193,12 +193,14 @@ impl Watch {
             account.came.push_back((now_ms, bytes.len()));
         }
         let is_proven = self.proven.contains(&source);
-        if is_proven {
+        // Who has no row yet is nobody who was heard.
+        let hears = |rows: &[Seen], id: PeerId| is_proven && rows.iter().any(|row| row.id == id);
+        if hears(&self.rows, *sender) {
             self.heard.insert(*sender, now_ms);
             self.met.insert(*sender);
         }
         wire::visit(bytes, |from, _, item| {
-            if is_proven {
+            if hears(&self.rows, from) {
                 self.heard.insert(from, now_ms);
             }
             match item {
