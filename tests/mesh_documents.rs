@@ -174,7 +174,7 @@ fn limits_and_timers_are_those_of_the_code() {
     let documented: HashMap<String, u128> = rows(section(&document, "## 11. Limits and timers"))
         .filter_map(|row| Some((row[0].trim_matches('`').to_owned(), row[1].split(' ').next()?.parse().ok()?)))
         .collect();
-    let limits: [(&str, u64); 37] = [
+    let limits: [(&str, u64); 40] = [
         ("datagram_bytes_max", limits::DATAGRAM_BYTES_MAX as u64),
         ("text_bytes_max", limits::TEXT_BYTES_MAX as u64),
         ("name_bytes_max", limits::NAME_BYTES_MAX as u64),
@@ -184,6 +184,7 @@ fn limits_and_timers_are_those_of_the_code() {
         ("mesh_claim_bytes", limits::MESH_CLAIM_BYTES as u64),
         ("mesh_lost_max", limits::MESH_LOST_MAX as u64),
         ("mesh_dead_claims", u64::from(limits::MESH_DEAD_CLAIMS)),
+        ("mesh_unproven_claims", u64::from(limits::MESH_UNPROVEN_CLAIMS)),
         ("mesh_claim_vias", u64::from(limits::MESH_CLAIM_VIAS)),
         ("mesh_claim_retries", u64::from(limits::MESH_CLAIM_RETRIES)),
         ("mesh_joining_per_ip_max", limits::MESH_JOINING_PER_IP_MAX as u64),
@@ -196,6 +197,8 @@ fn limits_and_timers_are_those_of_the_code() {
         ("mesh_probe_vias", u64::from(limits::MESH_PROBE_VIAS)),
         ("mesh_suspect_vias", u64::from(limits::MESH_SUSPECT_VIAS)),
         ("mesh_suspect_periods", u64::from(limits::MESH_SUSPECT_PERIODS)),
+        ("mesh_suspect_periods_indirect", u64::from(limits::MESH_SUSPECT_PERIODS_INDIRECT)),
+        ("mesh_via_bytes_max", limits::MESH_VIA_BYTES_MAX as u64),
         ("mesh_suspects_max", limits::MESH_SUSPECTS_MAX as u64),
         ("mesh_riding_rows_max", limits::MESH_RIDING_ROWS_MAX as u64),
         ("mesh_left_rounds", u64::from(limits::MESH_LEFT_ROUNDS)),

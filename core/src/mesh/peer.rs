@@ -207,6 +207,7 @@ impl<'s> Peer<'s> {
         let capacity = config.members_max.min(rows / 2).max(1);
         let mut row = Row {
             id,
+            incarnation: 1,
             state: State::Left,
             number: 1,
             capacity_log2: u8::try_from(capacity.ilog2()).unwrap_or(u8::MAX),
@@ -716,7 +717,7 @@ mod tests {
     fn datagram(id: PeerId, token: Token, items: &[Item<'_>]) -> Vec<u8> {
         let mut datagram = Datagram::EMPTY;
         datagram.begin(PROTOCOL);
-        datagram.push(&Item::From { id, incarnation: 0, token }).unwrap();
+        datagram.push(&Item::From { id, incarnation: 1, token }).unwrap();
         items.iter().for_each(|item| datagram.push(item).unwrap());
         datagram.as_bytes().to_vec()
     }
@@ -727,7 +728,7 @@ mod tests {
         network.told(0);
         let bert = network.peer(1).id();
         for token in [Token::NONE, Token(7)] {
-            let forged = datagram(bert, token, &[Item::Left { incarnation: 0 }, Item::Took { number: 9 }]);
+            let forged = datagram(bert, token, &[Item::Left { incarnation: 1 }, Item::Took { number: 9 }]);
             network.deliver(0, Network::address(1), Arrival::Unicast, &forged);
             network.deliver(0, Network::address(5), Arrival::Unicast, &forged);
         }
@@ -765,7 +766,7 @@ mod tests {
         let found = Item::Found { nonce, token, members: 3, capacity_log2: 8, table };
         check_spared(&datagram(PeerId(77), Token::NONE, core::slice::from_ref(&found)));
         let (name, addresses) = (Username::new("mallory").unwrap(), Addresses::default());
-        let claim = Item::Claim { nonce, incarnation: 0, token, name, addresses };
+        let claim = Item::Claim { nonce, incarnation: 1, token, name, addresses };
         check_spared(&datagram(PeerId(77), Token::NONE, &[found, claim]));
     }
 
