@@ -181,6 +181,8 @@ impl Checks {
 
     /// A peer shows a message.
     fn shows(&mut self, now_ms: u64, index: usize, message: &Message<'_>) -> Checked {
+        // What an origin says just before it goes may come by others alone.
+        let stays = !self.watches.iter().any(|other| other.id == message.origin && other.gone_ms.is_some());
         let watch = &mut self.watches[index];
         let (slot, origin, number) = (watch.slot, message.origin, message.number);
         let what = || format!("{slot} shows {origin:?}:{number} {message:?}");
@@ -203,7 +205,7 @@ impl Checks {
             if let Some(known) = known.filter(|known| watch.admitted_ms.is_some_and(|since_ms| since_ms < known.at_ms))
             {
                 self.tally.messages_ms.push(now_ms - known.at_ms);
-                let is_late = self.message_ms_max.is_some_and(|most_ms| now_ms - known.at_ms > most_ms);
+                let is_late = stays && self.message_ms_max.is_some_and(|most_ms| now_ms - known.at_ms > most_ms);
                 let was_there = watch.handed_over_ms.is_some_and(|since_ms| since_ms < known.at_ms);
                 check("MESH-LIVE", now_ms, !is_late || !was_there, || format!("late: {}", what()))?;
             }

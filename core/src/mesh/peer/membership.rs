@@ -54,7 +54,7 @@ impl Peer<'_> {
 
     /// Whether a peer is there.
     pub(super) fn is_live(&self, id: PeerId) -> bool {
-        self.table.get(id).is_some_and(crate::mesh::Row::is_live)
+        self.table.get(id).is_some_and(Row::is_live)
     }
 
     /// Whether a peer has proven an address.
