@@ -23,6 +23,7 @@ from builder.deb import Contents as Deb
 from builder.failure import Failure
 from builder.places import IMAGE, ROOT, WORK
 from builder.progress import say, step
+from tester import service
 
 NAME = "chat-host"
 # What each is compiled for, and which package of the lock file has its C library.
@@ -169,6 +170,7 @@ def build(architecture, options, lock):
             raise Failure("the package put together twice differs")
         check(path)
         say(f"   {path}: {path.stat().st_size / 1e3:.0f} kB, sha256 {fetch.sha256(path)}")
+    return path
 
 
 def main():
@@ -178,13 +180,22 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, default=WORK, metavar="FOLDER", help=f"where they go ({WORK})")
     parser.add_argument("--std", choices=cross.WAYS, help="the way to Rust's library (see builder/cross.py)")
     parser.add_argument("--mirror", metavar="URL", help="a Debian mirror, where apt's own sources have no Debian 12")
+    parser.add_argument("--test", action="store_true", help="boot a Debian with the package of this processor in QEMU, under systemd; as root")
     parser.add_argument("--which", action="store_true", help="only say whether it is possible here, and by which ways")
     options = parser.parse_args()
     needs.check("package")
     lock = lockfile.read()
+    packages = {}
     for architecture in [options.architecture] if options.architecture else ARCHITECTURES:
         if options.which:
             print(architecture, cross.choose(options.std, ARCHITECTURES[architecture][0]))
         else:
-            build(architecture, options, lock)
+            packages[architecture] = build(architecture, options, lock)
+    package = packages.get(service.architecture())
+    if options.test and not package:
+        raise Failure("--test takes the package of this processor, which is not built")
+    if options.test and (reason := service.lacks()):
+        say(f"== not tried under systemd: {reason}")
+    elif options.test:
+        service.test(package)
     return 0

@@ -65,7 +65,8 @@ pub(super) const KEYS: &[Key] = &[
     Key { name: "dns", default: "none", expected: "an address, as 192.168.1.1, or none", check: address_or_none },
     Key {
         name: "time_server",
-        default: "pool.ntp.org",
+        // Of the pool's names this one alone has addresses of IPv6 too.
+        default: "2.pool.ntp.org",
         expected: "up to 4 names or addresses with commas between them, or off",
         check: |value| word(value, "off").or_else(|| servers(value)),
     },
