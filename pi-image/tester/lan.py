@@ -44,6 +44,18 @@ def command(*words):
     return done.stdout
 
 
+def lacks(std=None):
+    """Why machines in namespaces are not possible here, if they are not."""
+    triple = PROCESSORS.get(platform.machine(), (None,))[0]
+    ways = [way for way in cross.WAYS if triple and std in (None, way) and cross.is_possible(way, triple)]
+    if not ways:
+        return f"no Rust library for this processor: rustup target add {triple or 'TARGET'}"
+    mounts = "mount -t proc proc /proc && mount -t sysfs sysfs /sys && mount --rbind /dev /mnt"
+    done = subprocess.run(["unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--fork", "sh", "-c", mounts],
+                          capture_output=True, text=True)
+    return "" if done.returncode == 0 else done.stderr.strip()
+
+
 def build(folder, std=None):
     """The root folder that all machines start from; to be called where the network can be reached."""
     triple, libc, role = PROCESSORS[platform.machine()]

@@ -53,7 +53,11 @@ def lacks():
     missing = [name for name in ("debootstrap", "cpio", emulator) if not shutil.which(name, path=needs.PATH)]
     if missing:
         return f"not installed: {', '.join(missing)}"
-    return "" if os.getuid() == 0 else "debootstrap wants root"
+    if os.getuid() != 0:
+        return "debootstrap wants root"
+    name = f"linux-image-cloud-{debian}"
+    found = subprocess.run(["apt-cache", "show", name], capture_output=True)
+    return "" if found.returncode == 0 and found.stdout else f"apt has no {name}"
 
 
 def run(*words, **options):
