@@ -551,6 +551,14 @@ fn page_fits_every_screen() {
     wait_for(&browser, "with the time");
     say(&browser, "/me takes notes");
     wait_for(&browser, "takes notes");
+    for (index, number, text) in
+        [(0, 3, "the water is brown behind the mill"), (1, 3, "ours is clear. We bring some in a glass")]
+    {
+        others[index].say(number, text);
+        wait_for(&browser, text);
+    }
+    say(&browser, "bring the lid too");
+    wait_for(&browser, "bring the lid too");
     browser.keys("#text", "what I am typing");
     take_pictures(&browser, "room");
     browser.run("document.getElementById('people-button').click()");

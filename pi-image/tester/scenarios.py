@@ -66,6 +66,7 @@ def inside(bench):
         check(used <= 26_000, f"{used} kB of memory in use, not 26,000 at most")
         # How much of the program the kernel maps at once varies by some pages.
         check(sum(resident.values()) <= 1_150, f"the servers have {resident} kB resident, not 1,150 at most")
+        check(resident["Anon"] <= 300, f"the servers have {resident['Anon']} kB of their own, not 300 at most")
         listed = [line.split() for line in machine.run("netstat -lntu") if line[:3] in ("tcp", "udp")]
         # High UDP ports are questions under way: to name servers and time servers.
         ports = {(words[0], int(words[3].rpartition(":")[2])) for words in listed}

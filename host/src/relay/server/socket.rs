@@ -100,7 +100,7 @@ impl Socket {
             inner: Async::new(UdpSocket::from(socket))?,
             is_ipv6: address.is_ipv6(),
             local_addresses: Vec::new(),
-            buffers: vec![[0; DATAGRAM_BYTES_MAX + 1]; RECEIVE_BATCH].into_boxed_slice(),
+            buffers: bytemuck::zeroed_slice_box(RECEIVE_BATCH),
             dropped_total: 0,
         })
     }
