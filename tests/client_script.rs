@@ -164,53 +164,41 @@ fn display_of_a_relay_waits_too() {
 
 // --- what is not confirmed or not written ---
 
-/// Names of two clients in one room.
-const NAMES: [&[&str]; 2] = [&["--name", "ann"], &["--name", "bob"]];
-
-/// Checks that a program whose output nobody reads says so and ends with exit code 1. So it does by itself while its input is open,
-/// and at the end of its input.
-fn check_unread(arguments: &[&str], names: [&[&str]; 2]) {
-    let runs = [false, true].map(|input_ends| {
-        let (reader, writer) = full_pipe();
-        let arguments = [arguments, names[usize::from(input_ends)]].concat();
-        let mut process = Process::start_with_output(&arguments, writer);
-        // Its own line comes back to it, and is to be shown.
-        process.write(b"hi\n");
-        if input_ends {
-            process.end_input();
+#[test]
+fn output_that_nobody_reads_is_told_and_is_no_success() {
+    let (room, relay) = (room(), Server::start("127.0.0.1:0", &[]));
+    let (tcp, udp) = (room.tcp.to_string(), relay.udp.to_string());
+    let (to_room, to_relay) = (["client", "--tcp", &tcp], ["client", "--udp", &udp]);
+    let peer = ["peer", "--listen", "127.0.0.1:0", "--no-discovery"];
+    let mut runs = Vec::new();
+    // A program ends by itself while its input is open, and at the end of its input.
+    for input_ends in [false, true] {
+        let name = |name: &'static str| ["--name", if input_ends { name } else { "other" }];
+        for arguments in [
+            to_relay.to_vec(),
+            [&to_relay[..], &["--json"]].concat(),
+            [&to_room[..], &name("ann")].concat(),
+            [&to_room[..], &["--json", "--name", if input_ends { "bob" } else { "cy" }]].concat(),
+            [&peer[..], &name("dan")].concat(),
+        ] {
+            let (reader, writer) = full_pipe();
+            let mut process = Process::start_with_output(&arguments, writer);
+            // Its own line comes back to it, and is to be shown.
+            process.write(b"hi\n");
+            if input_ends {
+                process.end_input();
+            }
+            runs.push((arguments, process, reader));
         }
-        (process, reader)
-    });
-    for (mut process, reader) in runs {
+    }
+    for (arguments, mut process, reader) in runs {
         let finished = process.finish();
-        assert_eq!(finished.code, Some(1), "{finished:?}");
+        assert_eq!(finished.code, Some(1), "{arguments:?}: {finished:?}");
         let told = finished.errors.last().map(String::as_str).unwrap_or_default();
-        assert!(told.contains("standard output is not read: ") && told.contains("not written"), "{finished:?}");
+        let is_told = told.contains("standard output is not read: ") && told.contains("not written");
+        assert!(is_told, "{arguments:?}: {finished:?}");
         drop(reader);
     }
-}
-
-#[test]
-fn output_of_a_relay_client_that_nobody_reads_is_told_and_is_no_success() {
-    let relay = Server::start("127.0.0.1:0", &[]);
-    check_unread(&["client", "--udp", &relay.udp.to_string()], [&[], &[]]);
-}
-
-#[test]
-fn output_of_a_room_client_that_nobody_reads_is_told_and_is_no_success() {
-    let room = room();
-    check_unread(&["client", "--tcp", &room.tcp.to_string()], NAMES);
-}
-
-#[test]
-fn events_that_nobody_reads_are_told_and_are_no_success() {
-    let room = room();
-    check_unread(&["client", "--tcp", &room.tcp.to_string(), "--json"], NAMES);
-}
-
-#[test]
-fn output_of_a_peer_that_nobody_reads_is_told_and_is_no_success() {
-    check_unread(&["peer", "--listen", "127.0.0.1:0", "--no-discovery"], NAMES);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::script::{Setup, Talk};
 use crate::terminal::Options;
 use crate::terminal::display::Shown;
-use crate::{relay, room};
+use crate::{relay, room, wait};
 use chat_core::username::Username;
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -30,10 +30,10 @@ pub fn run(options: &Client) -> Result<(), Failure> {
     match (&options.tcp, &options.udp) {
         (Some(endpoint), None) => {
             let name = name(options)?;
-            smol::future::block_on(room::client::run(endpoint, name, open("the room")?))
+            wait::block_on(room::client::run(endpoint, name, open("the room")?))
         }
         (None, Some(_)) if options.name.is_some() => Err(Failure::usage("--name is for --tcp: a relay knows no names")),
-        (None, Some(endpoint)) => smol::future::block_on(relay::client::run(endpoint, open("the relay")?)),
+        (None, Some(endpoint)) => wait::block_on(relay::client::run(endpoint, open("the relay")?)),
         (Some(_), Some(_)) => Err(Failure::usage("say --tcp HOST[:PORT] or --udp HOST[:PORT], not both")),
         (None, None) => Err(Failure::usage(
             "say where to: client --tcp HOST[:PORT] for a room, client --udp HOST[:PORT] for a relay",

@@ -34,5 +34,7 @@ pub mod serve;
 mod signals;
 #[cfg(all(not(loom), feature = "client"))]
 pub mod terminal;
+#[cfg(all(not(loom), feature = "client"))]
+mod wait;
 #[cfg(all(not(loom), target_os = "linux"))]
 pub mod web;

@@ -2,14 +2,14 @@
 
 mod event;
 mod route;
+mod socket;
 
 use crate::clock;
 use crate::endpoint::Endpoint;
 use crate::failure::{Failure, cause};
 use crate::script::event::Refused;
 use crate::script::{Contact, Said, Step, Stop, Talk, Task};
-use async_io::Timer;
-use chat_core::limits::DATAGRAM_BYTES_MAX;
+use crate::wait;
 use chat_core::relay::client::{Client, Config, Output, Presence, SendError};
 use chat_core::text::Text;
 use event::Event;
@@ -84,7 +84,7 @@ async fn find<'e>(endpoint: &'e Endpoint, talk: &mut Talk) -> Result<Route<'e>, 
                     talk.screen.fault(&format!("{failure}; going on trying"))?;
                 }
                 let pause = async {
-                    Timer::after(RETRY_PAUSE).await;
+                    wait::until(clock::now() + RETRY_PAUSE).await;
                     Ok(Step::Went)
                 };
                 future::or(talk.next(clock::now(), None), pause).await?;
@@ -96,7 +96,6 @@ async fn find<'e>(endpoint: &'e Endpoint, talk: &mut Talk) -> Result<Route<'e>, 
 impl Driver<'_, '_> {
     /// Serves user and socket until the end of input, when nothing is under way any more, or a signal.
     async fn run(&mut self) -> Result<(), Stop> {
-        let mut buffer = [0; DATAGRAM_BYTES_MAX + 1];
         self.talk.handle_progress(clock::now());
         loop {
             self.client.handle_timeout(clock::now());
@@ -116,11 +115,11 @@ impl Driver<'_, '_> {
             let deadline = self.client.poll_timeout().into_iter().chain(give_up_at).min();
             let (talk, route) = (&mut *self.talk, &mut self.route);
             let user = async { Ok(talk.next(clock::now(), deadline).await) };
-            match future::or(user, async { Err(route.receive(&mut buffer).await) }).await {
+            match future::or(user, async { Err(route.receive().await) }).await {
                 Ok(Err(stop)) => return Err(stop),
                 Ok(Ok(Step::ShowCounters)) => self.show_counters(),
                 Ok(Ok(Step::Went)) => {}
-                Err(Ok(Some(length))) => self.client.handle_datagram(clock::now(), &buffer[..length]),
+                Err(Ok(Some(datagram))) => self.client.handle_datagram(clock::now(), &datagram),
                 Err(Ok(None)) => self.client.handle_moved(clock::now()),
                 Err(Err(error)) => self.handle_unreachable(&error),
             }
@@ -194,7 +193,7 @@ impl Driver<'_, '_> {
             };
             match output {
                 Output::Send(bytes) => {
-                    let socket = self.route.socket.get_ref();
+                    let socket = &self.route.socket;
                     // The first error may be about an earlier datagram; then this datagram was not sent, and is tried again.
                     unreachable = socket.send(bytes).or_else(|_| socket.send(bytes)).err().or(unreachable);
                 }

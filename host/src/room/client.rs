@@ -8,7 +8,7 @@ use crate::clock;
 use crate::endpoint::Endpoint;
 use crate::failure::{Failure, cause};
 use crate::script::{Contact, Said, Step, Stop, Talk, Task};
-use async_io::Timer;
+use crate::wait;
 use chat_core::room::client::{Client, Config, OutboxFull};
 use chat_core::room::{Kind, Token};
 use chat_core::text::Text;
@@ -287,7 +287,7 @@ impl Driver<'_, '_> {
             }
         };
         let limit = async {
-            Timer::after(LEAVE_MAX).await;
+            wait::until(clock::now() + LEAVE_MAX).await;
         };
         future::or(leaving, limit).await;
     }

@@ -13,7 +13,7 @@ use super::typed::COMMANDS;
 use crate::failure::Failure;
 use crate::signals::{SignalRequest, SignalRequests};
 use crate::terminal::{Appearance, Entry, Line, Options, OutputError, Screen, Show, feed_line};
-use async_io::Timer;
+use crate::wait;
 use chat_core::time::Instant;
 use smol::future;
 use std::collections::VecDeque;
@@ -201,7 +201,7 @@ impl Talk {
         let deadline = deadline.into_iter().chain(self.deadline(now)).min();
         let timeout = async {
             match deadline {
-                Some(deadline) => drop(Timer::after(deadline - now).await),
+                Some(deadline) => wait::until(deadline).await,
                 None => future::pending().await,
             }
             Ok(Step::Went)

@@ -3,15 +3,15 @@
 //! While the relay does not answer, its name is looked up again and again, because the relay may have moved. If it has several
 //! addresses, they are tried in turn.
 
+use super::socket::Socket;
 use crate::endpoint::Endpoint;
 use crate::failure::{Failure, cause};
-use crate::relay::connect_to;
-use async_io::{Async, Timer};
+use crate::{clock, wait};
 use chat_core::relay::PORT;
 use smol::future;
 use std::future::Future;
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub(super) struct Route<'e> {
     /// The relay as the user has named it.
     endpoint: &'e Endpoint,
     /// The socket, connected to the relay so that it receives from nobody else.
-    pub(super) socket: Async<UdpSocket>,
+    pub(super) socket: Socket,
     /// The relay's address in use.
     pub(super) server: SocketAddr,
     /// The look-up of the name that runs now, or that begins after a pause.
@@ -41,7 +41,7 @@ impl<'e> Route<'e> {
     pub(super) async fn find(endpoint: &'e Endpoint) -> Result<Self, Failure> {
         let mut failure = None;
         for server in endpoint.resolve(PORT).await? {
-            match open(server) {
+            match Socket::open(server) {
                 Ok(socket) => return Ok(Self { endpoint, socket, server, look_up: None }),
                 Err(error) => failure = Some((server.to_string(), cause(&error))),
             }
@@ -64,16 +64,16 @@ impl<'e> Route<'e> {
 
     /// The own address may be gone: opens a new socket, or keeps the old one if there is no route at this moment.
     pub(super) fn open_again(&mut self) {
-        if let Ok(socket) = open(self.server) {
+        if let Ok(socket) = Socket::open(self.server) {
             self.socket = socket;
         }
     }
 
-    /// Waits for a datagram, and returns its length; `None` if the relay is now tried at another address. Cancelling loses nothing.
+    /// Waits for a datagram; `None` if the relay is now tried at another address. Cancelling loses nothing.
     ///
     /// # Errors
     /// What the socket says.
-    pub(super) async fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+    pub(super) async fn receive(&mut self) -> io::Result<Option<Vec<u8>>> {
         let Self { socket, look_up, .. } = self;
         let found = async {
             match look_up {
@@ -81,14 +81,14 @@ impl<'e> Route<'e> {
                 None => future::pending().await,
             }
         };
-        match future::race(async { Ok(socket.recv(buffer).await) }, found).await {
+        match future::race(async { Ok(socket.receive().await) }, found).await {
             Ok(received) => received.map(Some),
             Err(found) => {
                 // A name that is not found now may be found later.
                 self.try_next(&found.unwrap_or_default());
                 let endpoint = self.endpoint;
                 self.look_up = Some(Box::pin(async move {
-                    Timer::after(LOOK_UP_PAUSE).await;
+                    wait::until(clock::now() + LOOK_UP_PAUSE).await;
                     endpoint.resolve(PORT).await
                 }));
                 Ok(None)
@@ -101,15 +101,10 @@ impl<'e> Route<'e> {
         let next = addresses.iter().position(|&address| address == self.server).map_or(0, |index| index + 1);
         let in_turn = addresses[next.min(addresses.len())..].iter().chain(addresses);
         for &server in in_turn.take(addresses.len()) {
-            if let Ok(socket) = open(server) {
+            if let Ok(socket) = Socket::open(server) {
                 (self.socket, self.server) = (socket, server);
                 return;
             }
         }
     }
-}
-
-/// A socket that receives from this relay alone.
-fn open(server: SocketAddr) -> io::Result<Async<UdpSocket>> {
-    connect_to(server).and_then(Async::new)
 }

@@ -2,7 +2,8 @@
 
 use crate::endpoint::Endpoint;
 use crate::failure::{Failure, cause};
-use async_io::{Async, Timer};
+use crate::{clock, wait};
+use async_io::Async;
 use chat_core::room::PORT;
 use smol::future;
 use socket2::SockRef;
@@ -141,7 +142,7 @@ impl Connection {
 /// Connects to one address. The system must not hold small frames back (TCP_NODELAY), because people wait for them.
 async fn connect(server: SocketAddr) -> io::Result<Async<TcpStream>> {
     let timeout = async {
-        Timer::after(CONNECT_MAX).await;
+        wait::until(clock::now() + CONNECT_MAX).await;
         Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer for {} s", CONNECT_MAX.as_secs())))
     };
     let stream = future::or(Async::<TcpStream>::connect(server), timeout).await?;
