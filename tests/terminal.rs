@@ -325,13 +325,81 @@ fn stop_and_continue_under_a_shell_keep_the_line_and_the_shell_its_terminal() {
 }
 
 #[test]
+fn client_that_was_stopped_for_a_while_comes_back_with_one_prompt() {
+    let room = RoomServer::start("127.0.0.1:0", &["--rate", "off"]);
+    let program = tests::workspace::program().display().to_string();
+    let mut shell = Terminal::start_shell(120, 20);
+    shell.find("$ ");
+    shell.type_keys("set -m\n");
+    shell.find("$ ");
+    shell.type_keys(&format!("{program} client --tcp {} --name ann\n", room.tcp));
+    shell.find("lists the commands");
+    shell.type_keys("half");
+    shell.find("half");
+    shell.type_keys("\x1a");
+    shell.find("$ ");
+    shell.type_keys("sleep 0.5; fg\n");
+    shell.find("] half");
+    shell.type_keys(" a line\r");
+    shell.find_on_screen("ann: half a line");
+    let prompts: Vec<_> = shell.screen().into_iter().filter(|row| row.starts_with(']')).collect();
+    assert_eq!(prompts, ["]"], "{:#?}", shell.screen());
+}
+
+#[test]
 fn stop_without_a_shell_goes_on() {
     let (_room, mut terminal) = ann(100, 6);
     terminal.type_keys("ha\x1alf");
     terminal.expect_screen(&[FIRST, "] half"], (1, 6));
 }
 
+#[test]
+fn panic_gives_the_terminal_back() {
+    let mut terminal = Terminal::start_program(env!("CARGO_BIN_EXE_panic"));
+    terminal.find("] ");
+    assert!(!terminal.is_restored());
+    terminal.type_keys("now\r");
+    // Pastes come without brackets again, and the cursor is seen.
+    terminal.find("\x1b[?2004l");
+    terminal.find("\x1b[?25h");
+    terminal.find("a fault that should not be, please report it: as the test wants");
+    assert_eq!(terminal.wait(), Some(1));
+    assert!(terminal.is_restored());
+}
+
 // --- what is shown ---
+
+#[test]
+fn colors_are_there_unless_the_user_or_the_environment_does_not_want_them() {
+    let relay = Server::start("127.0.0.1:0", &[]);
+    let udp = relay.udp.to_string();
+    for (variables, options, colored, styled) in [
+        (&[][..], &[][..], true, true),
+        (&["NO_COLOR=1"], &[], false, true),
+        (&["NO_COLOR="], &[], true, true),
+        (&["NO_COLOR=1"], &["--color", "always"], true, true),
+        (&["NO_COLOR=1"], &["--color=auto"], false, true),
+        (&[], &["--color", "never"], false, true),
+        (&["TERM=dumb"], &[], false, false),
+        (&[], &["--plain"], false, false),
+        (&["TERM=dumb"], &["--color", "always"], true, true),
+    ] {
+        let mut terminal = Terminal::start_in(variables, &[&["client", "--udp", &udp], options].concat());
+        terminal.find("lists the commands");
+        Client::greeted("127.0.0.1:0", relay.udp).send(&[message(1, "hi")]);
+        let written = terminal.find(": hi");
+        let found = (written.contains("38;5;"), written.contains("\x1b["));
+        assert_eq!(found, (colored, styled), "{variables:?} {options:?}: {written:?}");
+    }
+    // Without a terminal there are colours only where they are asked for.
+    for (options, colored) in [(&[][..], false), (&["--color", "always"], true)] {
+        let mut process = Process::start(&[&["client", "--udp", &udp], options].concat());
+        process.write(b"hi\n");
+        process.end_input();
+        let finished = process.finish();
+        assert_eq!(finished.output.concat().contains("38;5;"), colored, "{options:?}: {finished:?}");
+    }
+}
 
 #[test]
 fn commands_are_explained_and_not_sent() {

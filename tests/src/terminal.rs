@@ -50,6 +50,16 @@ impl Terminal {
         Self::start_command(columns, rows, session().arg(program()).args(arguments))
     }
 
+    /// Starts `chat-host` with these arguments at a new terminal of 80 by 24, with these variables (`NAME=value`) besides.
+    pub fn start_in(variables: &[&str], arguments: &[&str]) -> Self {
+        Self::start_command(80, 24, session().arg("env").args(variables).arg(program()).args(arguments))
+    }
+
+    /// Starts another program at a new terminal of 80 by 24.
+    pub fn start_program(program: &str) -> Self {
+        Self::start_command(80, 24, session().arg(program))
+    }
+
     /// Starts an interactive shell, which controls jobs and does not repair the terminal.
     pub fn start_shell(columns: u16, rows: u16) -> Self {
         Self::start_command(columns, rows, session().args(["dash", "-i"]).env("PS1", "$ "))

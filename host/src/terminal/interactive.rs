@@ -218,8 +218,14 @@ impl Shared {
         write(&frame)?;
         mode::leave()?;
         stop();
-        let waiting = self.changed.wait_timeout_while(self.lock(), STOP_MAX, |terminal| !terminal.continued);
-        waiting.unwrap_or_else(PoisonError::into_inner).0.continued = false;
+        // A stop takes time too, so the first wait is over when the program goes on, perhaps before the thread of the signals has told.
+        let mut terminal = self.lock();
+        for _ in 0..2 {
+            let waiting = self.changed.wait_timeout_while(terminal, STOP_MAX, |terminal| !terminal.continued);
+            terminal = waiting.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        terminal.continued = false;
+        drop(terminal);
         // In the background the program is stopped here again, and draws nothing.
         mode::enter()?;
         let mut terminal = self.lock();

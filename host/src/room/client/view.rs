@@ -157,8 +157,8 @@ impl View {
                 talk.show(&Event::Broken { server: &self.server, cause: &cause })?;
             }
             Output::Unsaid { number, reason } => {
-                talk.handle_lost(number);
                 talk.show(&Event::Unsaid { number, reason })?;
+                talk.handle_untaken(number)?;
             }
             Output::Welcome(welcome) => {
                 let name = self.name.as_ref().map(Username::as_str);

@@ -140,14 +140,24 @@ impl Talk {
         Ok(true)
     }
 
-    /// The server has not taken an own message, and never will.
-    pub fn handle_lost(&mut self, number: u32) {
-        self.lost += 1;
-        if let Some(index) = self.under_way.iter().position(|it| it.number == number)
-            && let Some(line) = self.under_way.remove(index)
-        {
-            self.screen.give_up(line.id);
+    /// The server has not taken an own message, and never will. Shows its text again; at a person's terminal it stands there.
+    ///
+    /// # Errors
+    /// Nothing can be shown any more.
+    pub fn handle_untaken(&mut self, number: u32) -> Result<(), OutputError> {
+        match self.handle_lost(number) {
+            Some(text) if !self.screen.is_person() => self.screen.aside(&format!("-- not taken: {text} --")),
+            _ => Ok(()),
         }
+    }
+
+    /// An own message is lost. Gives its text, if it was under way.
+    fn handle_lost(&mut self, number: u32) -> Option<String> {
+        self.lost += 1;
+        let index = self.under_way.iter().position(|it| it.number == number)?;
+        let line = self.under_way.remove(index)?;
+        self.screen.give_up(line.id);
+        Some(line.text)
     }
 
     /// It will never be known whether an own message has been taken.
