@@ -71,5 +71,5 @@ class Console:
         with self.changed:
             texts = [text for _, text in self.lines[start:]]
         texts = texts[:next(i for i, text in enumerate(texts) if text.startswith("DONE"))]
-        # What the machine says by itself may stand in between.
-        return [text for text in texts if not text.startswith("pi: ")]
+        # What the machine says by itself may stand in between, and what a shell says of a program that was ended.
+        return [text for text in texts if not text.startswith("pi: ") and text != "Terminated"]

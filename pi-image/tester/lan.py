@@ -28,7 +28,7 @@ ip link set lo up
 echo untrusted >/run/clock/state
 pi-guest settings /etc/settings.txt /run/settings
 for task in {tasks}; do
-    while :; do /etc/rc/$task; sleep 1; done &
+    while :; do /etc/rc/$task 2>&1; sleep 1; done 2>/dev/null &
 done
 while read -r line; do eval "$line"; echo DONE; done
 """
@@ -154,7 +154,7 @@ class Pi(Console):
         """Pulls the cable out of the switch."""
         command("ip", "link", "set", self.cable, "nomaster", "down")
 
-    def address(self, seconds=30):
+    def address(self, seconds=60):
         """The IPv4 address that the console named last; waits for the first."""
         self.wait_for(r"eth0 (has the address|takes) ([0-9.]+)", seconds)
         with self.changed:

@@ -130,14 +130,14 @@ def two_pis_without_dhcp(bench):
         check(len({first, *addresses}) == 3, f"{addresses}, after {first} was probed for by another machine too")
         for pi, address in zip((one, two), addresses):
             check(f"inet {address}/16" in " ".join(pi.run("ip -4 addr show dev eth0")), f"{address} is not on the interface")
-        check(one.run(f"ping -c 1 -W 2 {addresses[1]} >/dev/null && echo fine") == ["fine"], "they do not reach each other")
+        check(one.run(f"ping -c 3 -W 5 {addresses[1]} >/dev/null && echo fine") == ["fine"], "they do not reach each other")
         # A machine that takes the address later: the first packet is answered, the second gives way.
         start = len(one.lines)
         stranger.say(addresses[0], addresses[0])
-        stranger.hear("defence", lambda kind, sender, target: sender == target == addresses[0], 5)
+        stranger.hear("defence", lambda kind, sender, target: sender == target == addresses[0], 20)
         stranger.say(addresses[0], addresses[0])
-        one.wait_for(f"keeps the address {addresses[0]}: this one gives it up", 5, start)
-        moved = one.wait_for(r"eth0 takes ([0-9.]+)", 20, start)[1]
+        one.wait_for(f"keeps the address {addresses[0]}: this one gives it up", 20, start)
+        moved = one.wait_for(r"eth0 takes ([0-9.]+)", 60, start)[1]
         check(moved not in (first, *addresses), f"moved from {addresses[0]} to {moved}")
         check(addresses[0] not in " ".join(one.run("ip -4 addr show dev eth0")), "the old address is still there")
         return f"{addresses[0]} and {addresses[1]}, neither {first}; after a conflict {moved}"
@@ -284,15 +284,15 @@ def leased_address_that_another_has(bench):
     """What the server offers is in use: declined, and another one taken; the same when somebody takes it later."""
     with Net("10.1.4.1/24") as net, Dnsmasq(bench, net, 4, "--dhcp-host=02:00:00:0a:0a:0a,10.1.4.77") as server, Squatter(net, "10.1.4.77"), \
             Pi(bench, "declined", net, hardware="02:00:00:0a:0a:0a") as pi:
-        address = pi.address(60)
-        check(address != "10.1.4.77", "the address of another machine was taken")
-        check("DHCPDECLINE" in server.log.read_text(), "the server was not told")
+        # On a busy machine the squatter may answer too late for the client: then the address is given up a moment later.
+        address = pi.wait_for(r"eth0 has the address (10\.1\.4\.1\d\d)", 90)[1]
+        until("word of it at the server", lambda: "DHCPDECLINE" in server.log.read_text())
         start = len(pi.lines)
         with Squatter(net, address, insists=True):
             pi.wait_for(f"keeps the address {address}: this one gives it up", 30, start)
-            other = pi.wait_for(r"eth0 has the address ([0-9.]+)", 60, start)[1]
-            check(other not in (address, "10.1.4.77"), f"{other} again")
-        check(server.log.read_text().count("DHCPDECLINE") >= 2, "the server was not told the second time")
+            other = pi.wait_for(r"eth0 has the address (10\.1\.4\.1\d\d)", 90, start)[1]
+            check(other != address, f"{other} again")
+        until("second word of it at the server", lambda: server.log.read_text().count("DHCPDECLINE") >= 2)
         return f"10.1.4.77 declined for {address}, that one later for {other}"
 
 
