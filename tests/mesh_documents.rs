@@ -174,7 +174,7 @@ fn limits_and_timers_are_those_of_the_code() {
     let documented: HashMap<String, u128> = rows(section(&document, "## 11. Limits and timers"))
         .filter_map(|row| Some((row[0].trim_matches('`').to_owned(), row[1].split(' ').next()?.parse().ok()?)))
         .collect();
-    let limits: [(&str, u64); 40] = [
+    let limits: [(&str, u64); 42] = [
         ("datagram_bytes_max", limits::DATAGRAM_BYTES_MAX as u64),
         ("text_bytes_max", limits::TEXT_BYTES_MAX as u64),
         ("name_bytes_max", limits::NAME_BYTES_MAX as u64),
@@ -182,6 +182,8 @@ fn limits_and_timers_are_those_of_the_code() {
         ("mesh_seek_bytes", limits::MESH_SEEK_BYTES as u64),
         ("mesh_seek_answers", limits::MESH_SEEK_ANSWERS as u64),
         ("mesh_claim_bytes", limits::MESH_CLAIM_BYTES as u64),
+        ("mesh_seek_walks", limits::MESH_SEEK_WALKS as u64),
+        ("mesh_new_rows", limits::MESH_NEW_ROWS as u64),
         ("mesh_lost_max", limits::MESH_LOST_MAX as u64),
         ("mesh_dead_claims", u64::from(limits::MESH_DEAD_CLAIMS)),
         ("mesh_unproven_claims", u64::from(limits::MESH_UNPROVEN_CLAIMS)),

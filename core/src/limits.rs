@@ -181,6 +181,12 @@ pub const MESH_JOINING_UNPROVEN_MAX: usize = 8;
 /// Joining rows of one IP address, without a proven address, in the table of a mesh peer.
 pub const MESH_JOINING_PER_IP_MAX: usize = 4;
 
+/// Members of the mesh that ask for rows, on average, when a beacon tells of more members than they know: all of small groups.
+pub const MESH_SEEK_WALKS: usize = 16;
+
+/// Rows that are new in one mesh datagram from which on they are taken for another group's, and the sender is asked for all.
+pub const MESH_NEW_ROWS: usize = 4;
+
 /// Members that died long ago and are still known to a mesh peer, so that groups that were parted meet again; a small one knows half as
 /// many as it has room for members.
 pub const MESH_LOST_MAX: usize = 16;

@@ -107,8 +107,8 @@ pub struct Peer<'s> {
     probe_next: Option<PeerId>,
     /// Whether somebody is to be told that it is held dead elsewhere.
     doubts: bool,
-    /// Where a peer may have moved to: it is pinged there.
-    moved: Option<(PeerId, Address)>,
+    /// Who is pinged at once, and where: a peer may have moved there, or has just given its first token, or may not know this peer.
+    greeted: Option<(PeerId, Address)>,
     /// When the peer was called last.
     now: Instant,
     /// What answers the last datagram.
@@ -185,7 +185,7 @@ impl<'s> Peer<'s> {
             dead_ping: (now, PeerId::ZERO),
             probe_next: None,
             doubts: false,
-            moved: None,
+            greeted: None,
             now,
             answers: Answers::NONE,
             notices: Notices::new(),

@@ -1,4 +1,4 @@
-//! Which rows ride on datagrams to others: changed ones, the newest first (docs/mesh-protocol.md section 6).
+//! Which rows ride on datagrams to others: changed ones, those told least first, then the newest (docs/mesh-protocol.md section 6).
 
 use super::row::{Row, State};
 use crate::limits::MESH_RIDING_ROWS_MAX;
@@ -13,7 +13,8 @@ pub(super) fn tells(live: usize) -> u8 {
     u8::try_from(3 * log2).unwrap_or(u8::MAX)
 }
 
-/// The rows that ride on the next datagram, by place: those that changed last, and no death older than `death_told_max`.
+/// The rows that ride on the next datagram, by place: those that are still to ride most often, of these the ones that changed last, and no
+/// death older than `death_told_max`. When many are new, each is told once before any is told twice, or groups that meet would take minutes.
 /// Work: one pass over the rows.
 pub(super) fn riding(rows: &[Row], now: Instant, death_told_max: Duration) -> Vec<usize, MESH_RIDING_ROWS_MAX> {
     let mut riding: Vec<usize, MESH_RIDING_ROWS_MAX> = Vec::new();
@@ -22,7 +23,8 @@ pub(super) fn riding(rows: &[Row], now: Instant, death_told_max: Duration) -> Ve
         if row.tells == 0 || is_old {
             continue;
         }
-        let place = riding.iter().position(|&other| rows[other].changed_at < row.changed_at).unwrap_or(riding.len());
+        let urgency = |row: &Row| (row.tells, row.changed_at);
+        let place = riding.iter().position(|&other| urgency(&rows[other]) < urgency(row)).unwrap_or(riding.len());
         if riding.is_full() && place < riding.len() {
             riding.pop();
         }
@@ -51,6 +53,12 @@ mod tests {
         let rows: [Row; 10] = core::array::from_fn(|index| row(index as u64, index as u64 % 5, 1, State::Member));
         let riding = riding(&rows, Instant::from_millis(10), Duration::from_secs(15));
         assert_eq!(riding, [4, 9, 3, 8, 2, 7, 1, 6]);
+    }
+
+    #[test]
+    fn row_that_was_told_less_rides_before_a_newer_one() {
+        let rows = [row(1, 0, 3, State::Member), row(2, 5, 2, State::Member), row(3, 1, 3, State::Member)];
+        assert_eq!(riding(&rows, Instant::from_millis(10), Duration::from_secs(15)), [2, 0, 1]);
     }
 
     #[test]

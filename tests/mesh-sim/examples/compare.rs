@@ -1,7 +1,8 @@
 //! The mesh's membership against that of `foca`, a library that implements SWIM: on the same virtual network, with the same seeds.
 //!
-//! `cargo run --profile simulation --package mesh-sim --example compare -- ROUNDS SVG` prints the table of docs/performance.md and
-//! draws its plot. Each run: a group stands for 40 s on links that lose so much, then one member crashes.
+//! `cargo run --profile simulation --package mesh-sim --example compare -- rows ROUNDS SIZE` prints rows of the table of
+//! docs/performance.md, `… -- plot docs/performance.md docs/performance/mesh-death.svg` draws them. Each run: a group stands for 40 s on
+//! links that lose so much, then one member crashes.
 #![allow(clippy::missing_panics_doc, reason = "panicking is how a comparison fails")]
 
 use foca::{Foca, Identity, Notification, PostcardCodec, Runtime, Timer};
@@ -19,9 +20,6 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
-
-/// How many members there are.
-const SIZES: [usize; 3] = [10, 40, 250];
 
 /// How many datagrams of a thousand are lost.
 const LOSSES: [u32; 3] = [0, 100, 300];
@@ -63,6 +61,9 @@ enum Kind {
     /// foca with the mesh's period and time to death, and without its gossip between probes.
     Tuned,
 }
+
+/// All of them.
+const KINDS: [Kind; 3] = [Kind::Mesh, Kind::Lan, Kind::Tuned];
 
 impl Kind {
     /// Its name.
@@ -324,39 +325,54 @@ fn part(values: &mut [u64], percent: usize) -> u64 {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let rounds: u64 = arguments.first().map_or(10, |rounds| rounds.parse().expect("ROUNDS is a number"));
-    println!(
-        "| members | lost | | death off a table, ms: median, 99%, last | unaware | false deaths in 1,000 member-minutes | bytes a second and member |"
-    );
-    println!("| --: | --: | --- | --: | --: | --: | --: |");
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["rows", rounds, size] => {
+            print_rows(rounds.parse().expect("ROUNDS is a number"), size.parse().expect("SIZE is a number"));
+        }
+        ["plot", document, svg] => {
+            let document = std::fs::read_to_string(document).expect("the document can be read");
+            draw(svg, &read_rows(&document)).expect("the plot can be written");
+        }
+        _ => eprintln!("compare rows ROUNDS SIZE, or compare plot DOCUMENT SVG"),
+    }
+}
+
+/// Measures a size of group, and prints its rows of the table.
+fn print_rows(rounds: u64, size: usize) {
     let mut runner = Runner::default();
-    let mut lines: BTreeMap<(Kind, usize), Vec<(f64, f64)>> = BTreeMap::new();
-    for size in SIZES {
-        let rounds = if size > 100 { rounds.div_ceil(5) } else { rounds };
-        for loss in LOSSES {
-            for kind in [Kind::Mesh, Kind::Lan, Kind::Tuned] {
-                let mut all = Sample::default();
-                for seed in 0..rounds {
-                    let one = kind.sample(&mut runner, size, loss, seed);
-                    all.died_ms.extend(one.died_ms);
-                    (all.unaware, all.bytes) = (all.unaware + one.unaware, all.bytes + one.bytes);
-                    all.false_deaths += one.false_deaths;
-                    all.member_ms += one.member_ms;
-                }
-                let [median, most, last] = [50, 99, 100].map(|percent| part(&mut all.died_ms, percent));
-                let false_deaths = all.false_deaths as u64 * 60_000_000 / all.member_ms;
-                let (title, unaware, bytes) = (kind.title(), all.unaware, all.bytes / rounds);
-                println!(
-                    "| {size} | {}% | {title} | {median}, {most}, {last} | {unaware} | {false_deaths} | {bytes} |",
-                    loss / 10
-                );
-                lines.entry((kind, size)).or_default().push((f64::from(loss) / 10.0, most as f64 / 1_000.0));
+    for loss in LOSSES {
+        for kind in KINDS {
+            let mut all = Sample::default();
+            for seed in 0..rounds {
+                let one = kind.sample(&mut runner, size, loss, seed);
+                all.died_ms.extend(one.died_ms);
+                (all.unaware, all.bytes) = (all.unaware + one.unaware, all.bytes + one.bytes);
+                all.false_deaths += one.false_deaths;
+                all.member_ms += one.member_ms;
             }
+            let [median, most, last] = [50, 99, 100].map(|percent| part(&mut all.died_ms, percent));
+            let false_deaths = all.false_deaths as u64 * 60_000_000 / all.member_ms;
+            let (title, unaware, bytes) = (kind.title(), all.unaware, all.bytes / rounds);
+            let loss = loss / 10;
+            println!(
+                "| {size} | {loss}% | {title} | {median}, {most}, {last} | {unaware} | {false_deaths} | {bytes} |"
+            );
         }
     }
-    if let Some(path) = arguments.get(1) {
-        draw(path, &lines).expect("the plot can be written");
+}
+
+/// The points of the plot, from the rows of a document's table.
+fn read_rows(document: &str) -> BTreeMap<(Kind, usize), Vec<(f64, f64)>> {
+    let mut lines: BTreeMap<(Kind, usize), Vec<(f64, f64)>> = BTreeMap::new();
+    for line in document.lines() {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let kind = cells.get(2).and_then(|title| KINDS.into_iter().find(|kind| kind.title() == *title));
+        let (Some(kind), [size, loss, _, times, ..]) = (kind, &cells[..]) else { continue };
+        let most = times.split(", ").nth(1).and_then(|most| most.parse::<f64>().ok()).expect("there are three times");
+        let loss = loss.trim_end_matches('%').parse().expect("it is a percentage");
+        lines.entry((kind, size.parse().expect("it is a number"))).or_default().push((loss, most / 1_000.0));
     }
+    lines
 }
 
 /// Draws how long a death takes until it is off 99 of 100 tables.

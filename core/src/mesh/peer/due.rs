@@ -100,7 +100,7 @@ impl Peer<'_> {
             self.prober.handle_via(due.target, via);
             return Some(via.and_then(|via| self.send_via(now, via, due.target, &ping)));
         }
-        if let Some((id, address)) = self.moved.take() {
+        if let Some((id, address)) = self.greeted.take() {
             let token = self.table.get(id).map_or(Token::NONE, |row| row.token);
             let to = Recipient { id, address, token, is_proven: self.is_proven(id, address), via_for: None };
             return Some(self.send_ping_to(now, to, self.tokens.ping_nonce(id)));

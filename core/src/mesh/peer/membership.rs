@@ -3,6 +3,7 @@
 use super::receive::Sender;
 use super::{Peer, Phase};
 use crate::address::Address;
+use crate::limits::MESH_NEW_ROWS;
 use crate::mesh::discovery::Mode;
 use crate::mesh::item::WireRow;
 use crate::mesh::list::Packed;
@@ -48,7 +49,7 @@ impl Peer<'_> {
     pub(super) fn check_move(&mut self, sender: Sender, token: Token) {
         let Some(row) = self.table.get(sender.id).filter(|_| token != Token::NONE) else { return };
         if row.contacts.iter().any(|address| self.tokens.token(sender.id, address) == token) {
-            self.moved = Some((sender.id, sender.address));
+            self.greeted = Some((sender.id, sender.address));
         }
     }
 
@@ -77,8 +78,9 @@ impl Peer<'_> {
     /// A member asks for rows because its table differs, or passes on what somebody says who is not known here: it may know more. Who has just walked over a table does not ask back, or two
     /// would ask each other for ever.
     pub(super) fn ask_back(&mut self, now: Instant, id: PeerId) {
-        let is_due =
-            self.phase == Phase::Member && self.walk.is_none() && now - self.walked_at >= self.config.timers.beacon_min;
+        let is_due = self.phase == Phase::Member
+            && self.walk.is_none()
+            && now - self.walked_at >= self.config.timers.sponsor_pause;
         if is_due && self.table.get(id).is_some_and(Row::is_member) {
             self.walk = Some(Walk::new(now, id));
         }
@@ -91,6 +93,10 @@ impl Peer<'_> {
         }
         match self.table.get_mut(sender.id) {
             Some(row) if sender.is_proven => {
+                // Only now can that one be told who is here; it may not know this peer.
+                if row.token == Token::NONE && row.is_live() {
+                    self.greeted = Some((sender.id, sender.address));
+                }
                 row.token = token;
                 self.claimant.handle_reached(now, sender.id);
             }
@@ -126,6 +132,7 @@ impl Peer<'_> {
         let was_alone = self.phase == Phase::Member && self.table.others().next().is_none();
         // Only who claims wants to know of the dead: whom else to ask.
         let takes_dead = is_riding || matches!(self.phase, Phase::Rows | Phase::Claiming);
+        let live = self.table.live();
         for row in rows.iter() {
             match row {
                 Ok(row) if row.state().is_live() || takes_dead => self.hear_row(now, &row),
@@ -139,8 +146,16 @@ impl Peer<'_> {
             self.rises = true;
             self.walk.get_or_insert(Walk::new(now, sender.id));
         }
+        if is_riding && self.table.live() >= live + MESH_NEW_ROWS {
+            // So many at once are another group: its other rows would take long to ride here.
+            self.ask_back(now, sender.id);
+        }
         if page == Some(true) {
             (self.walk, self.walked_at) = (None, now);
+            // The giver may not know this peer.
+            if self.phase == Phase::Member {
+                self.greeted = Some((sender.id, sender.address));
+            }
             if core::mem::take(&mut self.rises) {
                 self.rise_behind(now);
             }
@@ -245,8 +260,8 @@ impl Peer<'_> {
         while self.table.end_tomb(now, tomb_time) {}
     }
 
-    /// Whom to probe: each once a round, in a random order. Whose name somebody claims comes first, then who has given no token yet:
-    /// until then the two cannot talk.
+    /// Whom to probe: each once a round, in a random order. Whose name somebody claims comes first, then in every other case who has given
+    /// no token yet: until then the two cannot talk.
     fn choose_probed(&mut self) -> Option<PeerId> {
         let urgent = self.probe_next.take().filter(|&id| self.table.get(id).is_some_and(Row::is_live));
         let unprobed = |peer: &Self| peer.table.others().filter(|row| !row.probed).count();
@@ -255,7 +270,8 @@ impl Peer<'_> {
             self.table.rows_mut().iter_mut().for_each(|row| row.probed = false);
             count = unprobed(self);
         }
-        let new = self.table.others().find(|row| !row.probed && row.token == Token::NONE).map(|row| row.id);
+        let is_new = |row: &&Row| !row.probed && row.token == Token::NONE;
+        let new = self.table.others().find(is_new).filter(|_| self.random.below(2) == 0).map(|row| row.id);
         let index = self.random.below(count);
         let any = || self.table.others().filter(|row| !row.probed).nth(index).map(|row| row.id);
         let id = urgent.or(new).or_else(any)?;
