@@ -172,7 +172,7 @@ fn parse_journal(text: &str) -> Result<usize, String> {
 
 #[derive(Debug, ArgsInfo, FromArgs)]
 #[argh(subcommand, name = "check")]
-#[argh(example = "chat-host check [--udp HOST[:PORT]] [--tcp HOST[:PORT]] [--web HOST[:PORT]] [--seconds N]")]
+#[argh(example = "chat-host check [--udp HOST[:PORT]] [--tcp HOST[:PORT]] [OPTIONS]")]
 /// Ask whether the servers answer. If none is named, those of this machine on their usual ports, and the page if it is on. Ends with 0
 /// if all do, else with 1.
 pub struct Check {
