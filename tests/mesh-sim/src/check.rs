@@ -396,9 +396,11 @@ impl Checks {
         check("MESH-INV-5", now_ms, !self.unique, || {
             format!("{slot} and {} are both admitted as {}", other.slot, watch.name)
         })?;
-        // A witness was admitted before both claims, and both have it in their tables.
+        // A witness was admitted before both claims and welcomed both; of a group that was met since it has not.
         let since_ms = other.claim_ms.min(watch.claim_ms);
-        let sees = |watch: &Watch, id: PeerId| watch.rows.iter().any(|row| row.id == id && is_live(row.state));
+        let sees = |watch: &Watch, id: PeerId| {
+            watch.welcomers.contains(&id) && watch.rows.iter().any(|row| row.id == id && is_live(row.state))
+        };
         let witness = self.runs().find(|witness| {
             witness.id != watch.id
                 && witness.id != other.id
