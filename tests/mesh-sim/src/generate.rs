@@ -87,7 +87,9 @@ pub fn generate(kind: Kind, seed: u64) -> Scenario {
         Kind::Move => draw.moves(),
         Kind::Asleep => draw.asleep(),
     };
-    let mut scenario = Scenario { seed, slots, link, steps: draw.steps, calm_ms, rest_ms: 15_000, unique: false };
+    // Several groups find each other one after the other, by beacons of which each comes after 5 to 10 s.
+    let rest_ms = if kind == Kind::Meet { 30_000 } else { 15_000 };
+    let mut scenario = Scenario { seed, slots, link, steps: draw.steps, calm_ms, rest_ms, unique: false };
     scenario.sort();
     scenario
 }
