@@ -203,6 +203,12 @@ impl Handover {
         self.wanted.iter().filter(|wanted| wanted.is_held && !wanted.is_shown).map(|wanted| wanted.pair)
     }
 
+    /// The highest number of this origin that the history has shown; 0 if none.
+    pub(super) fn shown(&self, origin: PeerId) -> u32 {
+        let shown = self.wanted.iter().filter(|wanted| wanted.is_shown && wanted.pair.origin == origin);
+        shown.map(|wanted| wanted.pair.number).max().unwrap_or(0)
+    }
+
     /// A message of the history was shown, or turned out to be live.
     pub(super) fn handle_shown(&mut self, pair: Pair) {
         self.wanted.iter_mut().filter(|wanted| wanted.pair == pair).for_each(|wanted| wanted.is_shown = true);

@@ -163,10 +163,11 @@ impl<'s> Log<'s> {
         }
     }
 
-    /// A member says something itself: if it is not in the vector, it is put into it, so that this message is the first that is shown.
-    pub(super) fn handle_contact(&mut self, now: Instant, pair: Pair) {
+    /// A member says something itself: if it is not in the vector, it is put into it, so that this message is the first that is shown,
+    /// or the first behind what the history has `shown`.
+    pub(super) fn handle_contact(&mut self, now: Instant, pair: Pair, shown: u32) {
         if self.vector.get(pair.origin).is_none()
-            && let Some(entry) = self.vector.entry(now, pair.origin, pair.number.saturating_sub(1))
+            && let Some(entry) = self.vector.entry(now, pair.origin, pair.number.saturating_sub(1).max(shown))
         {
             entry.is_member = true;
         }

@@ -267,7 +267,7 @@ impl Peer<'_> {
         let pair = Pair { origin: say.origin, number: say.number };
         if from == say.origin && self.handover.is_done() {
             // The first contact: what it says from here on is shown.
-            self.log.handle_contact(now, pair);
+            self.log.handle_contact(now, pair, self.handover.shown(say.origin));
         }
         let wanted = self.handover.wants(pair);
         let counter = match self.log.handle_say(now, timers, from, say, wanted) {
@@ -297,6 +297,7 @@ impl Peer<'_> {
     ) {
         let timers = self.config.timers;
         let is_handed_over = self.handover.is_done();
+        let head = head.max(self.handover.shown(from));
         self.log.handle_head(now, timers, from, head, is_handed_over);
         for pair in pairs.iter().take(crate::limits::MESH_HEADS_PAIRS_MAX) {
             match pair {
@@ -312,7 +313,9 @@ impl Peer<'_> {
     /// Somebody has heard messages up to this number.
     fn hear_pair(&mut self, now: Instant, from: PeerId, pair: Pair) {
         let is_contact = self.handover.is_done() && self.table.get(pair.origin).is_some_and(Row::is_member);
-        self.log.handle_pair(now, self.config.timers, from, pair, is_contact);
+        // What the history has shown of an origin is not shown again.
+        let number = if is_contact { pair.number.max(self.handover.shown(pair.origin)) } else { pair.number };
+        self.log.handle_pair(now, self.config.timers, from, Pair { number, ..pair }, is_contact);
     }
 
     /// A page of a vector came.
