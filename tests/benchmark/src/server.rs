@@ -173,7 +173,7 @@ impl Server {
     fn spawn(kind: Kind, programs: &Path, folder: &Path) -> Result<Self, Box<dyn Error>> {
         let mut limit = Command::new(programs.join("limit"));
         let mut host = Command::new(programs.join("chat-host"));
-        host.args(["serve", "--rate", "off"]);
+        host.arg("serve");
         let workers = if kind == Kind::RoomOfTwo { "2" } else { "1" };
         match kind {
             Kind::LimitEach => return Self::announced(limit.arg("tcp-each"), ""),
@@ -182,12 +182,12 @@ impl Server {
             Kind::Relay => return Self::announced(host.args(["--udp", "127.0.0.1:0"]), "udp "),
             Kind::Room | Kind::RoomOfTwo => {
                 return Self::announced(
-                    host.args(["--tcp", "127.0.0.1:0", "--web", "off", "--threads", workers]),
+                    host.args(["--rate", "off", "--tcp", "127.0.0.1:0", "--web", "off", "--threads", workers]),
                     "tcp ",
                 );
             }
             Kind::Page => {
-                host.args(["--tcp", "127.0.0.1:0", "--web", "127.0.0.1:0", "--threads", workers]);
+                host.args(["--rate", "off", "--tcp", "127.0.0.1:0", "--web", "127.0.0.1:0", "--threads", workers]);
                 return Self::announced(&mut host, "web ");
             }
             _ => {}
