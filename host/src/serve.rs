@@ -30,8 +30,9 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 use supervisor::Supervisor;
 
-/// Files that the servers have open before the first client comes, with some to spare.
-const SERVER_FILES: usize = 18;
+/// Files that relay, room and page have open before the first client comes, besides the workers' and the three standard ones, and one
+/// to spare.
+const SERVER_FILES: usize = 15;
 
 /// Files of each thread of the room.
 const WORKER_FILES: usize = 2;
