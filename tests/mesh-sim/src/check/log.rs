@@ -1,0 +1,86 @@
+//! What a peer shows of what was said: invariants 1, 2 and 3, and how long a message may take.
+
+use super::Checks;
+use crate::violation::{Checked, check};
+use chat_core::mesh::{Message, PeerId};
+
+/// A message as its origin said it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// Its Lamport value.
+    pub lamport: u64,
+    /// When it was said, by the origin's wall clock.
+    pub sent_ms: i64,
+    /// The origin's name.
+    pub name: String,
+    /// What was said.
+    pub text: String,
+    /// When, by the simulation's clock.
+    pub at_ms: u64,
+}
+
+impl Checks {
+    /// A peer shows a message.
+    pub(super) fn shows(&mut self, now_ms: u64, index: usize, message: &Message<'_>) -> Checked {
+        // What an origin says just before it goes may come by others alone.
+        let stays = !self.watches.iter().any(|other| other.id == message.origin && other.gone_ms.is_some());
+        let watch = &mut self.watches[index];
+        let (slot, origin, number) = (watch.slot, message.origin, message.number);
+        let what = || format!("{slot} shows {origin:?}:{number} {message:?}");
+        check("MESH-INV-3", now_ms, watch.is_admitted(), what)?;
+        let said = Said {
+            lamport: message.lamport,
+            sent_ms: message.sent_ms,
+            name: message.name.to_owned(),
+            text: message.text.as_str().to_owned(),
+            at_ms: now_ms,
+        };
+        if message.own {
+            let before = self.said.insert((origin, number), said);
+            check("MESH-INV-2", now_ms, before.is_none() && origin == watch.id, what)?;
+            watch.unconfirmed.insert(number, now_ms);
+        } else {
+            let known = self.said.get(&(origin, number));
+            let right = known.is_some_and(|known| Said { at_ms: known.at_ms, ..said } == *known);
+            check("MESH-INV-2", now_ms, right, || format!("{}, said was {known:?}", what()))?;
+            if let Some(known) = known.filter(|known| watch.admitted_ms.is_some_and(|since_ms| since_ms < known.at_ms))
+            {
+                self.tally.messages_ms.push(now_ms - known.at_ms);
+                let is_late = stays && self.message_ms_max.is_some_and(|most_ms| now_ms - known.at_ms > most_ms);
+                let was_there = watch.handed_over_ms.is_some_and(|since_ms| since_ms < known.at_ms);
+                check("MESH-LIVE", now_ms, !is_late || !was_there, || format!("late: {}", what()))?;
+            }
+        }
+        let is_late = message.lamport < watch.shown_lamport;
+        watch.shown_lamport = watch.shown_lamport.max(message.lamport);
+        check("MESH-RING-2", now_ms, is_late == message.late, || format!("late should be {is_late}: {}", what()))?;
+        let shown = watch.shown.entry(origin).or_default();
+        if message.history {
+            let first = !shown.history.contains(&number) && shown.base.is_none() && watch.handed_over_ms.is_none();
+            check("MESH-INV-1", now_ms, first, || format!("{} in its history, having {shown:?}", what()))?;
+            shown.history.push(number);
+            return Ok(());
+        }
+        let next = match shown.base {
+            Some(_) => number == shown.last + 1,
+            None => number > shown.lost && shown.history.iter().all(|&old| old < number - shown.lost),
+        };
+        check("MESH-INV-1", now_ms, next, || format!("{} live, having {shown:?}", what()))?;
+        if shown.base.is_none() {
+            shown.base = Some(number - 1 - shown.lost);
+        }
+        shown.last = number;
+        Ok(())
+    }
+
+    /// A peer counts messages of an origin as lost.
+    pub(super) fn loses(&mut self, origin: PeerId, index: usize, count: u32) {
+        let shown = self.watches[index].shown.entry(origin).or_default();
+        shown.lost += count;
+        if shown.base.is_some() {
+            shown.lost_spans.push((shown.last + 1, shown.last + count));
+            shown.last += count;
+        }
+        self.tally.lost += u64::from(count);
+    }
+}
