@@ -20,14 +20,18 @@ pub fn in_namespace(test: &str, scenario: impl FnOnce()) {
     // The program is built outside the namespace, where cargo has a network.
     crate::workspace::program();
     let this = std::env::current_exe().expect("a running test has an executable");
-    let status = command("unshare")
+    let output = command("unshare")
         .args(["--user", "--map-root-user", "--net"])
         .arg(this)
-        .args(["--exact", test, "--nocapture"])
+        .args(["--exact", test, "--include-ignored", "--nocapture"])
         .env(VARIABLE, "1")
-        .status()
+        .stderr(Stdio::inherit())
+        .output()
         .expect("unshare is part of util-linux");
-    assert!(status.success(), "{test} failed in its namespace");
+    let told = String::from_utf8_lossy(&output.stdout);
+    println!("{told}");
+    assert!(output.status.success(), "{test} failed in its namespace");
+    assert!(told.contains("test result: ok. 1 passed;"), "{test} did not run in its namespace");
 }
 
 /// Why this system lets nobody make a network namespace.

@@ -39,7 +39,10 @@ fn responder_is_asked_for_its_name_and_services_and_tells_its_address() {
         let this = std::env::current_exe().unwrap();
         let mut command = Command::new("unshare");
         command.args(["--user", "--map-root-user", "--net"]).arg(this).args(["--exact", TEST, "--nocapture"]);
-        assert!(command.env(VARIABLE, "1").status().expect("unshare is part of util-linux").success());
+        let output =
+            command.env(VARIABLE, "1").stderr(Stdio::inherit()).output().expect("unshare is part of util-linux");
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && told.contains("test result: ok. 1 passed;"), "{told}");
         return;
     }
     // A cable with nobody at its other end: what is sent comes back to who listens here.
