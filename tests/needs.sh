@@ -224,7 +224,7 @@ find_needs() {
     if ! runs patch --version; then need "patch" patch; fi
     # The documents' smallest clients: what can be typed, and the examples.
     if ! runs sh -c 'nc -h 2>&1 | grep -q OpenBSD'; then need "nc" netcat-openbsd; fi
-    if ! runs python3 --version; then need "python3" python3; fi
+    if ! runs python3 --version; then need "python3, for the documents' examples" python3; fi
     # It counts instructions.
     if ! runs valgrind --version; then need "valgrind" valgrind; fi
     find_namespaces
