@@ -21,7 +21,7 @@ use writer::Writer;
 pub const SUBPROTOCOL: &str = "chat-host.room.1";
 
 /// The framing of one WebSocket, in both directions.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct WebSocket {
     /// What comes.
     reader: Reader,

@@ -13,7 +13,7 @@ pub(super) const CONTROL_BYTES_MAX: usize = 125;
 const HEADER_BYTES_MAX: usize = 14;
 
 /// Finds the frames in what comes, in whatever pieces.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Reader {
     /// The beginning of a header that is not complete.
     header: Vec<u8, HEADER_BYTES_MAX, u8>,

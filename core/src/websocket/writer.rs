@@ -19,7 +19,7 @@ const HEAD_BYTES_MAX: usize = 2 + CONTROL_BYTES_MAX + HEADER_BYTES_MAX;
 const _: () = assert!(WEBSOCKET_SEND_BYTES_MAX <= u16::MAX as usize);
 
 /// What is sent.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Writer {
     /// Own bytes that are written before anything else.
     head: Vec<u8, HEAD_BYTES_MAX, u8>,

@@ -11,6 +11,8 @@ mod sync;
 #[cfg(not(loom))]
 mod addresses;
 #[cfg(not(loom))]
+mod batch;
+#[cfg(not(loom))]
 mod connection;
 #[cfg(not(loom))]
 mod counters;

@@ -3,20 +3,18 @@
 //!
 //! Nothing here waits. The framing's rules are core's; this is where they meet system calls.
 
+use super::batch::{self, Batch, SLICES_MAX};
 use super::desk::Desk;
 use chat_core::frame::Frame;
 use chat_core::refusal::RefusalReason;
 use chat_core::room::Message;
 use chat_core::room::server::{Access as _, Counter};
-use chat_core::websocket::{End, Output, WebSocket};
+use chat_core::websocket::{End, WebSocket};
 use std::io::{self, IoSlice, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 
 /// So much is copied together rather than handed to the kernel in pieces, in bytes: `send` of one slice is cheaper than `writev`.
 const COPIED_BYTES_MAX: usize = 512;
-
-/// What fills a WebSocket's frame whose stream lost what was promised.
-static PADDING: [u8; 1_024] = [0; 1_024];
 
 /// A socket that never waits.
 #[derive(Debug)]
@@ -73,18 +71,14 @@ impl Stream {
         let offered = first.len() + second.len();
         let mut sent = 0;
         loop {
-            let Output { head, payload, padding } = framing.poll_output(offered - sent);
-            let (begin, end) = part(first, second, sent, payload);
-            let padding = &PADDING[..padding.min(PADDING.len())];
-            let length = head.len() + payload + padding.len();
-            if length == 0 {
+            let batch = Batch::new(framing, (first, second), sent);
+            if batch.is_empty() {
                 return Ok(sent);
             }
-            let written = write(&self.socket, &[head, begin, end, padding])?;
-            let behind = framing.handle_sent(written);
-            sent += if padding.is_empty() { behind } else { 0 };
+            let written = write(&self.socket, &batch.slices())?;
+            sent = batch::handle_sent(framing, offered, sent, written);
             // The stream may have more behind what it offered, so that is not the moment to fill a frame.
-            if written < length || (offered > 0 && sent == offered) {
+            if written < batch.len() || (offered > 0 && sent == offered) {
                 return Ok(sent);
             }
         }
@@ -137,13 +131,6 @@ pub(super) fn turn_away(socket: &TcpStream, reason: RefusalReason) {
     let _ = write(socket, &[frame.encode(&Message::Refused { reason }).unwrap_or_default()]);
 }
 
-/// `length` bytes of two slices, from `start` on.
-fn part<'b>(first: &'b [u8], second: &'b [u8], start: usize, length: usize) -> (&'b [u8], &'b [u8]) {
-    let end = start + length;
-    let split = first.len();
-    (&first[start.min(split)..end.min(split)], &second[start.max(split) - split..end.max(split) - split])
-}
-
 /// Writes what fits of these slices, in one call, and says how much that is.
 fn write(socket: &TcpStream, slices: &[&[u8]]) -> io::Result<usize> {
     let mut socket = socket;
@@ -156,7 +143,7 @@ fn write(socket: &TcpStream, slices: &[&[u8]]) -> io::Result<usize> {
             socket.write(&bytes)
         }
         _ => {
-            let slices: heapless::Vec<_, 4> = slices.iter().map(|slice| IoSlice::new(slice)).collect();
+            let slices: heapless::Vec<_, SLICES_MAX> = slices.iter().map(|slice| IoSlice::new(slice)).collect();
             socket.write_vectored(&slices)
         }
     };
@@ -169,20 +156,4 @@ fn write(socket: &TcpStream, slices: &[&[u8]]) -> io::Result<usize> {
 /// Whether the same may work later.
 fn is_for_now(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn part_of_two_slices_is_that_of_both_behind_one_another() {
-        let (first, second) = (&b"0123"[..], &b"456789"[..]);
-        for start in 0..=10 {
-            for length in 0..=10 - start {
-                let (begin, end) = part(first, second, start, length);
-                assert_eq!([begin, end].concat(), b"0123456789"[start..start + length]);
-            }
-        }
-    }
 }
