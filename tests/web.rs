@@ -322,9 +322,12 @@ fn code_is_shown_once_the_machine_has_an_address_that_others_can_reach() {
         for command in ["link add near type veth peer name far", "link set far up", "link set near up"] {
             namespace::run("ip", command);
         }
-        for address in ["10.1.2.3", "10.1.2.4"] {
-            namespace::run("ip", "address flush dev near");
-            namespace::run("ip", &format!("address add {address}/24 dev near"));
+        // The first is all that a network without a DHCP server has; with the second beside it, nobody needs it any more.
+        for address in ["169.254.7.8", "10.1.2.3", "10.1.2.4"] {
+            if address == "10.1.2.4" {
+                namespace::run("ip", "address flush dev near");
+            }
+            namespace::run("ip", &format!("address add {address}/16 dev near"));
             loop {
                 match server.output.next().expect("a code follows") {
                     line if line.starts_with("\u{1b}[30;47m") => lines.push(line),

@@ -1,5 +1,6 @@
 //! `chat-host serve`: the servers, from start to signal.
 
+mod address_changes;
 pub mod check;
 pub(crate) mod clock_state;
 mod code;

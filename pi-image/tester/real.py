@@ -116,6 +116,8 @@ def two_images_on_one_cable(bench):
             bench.start("right", bench.card("right"), net=there) as two:
         for machine in (one, two):
             machine.wait_for(r"pi.local is 169\.254\.")
+            # Below the code: phones on the same cable can open it.
+            machine.wait_for(r"http://169\.254\.\d+\.\d+/")
         time.sleep(max(0.0, 30 - one.seconds()))
         start = {one: len(one.lines), two: len(two.lines)}
         here.join(there)

@@ -73,7 +73,7 @@ def inside(bench):
         ports = {(kind, port) for kind, port in ports if kind == "tcp" or port < 32_768}
         expected = {("tcp", 9191), ("tcp", 80), ("tcp", 9393), ("udp", 9090), ("udp", 5353)}
         check(ports == expected, f"ports that listen: {ports}")
-        # The servers look every few seconds whether the machine has another address.
+        # The servers show it when the machine has another address.
         machine.wait_for(r"http://10\.0\.2\.15/", 20)
         page = machine.run("wget -q -O - http://127.0.0.1/ | head -n 1")
         check(page == ["<!doctype html>"], f"the page begins with {page}")

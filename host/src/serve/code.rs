@@ -1,16 +1,12 @@
 //! `serve --qr`: the page's address as a QR code, shown as soon as phones can open it, and again whenever it has changed. A machine that
 //! starts together with its network has its address later.
 
+use super::address_changes::AddressChanges;
 use super::invitation::{reachable_addresses, url_of_others};
 use crate::log;
 use crate::web::qr;
-use smol::Timer;
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
-
-/// How often the machine's addresses are looked at.
-const PERIOD: Duration = Duration::from_secs(5);
 
 /// The code on the terminal.
 #[derive(Debug)]
@@ -19,12 +15,14 @@ pub(super) struct Code {
     web: Vec<SocketAddr>,
     /// The address that was shown last.
     shown: Option<String>,
+    /// When to look at the addresses again.
+    changes: AddressChanges,
 }
 
 impl Code {
     /// A code that was not shown yet.
-    pub(super) const fn new(web: Vec<SocketAddr>) -> Self {
-        Self { web, shown: None }
+    pub(super) fn new(web: Vec<SocketAddr>) -> Self {
+        Self { web, shown: None, changes: AddressChanges::watch() }
     }
 
     /// Shows the code, unless it stands there already or nobody else can reach this machine.
@@ -42,7 +40,7 @@ impl Code {
     /// None; the servers' parts share this form.
     pub(super) async fn run(&mut self) -> io::Result<()> {
         loop {
-            Timer::after(PERIOD).await;
+            self.changes.next().await;
             self.show();
         }
     }

@@ -15,7 +15,9 @@ const ADDRESSES_MAX: usize = 3;
 const VIRTUAL: [&str; 9] = ["docker", "br-", "veth", "virbr", "vnet", "lxc", "cni", "tun", "wg"];
 
 /// Addresses of this machine that others can reach: those of interfaces that are up and are no loopback, those of cables and radio before
-/// virtual ones, then IPv4 first. Link-local addresses are left out: they are of no use without the name of the other machine's interface.
+/// virtual ones, then IPv4 first. One that is valid on its link alone (169.254.0.0/16) is given where cables and radio have no other: in a
+/// network without a DHCP server everybody has such a one. IPv6's are never given: no browser takes them, for each machine would have to
+/// name its own interface beside them.
 pub(super) fn reachable_addresses() -> Vec<IpAddr> {
     let running = InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING;
     let addresses = getifaddrs().into_iter().flatten().filter_map(|interface| {
@@ -30,10 +32,13 @@ pub(super) fn reachable_addresses() -> Vec<IpAddr> {
 
 /// The best addresses first; whether each is virtual stands beside it.
 fn sorted(mut addresses: Vec<(bool, IpAddr)>) -> Vec<IpAddr> {
-    addresses.retain(|(_, address)| !is_link_local(*address));
-    addresses.sort_by_key(|(is_virtual, address)| (*is_virtual, address.is_ipv6()));
+    addresses.retain(|(_, address)| !(address.is_ipv6() && is_link_local(*address)));
+    addresses.sort_by_key(|(is_virtual, address)| (*is_virtual, is_link_local(*address), address.is_ipv6()));
     let mut addresses: Vec<_> = addresses.into_iter().map(|(_, address)| address).collect();
     addresses.dedup();
+    if addresses.first().is_some_and(|best| !is_link_local(*best)) {
+        addresses.retain(|address| !is_link_local(*address));
+    }
     addresses
 }
 
@@ -183,7 +188,17 @@ mod tests {
     }
 
     #[test]
+    fn address_of_the_link_alone_is_given_where_cables_and_radio_have_no_other() {
+        let (link, bridge) = (IpAddr::from([169, 254, 7, 8]), IpAddr::from([172, 17, 0, 1]));
+        let link_v6 = "fe80::1".parse().unwrap();
+        assert_eq!(sorted(vec![(false, link_v6), (true, bridge), (false, link)]), [link, bridge]);
+        assert_eq!(sorted(vec![(false, link), (false, REACHABLE[1])]), [REACHABLE[1]]);
+        assert!(sorted(vec![(false, link_v6)]).is_empty());
+    }
+
+    #[test]
     fn loopback_is_not_reachable() {
-        assert!(reachable_addresses().iter().all(|address| !address.is_loopback() && !is_link_local(*address)));
+        let is_of_no_use = |address: &IpAddr| address.is_loopback() || address.is_ipv6() && is_link_local(*address);
+        assert!(!reachable_addresses().iter().any(is_of_no_use));
     }
 }
