@@ -344,6 +344,17 @@ fn server_that_was_killed_and_started_is_found_again() {
     wait_for(&browser, "The server was restarted");
     wait_until_confirmed(&browser);
     assert_eq!(messages(&browser), ["ann: first", "ann: meanwhile"]);
+    // A line that is said tries again at once: here no pause ever ends.
+    browser
+        .run("const original = window.setTimeout; window.setTimeout = (act, ms) => ms >= 500 ? 0 : original(act, ms);");
+    again.signal(Signal::SIGKILL);
+    browser.wait_until("document.getElementById('state').textContent.startsWith('no connection')");
+    drop(again);
+    let third = Process::start(&["serve", "--tcp", &tcp.to_string(), "--web", &page.to_string()]);
+    third.output.find("web ");
+    say(&browser, "once more");
+    wait_until_confirmed(&browser);
+    assert_eq!(messages(&browser), ["ann: first", "ann: meanwhile", "ann: once more"]);
 }
 
 #[test]

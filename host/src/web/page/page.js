@@ -253,7 +253,7 @@
 
   let socket = null, frames = null, state = "ended", welcome = null;
   let heard = 0, deadline = null, isPinging = false, afterLag = null, inSince = 0, leftSince = null, sentSeen = null;
-  let retries = 0, retryTimer = null, malformed = 0, isReplay = false, replayedTo = null, lagKnown = 0n, lagTold = 0n, holdUntil = null;
+  let retries = 0, retryTimer = null, notBefore = 0, malformed = 0, isReplay = false, replayedTo = null, lagKnown = 0n, lagTold = 0n, holdUntil = null;
   let alreadyRead = null, isHistory = false;
 
   const send = (message) => { if (socket && socket.readyState === WebSocket.OPEN) socket.send(stuff(message)); };
@@ -338,11 +338,14 @@
     state = "waiting";
     deadline = null;
     retryTimer = setTimeout(connect, Math.max(pause, pauseMin));
+    notBefore = now() + pauseMin;
     showState();
   };
 
-  /** Comes back at once: something has changed that may make the network work again. */
-  const hurry = () => { if (state === "waiting") { retries = Math.max(retries, 1); connect(); } };
+  /** Comes back at once: something has changed that may make the network work again, or its user says something. */
+  const hurry = (retriesSoFar = Math.max(retries, 1)) => {
+    if (state === "waiting" && now() >= notBefore) { retries = retriesSoFar; connect(); }
+  };
 
   /** Nobody comes back by itself. */
   const end = (text) => {
@@ -798,6 +801,8 @@
     showLeft();
     pump();
     save();
+    // Nobody who waits for the room should wait for a pause as well.
+    hurry(1);
   };
 
   // --- Start ---
