@@ -3,8 +3,7 @@
 use crate::clock;
 use crate::command::Client;
 use crate::failure::Failure;
-use crate::script::{Setup, Talk};
-use crate::terminal::Options;
+use crate::script::Talk;
 use crate::terminal::display::Shown;
 use crate::{relay, room, wait};
 use chat_core::username::Username;
@@ -15,17 +14,7 @@ use unicode_normalization::UnicodeNormalization as _;
 /// # Errors
 /// Wrong usage, or the server refuses or is lost.
 pub fn run(options: &Client) -> Result<(), Failure> {
-    let setup = Setup {
-        options: Options {
-            json: options.json,
-            plain: options.plain,
-            reads_input: true,
-            color: options.color,
-            bell: options.bell,
-        },
-        exec: options.exec.clone(),
-        headless: options.headless,
-    };
+    let setup = options.setup();
     let open = |kind| Talk::open(&setup, kind, clock::now());
     match (&options.tcp, &options.udp) {
         (Some(endpoint), None) => {

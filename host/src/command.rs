@@ -10,6 +10,8 @@ pub mod help;
 mod peer;
 #[cfg(target_os = "linux")]
 mod serve;
+#[cfg(feature = "peer")]
+mod talk;
 
 #[cfg(feature = "client")]
 pub use client::Client;

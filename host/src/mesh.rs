@@ -37,22 +37,11 @@ use network::Network;
 /// Wrong usage, an address that cannot be bound, or the members refuse.
 #[cfg(feature = "client")]
 pub fn run(options: &Peer) -> Result<(), Failure> {
-    use crate::script::{Setup, Talk};
+    use crate::script::Talk;
     let name = crate::client::checked_name(Some(options.name.clone()))?;
     let denied = denied(options)?;
-    let setup = Setup {
-        options: crate::terminal::Options {
-            json: options.json,
-            plain: options.plain,
-            reads_input: true,
-            color: options.color,
-            bell: options.bell,
-        },
-        exec: options.exec.clone(),
-        headless: options.headless,
-    };
     let network = Network::open(options)?;
-    let talk = Talk::open(&setup, "the group", crate::clock::now())?;
+    let talk = Talk::open(&options.setup(), "the group", crate::clock::now())?;
     driver::run(name, &denied, options, network, talk)
 }
 

@@ -1,71 +1,46 @@
 //! The options of `chat-host peer`.
 #![allow(rustdoc::broken_intra_doc_links, reason = "argh shows these comments as help, where brackets are no links")]
 
-#[cfg(feature = "client")]
-use super::client::{parse_bell, parse_color};
+use super::talk::talk_options;
 use crate::endpoint::{Endpoint, parse_bind_address};
 use crate::failure::Failure;
-#[cfg(feature = "client")]
-use crate::terminal::{Bell, Color};
-use argh::{ArgsInfo, FromArgs};
 use chat_core::limits::MESH_JOIN_TARGETS_MAX;
 use chat_core::mesh::PORT;
 use std::net::SocketAddr;
 
-#[derive(Debug, ArgsInfo, FromArgs)]
-#[argh(subcommand, name = "peer")]
-#[argh(example = "chat-host peer --name NAME [--join HOST[:PORT]]... [OPTIONS]")]
-#[cfg_attr(
-    feature = "client",
-    doc = "Talk without a server, with all peers of this network. Each line of standard input is one message. At a terminal, /help lists \
-           the commands; Ctrl-D leaves."
-)]
-#[cfg_attr(
-    not(feature = "client"),
-    doc = "Keep a group of peers of this network, who talk without a server. Says how it stands to the group, and nothing of what is said."
-)]
-pub struct Peer {
-    /// your name, which nobody else has
-    #[argh(option, arg_name = "NAME")]
-    pub name: String,
-    /// own ADDR:PORT (default: any, a port from 9293 on)
-    #[argh(option, arg_name = "ADDR:PORT", from_str_fn(parse_bind_address))]
-    pub listen: Option<SocketAddr>,
-    /// a peer elsewhere; 8 at most (default port 9292)
-    #[argh(option, arg_name = "HOST[:PORT]")]
-    pub join: Vec<Endpoint>,
-    /// look for nobody by multicast and broadcast, only at --join
-    #[argh(switch)]
-    pub no_discovery: bool,
-    /// look for others here; again for more (default: all)
-    #[argh(option, arg_name = "NAME")]
-    pub interface: Vec<String>,
-    /// refuse newcomers of this name; again for more
-    #[argh(option, arg_name = "NAME")]
-    pub deny: Vec<String>,
-    #[cfg(feature = "client")]
-    /// print one JSON object for each event
-    #[argh(switch)]
-    pub json: bool,
-    #[cfg(feature = "client")]
-    /// no cursor movement: for screen readers and logs (default if TERM is dumb)
-    #[argh(switch)]
-    pub plain: bool,
-    #[cfg(feature = "client")]
-    /// colours: always, auto or never (default auto)
-    #[argh(option, arg_name = "WHEN", default = "Color::Auto", from_str_fn(parse_color))]
-    pub color: Color,
-    #[cfg(feature = "client")]
-    /// bell: off, mention (of your name) or all (default mention)
-    #[argh(option, arg_name = "WHEN", default = "Bell::Mention", from_str_fn(parse_bell))]
-    pub bell: Bell,
-    #[cfg(feature = "client")]
-    /// a program that takes part: it reads messages, and what it prints is said
-    #[argh(option, arg_name = "PROGRAM")]
-    pub exec: Option<String>,
-    /// no input: runs until SIGTERM
-    #[argh(switch)]
-    pub headless: bool,
+talk_options! {
+    #[argh(subcommand, name = "peer")]
+    #[argh(example = "chat-host peer --name NAME [--join HOST[:PORT]]... [OPTIONS]")]
+    #[cfg_attr(
+        feature = "client",
+        doc = "Talk without a server, with all peers of this network. Each line of standard input is one message. At a terminal, /help lists \
+               the commands; Ctrl-D leaves."
+    )]
+    #[cfg_attr(
+        not(feature = "client"),
+        doc = "Keep a group of peers of this network, who talk without a server. Says how it stands to the group, and nothing of what is said."
+    )]
+    pub struct Peer {
+        /// your name, which nobody else has
+        #[argh(option, arg_name = "NAME")]
+        pub name: String,
+        /// own ADDR:PORT (default: any, a port from 9293 on)
+        #[argh(option, arg_name = "ADDR:PORT", from_str_fn(parse_bind_address))]
+        pub listen: Option<SocketAddr>,
+        /// a peer elsewhere; 8 at most (default port 9292)
+        #[argh(option, arg_name = "HOST[:PORT]")]
+        pub join: Vec<Endpoint>,
+        /// look for nobody by multicast and broadcast, only at --join
+        #[argh(switch)]
+        pub no_discovery: bool,
+        /// look for others here; again for more (default: all)
+        #[argh(option, arg_name = "NAME")]
+        pub interface: Vec<String>,
+        /// refuse newcomers of this name; again for more
+        #[argh(option, arg_name = "NAME")]
+        pub deny: Vec<String>,
+    }
+    headless: "no input: runs until SIGTERM"
 }
 
 impl Peer {
