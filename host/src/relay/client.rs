@@ -145,8 +145,8 @@ impl Driver<'_, '_> {
         let said = match task {
             Task::Say(said) => said,
             Task::Act(said) => {
-                let cause = "a relay knows no names, so /me is for rooms; say it in plain words";
-                return Ok(self.talk.handle_unsaid(&said, cause)?);
+                let explanation = "a relay knows no names, so /me is for rooms; say it in plain words";
+                return Ok(self.talk.decline(&said, explanation)?);
             }
             Task::Who => {
                 return Ok(self.talk.screen.aside("-- a relay does not tell who is here; /who is for rooms --")?);

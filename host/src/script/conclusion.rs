@@ -28,7 +28,7 @@ pub enum Stop {
 /// What became of the user's lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// How many lines there were.
+    /// How many lines there were to be said: no commands.
     pub lines: u64,
     /// How many of them were not sent, or are known not to have been taken.
     pub lost: u64,

@@ -59,6 +59,8 @@ pub struct Talk {
     id_next: u64,
     /// Lines that were taken off the queue.
     lines: u64,
+    /// How many lines were said, or were to be and could not.
+    texts: u64,
     /// How many of them were not sent, or not taken.
     lost: u64,
 }
@@ -183,6 +185,7 @@ impl Talk {
             progress_at: now,
             id_next: 0,
             lines: 0,
+            texts: 0,
             lost: 0,
         })
     }
@@ -327,13 +330,13 @@ impl Talk {
     /// # Errors
     /// All but an end that was wished for, with every line confirmed.
     pub fn finish(mut self, outcome: Result<(), Stop>, server: &str) -> Result<(), Failure> {
-        let texts = self.queue.iter().filter(|queued| queued.line != Line::Empty).count();
+        let texts = self.queue.iter().filter(|queued| self.is_said(&queued.line)).count();
         let unconfirmed = u64::try_from(self.under_way.len() + texts).unwrap_or(u64::MAX);
         if unconfirmed > 0 {
             // If nobody reads the event, the line on standard error still tells.
             let _ = self.screen.show_json(&Unconfirmed { count: unconfirmed, server, kind: self.kind });
         }
-        let lines = self.lines + u64::try_from(texts).unwrap_or(u64::MAX);
+        let lines = self.texts + u64::try_from(texts).unwrap_or(u64::MAX);
         let tally = Tally { lines, lost: self.lost, unconfirmed };
         let outcome = match outcome {
             Err(Stop::Silent(sentence)) if texts > 0 => {
@@ -364,7 +367,7 @@ impl Talk {
             return;
         }
         let queued = self.queue.iter().filter_map(|queued| match &queued.line {
-            Line::Text(text) => Some(text),
+            Line::Text(text) if self.is_said(&queued.line) => Some(text),
             _ => None,
         });
         let texts: Vec<_> = self.under_way.iter().map(|line| &line.text).chain(queued).cloned().collect();

@@ -27,6 +27,8 @@ pub enum Typed<'a> {
     Who,
     /// Leave.
     Quit,
+    /// Nothing: a command that wants a text, or takes none. How it is used.
+    Misused(&'static str),
     /// Nothing that is known; the word is not sent.
     Unknown(&'a str),
 }
@@ -42,9 +44,14 @@ impl<'a> Typed<'a> {
             ("help", _) => Self::Help,
             ("who", "") => Self::Who,
             ("quit", "") => Self::Quit,
-            _ => Self::Unknown(word),
+            _ => usage(word).map_or(Self::Unknown(word), Self::Misused),
         }
     }
+}
+
+/// How a command is used, in the line of the help that begins with it.
+fn usage(word: &str) -> Option<&'static str> {
+    HELP.iter().copied().find(|line| line.strip_prefix('/').and_then(|line| line.split(' ').next()) == Some(word))
 }
 
 #[cfg(test)]
@@ -60,11 +67,12 @@ mod tests {
             ("//", Typed::Say("/")),
             ("/me waves", Typed::Act("waves")),
             ("/me  waves ", Typed::Act("waves")),
-            ("/me", Typed::Unknown("me")),
-            ("/me ", Typed::Unknown("me")),
+            ("/me", Typed::Misused(HELP[0])),
+            ("/me ", Typed::Misused(HELP[0])),
             ("/who", Typed::Who),
             ("/who ", Typed::Who),
-            ("/who is this", Typed::Unknown("who")),
+            ("/who is this", Typed::Misused(HELP[1])),
+            ("/quit now", Typed::Misused(HELP[2])),
             ("/help", Typed::Help),
             ("/help me", Typed::Help),
             ("/quit", Typed::Quit),

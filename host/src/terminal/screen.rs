@@ -3,6 +3,7 @@
 use super::entry::Entry;
 use super::interactive::Interactive;
 use super::json;
+use super::options::{Bell, Color, Options};
 use super::output::{Output, OutputError, Stream, UNREAD_MAX, Watch, terminal, unread_bytes};
 use super::show::{Appearance, Show};
 use super::stamp::DateLine;
@@ -13,45 +14,6 @@ use smol::channel::{Receiver, unbounded};
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
-
-/// When there are colours.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Color {
-    /// At a terminal that knows them, unless `NO_COLOR` is set.
-    #[default]
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
-}
-
-/// When the bell rings.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Bell {
-    /// Never.
-    Off,
-    /// When somebody mentions this client's name.
-    #[default]
-    Mention,
-    /// When somebody says something.
-    All,
-}
-
-/// What the user has chosen.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Options {
-    /// One object in one line for each event.
-    pub json: bool,
-    /// No cursor movement.
-    pub plain: bool,
-    /// Whether lines come from standard input, and not from a program or from nowhere.
-    pub reads_input: bool,
-    /// When there are colours.
-    pub color: Color,
-    /// When the bell rings.
-    pub bell: Bell,
-}
 
 /// Standard output and standard error of a client, or a person's terminal.
 #[derive(Debug)]
@@ -271,6 +233,14 @@ impl Screen {
         self.marked.remove(&id);
         if let Mode::Interactive(interactive) = &self.mode {
             interactive.change(|state| state.give_up(id));
+        }
+    }
+
+    /// An own line is not sent: it stays as such among the others.
+    pub fn handle_unsent(&mut self, id: u64) {
+        self.waiting.remove(&id);
+        if let Mode::Interactive(interactive) = &self.mode {
+            interactive.change(|state| state.handle_unsent(id));
         }
     }
 

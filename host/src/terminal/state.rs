@@ -31,6 +31,9 @@ const PASTE_LINES_MAX: usize = 1_000;
 /// What is said of an own line that has not come back in time.
 const MARK: &str = " (not confirmed)";
 
+/// What is said of an own line that is not sent.
+const UNSENT_MARK: &str = " (not sent)";
+
 /// What stands on the terminal, and what is to be drawn.
 #[derive(Debug)]
 pub(super) struct State {
@@ -76,10 +79,10 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// The line as it stays, not confirmed.
-    fn line(&self) -> Styled {
+    /// The line as it stays, with what is said of it.
+    fn line(&self, mark: &str) -> Styled {
         let mut line = Styled::new(Style::Dim, &format!("{PROMPT}{}", self.text));
-        line.push(Style::Fault, MARK);
+        line.push(Style::Fault, mark);
         line
     }
 }
@@ -141,10 +144,20 @@ impl State {
 
     /// An own line is not waited for any more: it stays as not confirmed among the others.
     pub(super) fn give_up(&mut self, id: u64) {
+        self.keep(id, MARK);
+    }
+
+    /// An own line is not sent: it stays as such among the others.
+    pub(super) fn handle_unsent(&mut self, id: u64) {
+        self.keep(id, UNSENT_MARK);
+    }
+
+    /// An own line stays among the others, with what is said of it.
+    fn keep(&mut self, id: u64, mark: &str) {
         if let Some(index) = self.waiting.iter().position(|waiting| waiting.id == id)
             && let Some(waiting) = self.waiting.remove(index)
         {
-            self.push(waiting.line(), false);
+            self.push(waiting.line(mark), false);
         }
     }
 
@@ -315,7 +328,7 @@ impl State {
     /// The last frame: what waits stays as not confirmed, and the line that was typed goes.
     pub(super) fn last_frame(&mut self) -> Vec<u8> {
         for waiting in std::mem::take(&mut self.waiting) {
-            self.fresh.push_back(waiting.line());
+            self.fresh.push_back(waiting.line(MARK));
         }
         let mut frame = Frame::new(self.look);
         frame.erase(&mut self.area);

@@ -15,12 +15,22 @@ impl Talk {
     pub(super) fn queue_line(&mut self, line: Line) {
         let id = self.id_next;
         self.id_next += 1;
-        if let (Line::Text(text), true) = (&line, self.screen.is_person())
-            && matches!(Typed::new(text), Typed::Say(_) | Typed::Act(_))
+        if let Line::Text(text) = &line
+            && self.screen.is_person()
+            && self.is_said(&line)
         {
             self.screen.wait(id, text);
         }
         self.queue.push_back(Queued { id, line });
+    }
+
+    /// Whether a line is to be said: it is neither empty nor a command, which only a person gives.
+    pub(super) fn is_said(&self, line: &Line) -> bool {
+        match line {
+            Line::Empty => false,
+            Line::Text(text) if self.screen.is_person() => matches!(Typed::new(text), Typed::Say(_) | Typed::Act(_)),
+            Line::Text(_) | Line::NotUtf8 | Line::Overlong(_) => true,
+        }
     }
 
     /// The next thing to do for the user; `None` if there is nothing, or if it has to wait. Only if `may_say` is anything to be said.
@@ -30,12 +40,7 @@ impl Talk {
     pub fn next_task(&mut self, now: Instant, may_say: bool) -> Result<Option<Task>, Stop> {
         let may_say = may_say && self.program.as_ref().is_none_or(|program| program.has_turn(now).is_ok());
         while let Some(queued) = self.queue.front() {
-            let typed = match &queued.line {
-                Line::Text(text) if self.screen.is_person() => Typed::new(text),
-                Line::Text(text) => Typed::Say(text),
-                _ => Typed::Say(""),
-            };
-            if matches!(typed, Typed::Say(_) | Typed::Act(_)) && !may_say {
+            if !may_say && self.is_said(&queued.line) {
                 return Ok(None);
             }
             let Some(Queued { id, line }) = self.queue.pop_front() else { break };
@@ -68,6 +73,7 @@ impl Talk {
                         self.screen.aside(&format!("-- {line}"))?;
                     }
                 }
+                Typed::Misused(usage) => self.screen.aside(&format!("-- {usage}"))?,
                 Typed::Unknown(word) => {
                     self.screen.aside(&format!(
                         "-- there is no /{word}; /help lists the commands, //{word} says /{word} --"
@@ -80,6 +86,7 @@ impl Talk {
 
     /// A text was said, and comes back by this number.
     pub fn handle_said(&mut self, now: Instant, said: Said, number: u32) {
+        self.texts += 1;
         self.under_way.push_back(UnderWay { id: said.id, number, text: said.text, said_at: now, marked: false });
     }
 
@@ -91,11 +98,26 @@ impl Talk {
         self.unsent(said.id, cause)
     }
 
+    /// The other side has nothing like what was typed: that is explained, and counts as little as any other command.
+    ///
+    /// # Errors
+    /// Nothing can be shown any more.
+    pub fn decline(&mut self, said: &Said, explanation: &str) -> Result<(), OutputError> {
+        self.screen.confirm(said.id)?;
+        self.screen.aside(&format!("-- {explanation} --"))
+    }
+
     /// Tells that the line that was taken last is not sent.
     fn unsent(&mut self, id: u64, cause: &str) -> Result<(), OutputError> {
+        self.texts += 1;
         self.lost += 1;
-        self.screen.give_up(id);
-        self.screen.show(&Unsent { line: self.lines, cause })
+        self.screen.handle_unsent(id);
+        if self.screen.is_person() {
+            // Who types does not number his lines.
+            self.screen.fault(&format!("not sent: {cause}"))
+        } else {
+            self.screen.show(&Unsent { line: self.lines, cause })
+        }
     }
 
     /// An own message has come back: the line that stands for it goes. Older ones that were given up stay behind as they are.
