@@ -1,40 +1,19 @@
 //! Clients in scripts: events of JSON, programs that take part, displays that only listen, and output that nobody takes.
 #![cfg(not(loom))]
 
-use chat_core::frame::Frame;
 use chat_core::refusal::RefusalReason;
-use chat_core::room::message::VERSION;
-use chat_core::room::{Kind, Message, Sequence, Welcome};
+use chat_core::room::{Kind, Message, Welcome};
 use nix::sys::signal::Signal;
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::io::Write as _;
+use std::net::{TcpListener, UdpSocket};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 use tests::DEADLINE;
 use tests::process::{Process, RoomServer, Server, full_pipe, spawning};
+use tests::room::{ScriptedRoom, WELCOME};
 use tests::tcp::Connection;
 use tests::udp::{Client, message};
 use tests::workspace::program;
-
-/// What a room tells a member that is new.
-const WELCOME: Welcome = Welcome {
-    version: VERSION,
-    epoch: 7,
-    next: Sequence(0),
-    messages: 0,
-    head: Sequence(0),
-    taken: 0,
-    history: 0,
-    members: 1,
-    announced_members_max: 64,
-    time_ms: 0,
-    time_trusted: true,
-    text_bytes_max: 1_024,
-    rate_burst: 10,
-    rate_per_second: 5,
-    ping_ms: 30_000,
-    gone_ms: 75_000,
-};
 
 /// A room where everybody may speak as fast as he likes.
 fn room() -> RoomServer {
@@ -226,32 +205,22 @@ fn output_that_nobody_reads_is_told_and_is_no_success() {
 
 #[test]
 fn text_that_is_too_long_for_a_room_that_had_not_said_so_is_told_and_shown_again() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut ann = Process::start(&["client", "--tcp", &listener.local_addr().unwrap().to_string(), "--name", "ann"]);
+    let room = ScriptedRoom::new();
+    let mut ann = room.client(&[]);
     ann.write(b"longer than four\nhi\n");
     ann.end_input();
-    let (mut stream, _) = listener.accept().unwrap();
+    let mut guest = room.accept();
     // Both lines are numbered before the room has told its limit.
     while {
         ann.signal(Signal::SIGUSR1);
         !ann.errors.find("client: ").contains("lines=2 ")
     } {}
-    let send = |mut stream: &TcpStream, message: &Message<'_>| {
-        stream.write_all(Frame::EMPTY.clone().encode(message).unwrap()).unwrap();
-    };
-    send(&stream, &Message::Welcome(Welcome { text_bytes_max: 4, ..WELCOME }));
-    send(&stream, &Message::HistoryEnd);
-    // Until it has said both.
-    let mut heard = Vec::new();
-    while !heard.windows(2).any(|bytes| bytes == b"hi") {
-        let mut bytes = [0; 100];
-        let length = stream.read(&mut bytes).unwrap();
-        assert_ne!(length, 0, "{heard:?}");
-        heard.extend_from_slice(&bytes[..length]);
-    }
-    send(&stream, &Message::Unsaid { number: 1, reason: RefusalReason::TextOverlong });
-    let (sequence, kind) = (Sequence(0), Kind::Plain);
-    send(&stream, &Message::Said { sequence, sent_ms: 0, number: 2, kind, name: "ann", text: "hi" });
+    guest.send(&Message::Welcome(Welcome { text_bytes_max: 4, ..WELCOME }));
+    guest.send(&Message::HistoryEnd);
+    guest.hear_join();
+    assert_eq!((guest.hear_say().0, guest.hear_say().0), (1, 2));
+    guest.send(&Message::Unsaid { number: 1, reason: RefusalReason::TextOverlong });
+    guest.said(2, 2, "ann", "hi");
     let finished = ann.finish();
     assert_eq!((finished.code, finished.output.len()), (Some(1), 1), "{finished:?}");
     assert!(finished.errors.iter().any(|line| line.contains("message 1 was not taken: the text is longer")));

@@ -1,14 +1,12 @@
 //! Whatever names and texts come, nothing reaches a terminal but what may: in every mode, byte by byte.
 #![cfg(not(loom))]
 
-use chat_core::frame::Frame;
 use chat_core::limits::{NAME_BYTES_MAX, TEXT_BYTES_MAX};
-use chat_core::room::message::VERSION;
 use chat_core::room::{Kind, Message, Names, Sequence, Welcome};
 use chat_host::terminal::display::is_unsafe;
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
+use std::io::Read as _;
 use tests::process::{Process, Server};
+use tests::room::{ScriptedRoom, WELCOME};
 use tests::seed::Random;
 use tests::terminal::Terminal;
 use tests::udp::{Client, message};
@@ -59,52 +57,35 @@ fn text(random: &mut Random, bytes_max: usize) -> String {
 
 /// A room that says random things under random names to whoever comes first, and then the end. Gives its address.
 fn hostile_room(mut random: Random) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
+    let room = ScriptedRoom::new();
+    let address = room.address.clone();
     std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut send = |message: &Message<'_>| stream.write_all(Frame::EMPTY.clone().encode(message).unwrap()).unwrap();
-        send(&Message::Welcome(Welcome {
-            version: VERSION,
-            epoch: 7,
-            next: Sequence(0),
-            messages: 0,
-            head: Sequence(0),
-            taken: 0,
-            history: 0,
-            members: 2,
-            announced_members_max: 64,
-            time_ms: 0,
-            time_trusted: false,
-            text_bytes_max: 1_024,
-            rate_burst: 10,
-            rate_per_second: 5,
-            ping_ms: 30_000,
-            gone_ms: 75_000,
-        }));
-        send(&Message::HistoryEnd);
+        let mut guest = room.accept();
+        guest.send(&Message::Welcome(Welcome { time_trusted: false, ..WELCOME }));
+        guest.send(&Message::HistoryEnd);
         let mut names = Vec::new();
         for _ in 0..10 {
             let name = text(&mut random, NAME_BYTES_MAX);
             names.push(u8::try_from(name.len()).unwrap());
             names.extend_from_slice(name.as_bytes());
         }
-        send(&Message::Members { page: 0, more: false, names: Names::new(&names).unwrap() });
-        for sequence in 0..MESSAGES {
+        guest.send(&Message::Members { page: 0, more: false, names: Names::new(&names).unwrap() });
+        let end = WELCOME.head.0 + MESSAGES;
+        for sequence in WELCOME.head.0..end {
             let (name, said) = (text(&mut random, NAME_BYTES_MAX), text(&mut random, TEXT_BYTES_MAX));
             let sent_ms = i64::from_le_bytes(random.word().to_le_bytes());
             let kind = if random.below(2) == 0 { Kind::Plain } else { Kind::Action };
             let (name, text) = (name.as_str(), said.as_str());
-            send(&match random.below(5) {
+            guest.send(&match random.below(5) {
                 0 => Message::Joined { sequence: Sequence(sequence), name },
                 1 => Message::Left { sequence: Sequence(sequence), name },
                 _ => Message::Said { sequence: Sequence(sequence), sent_ms, number: 1, kind, name, text },
             });
         }
-        let (sequence, kind) = (Sequence(MESSAGES), Kind::Plain);
-        send(&Message::Said { sequence, sent_ms: 0, number: 1, kind, name: "end", text: END });
+        let (sequence, kind) = (Sequence(end), Kind::Plain);
+        guest.send(&Message::Said { sequence, sent_ms: 0, number: 1, kind, name: "end", text: END });
         // Until the client has gone.
-        let _ = stream.read_to_end(&mut Vec::new());
+        let _ = guest.stream.read_to_end(&mut Vec::new());
     });
     address
 }

@@ -11,6 +11,7 @@ use chat_host::room::server::buffer::GrowingBuffer;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use tests::document::{bytes, dumps, requirements, rows, section, written_name};
+use tests::room::WELCOME;
 use tests::workspace::read;
 
 /// The token of the dumps.
@@ -46,22 +47,14 @@ fn unstuff(mut stuffed: &[u8]) -> Vec<u8> {
 fn messages() -> Vec<(&'static str, Message<'static>)> {
     let seen = Seen { epoch: EPOCH, sequence: Sequence(6), messages: 4 };
     let welcome = Welcome {
-        version: 1,
         epoch: EPOCH,
         next: Sequence(5),
         messages: 2,
         head: Sequence(5),
-        taken: 0,
         history: 2,
         members: 3,
-        announced_members_max: 64,
         time_ms: WELCOME_MS,
-        time_trusted: true,
-        text_bytes_max: 1_024,
-        rate_burst: 10,
-        rate_per_second: 5,
-        ping_ms: 30_000,
-        gone_ms: 75_000,
+        ..WELCOME
     };
     let said = |sequence, sent_ms, number, kind, name, text| {
         let sequence = Sequence(sequence);

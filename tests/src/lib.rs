@@ -14,6 +14,7 @@ pub mod peer;
 pub mod process;
 pub mod proxy;
 pub mod qr;
+pub mod room;
 pub mod schema;
 pub mod seed;
 pub mod tcp;

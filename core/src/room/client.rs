@@ -391,30 +391,18 @@ impl Client {
 mod tests {
     extern crate std;
     use super::*;
+    use crate::room::server::fixture;
     use crate::room::{Names, Seen, Sequence, Welcome};
     use std::string::{String, ToString as _};
     use std::vec::Vec as List;
 
     const START: Instant = Instant::from_millis(1_000);
 
-    const WELCOME: Welcome = Welcome {
-        version: VERSION,
-        epoch: 77,
-        next: Sequence(3),
-        messages: 2,
-        head: Sequence(3),
-        taken: 0,
-        history: 0,
-        members: 1,
-        announced_members_max: 64,
-        time_ms: 0,
-        time_trusted: true,
-        text_bytes_max: 1_024,
-        rate_burst: 10,
-        rate_per_second: 5,
-        ping_ms: 30_000,
-        gone_ms: 75_000,
-    };
+    /// The welcome of a room of one member and two messages.
+    fn welcome() -> Welcome {
+        let (next, head) = (Sequence(3), Sequence(3));
+        Welcome { next, messages: 2, head, members: 1, ..fixture::welcome() }
+    }
 
     /// Frames of the server with these messages.
     fn frames(messages: &[Message<'_>]) -> List<u8> {
@@ -479,7 +467,7 @@ mod tests {
     /// A client that is in.
     fn member() -> Client {
         let mut client = joining();
-        assert_eq!(deliver(&mut client, START, &frames(&[Message::Welcome(WELCOME)])), ["Welcome", "HistoryEnd"]);
+        assert_eq!(deliver(&mut client, START, &frames(&[Message::Welcome(welcome())])), ["Welcome", "HistoryEnd"]);
         assert!(client.is_member());
         client
     }
@@ -489,14 +477,14 @@ mod tests {
         let mut client = joining();
         assert_eq!(client.say(Kind::Plain, Text::new("early").unwrap()), Ok(1));
         assert_eq!((written(&mut client), client.under_way()), (List::new(), 1));
-        deliver(&mut client, START, &frames(&[Message::Welcome(WELCOME)]));
+        deliver(&mut client, START, &frames(&[Message::Welcome(welcome())]));
         assert_eq!(written(&mut client), frames(&[Message::Say { number: 1, kind: Kind::Plain, text: "early" }]));
     }
 
     #[test]
     fn outputs_are_drained_before_more_is_taken() {
         let mut client = joining();
-        let bytes = frames(&[Message::Welcome(WELCOME), said(3, "bob")]);
+        let bytes = frames(&[Message::Welcome(welcome()), said(3, "bob")]);
         let mut input = bytes.as_slice();
         client.handle_bytes(START, &mut input);
         let rest = input.len();
@@ -514,7 +502,7 @@ mod tests {
         assert_eq!(client.poll_timeout(), Some(due));
         client.handle_timeout(due);
         assert_eq!(drain(&mut client), ["Disconnect", "Broken(Silent)"]);
-        assert_eq!(deliver(&mut client, due, &frames(&[Message::Welcome(WELCOME)])), [""; 0]);
+        assert_eq!(deliver(&mut client, due, &frames(&[Message::Welcome(welcome())])), [""; 0]);
     }
 
     #[test]
@@ -543,7 +531,7 @@ mod tests {
         client.handle_connected(START);
         written(&mut client);
         // The server does not know which messages were taken; frames that may show it are still to come.
-        let welcome = Welcome { head: Sequence(4), taken: 0, ..WELCOME };
+        let welcome = Welcome { head: Sequence(4), taken: 0, ..welcome() };
         deliver(&mut client, START, &frames(&[Message::Welcome(welcome)]));
         client.leave();
         assert_eq!((written(&mut client), client.is_ended()), (List::new(), false));
@@ -572,7 +560,7 @@ mod tests {
         assert_eq!(written(&mut client), join(Some(Seen { epoch: 77, sequence: Sequence(2), messages: 2 })));
         let back = Resumption { after: now - START, missed: 0, restarted: false };
         assert_eq!(
-            deliver(&mut client, now, &frames(&[Message::Welcome(WELCOME)])),
+            deliver(&mut client, now, &frames(&[Message::Welcome(welcome())])),
             [std::format!("{:?}", Output::Back(back))]
         );
     }
@@ -586,14 +574,14 @@ mod tests {
         client.handle_timeout(now);
         client.handle_connected(now);
         drain(&mut client);
-        deliver(&mut client, now, &frames(&[Message::Welcome(WELCOME)]));
+        deliver(&mut client, now, &frames(&[Message::Welcome(welcome())]));
         client.handle_disconnected(now);
         assert!(client.poll_timeout().unwrap() > now, "it did not hold");
         now = client.poll_timeout().unwrap();
         client.handle_timeout(now);
         client.handle_connected(now);
         drain(&mut client);
-        deliver(&mut client, now, &frames(&[Message::Welcome(WELCOME)]));
+        deliver(&mut client, now, &frames(&[Message::Welcome(welcome())]));
         now = now + Config::DEFAULT.steady_after;
         client.handle_disconnected(now);
         assert_eq!(client.poll_timeout(), Some(now));
@@ -622,7 +610,7 @@ mod tests {
     #[test]
     fn server_of_another_version_is_refused() {
         let mut client = joining();
-        let welcome = Welcome { version: VERSION + 1, ..WELCOME };
+        let welcome = Welcome { version: VERSION + 1, ..welcome() };
         let outputs = deliver(&mut client, START, &frames(&[Message::Welcome(welcome)]));
         assert_eq!(outputs, ["Disconnect", "Refused(Version)"]);
     }
@@ -631,7 +619,8 @@ mod tests {
     fn what_makes_no_sense_from_a_server_is_skipped_and_counted() {
         let mut client = member();
         // A tag that is not known, a message that only clients send, a second Welcome, a frame that was seen before.
-        let unknown = [&[2, 63, 0][..], &frames(&[Message::Leave, Message::Welcome(WELCOME), said(2, "bob")])].concat();
+        let unknown =
+            [&[2, 63, 0][..], &frames(&[Message::Leave, Message::Welcome(welcome()), said(2, "bob")])].concat();
         assert_eq!(deliver(&mut client, START, &unknown), [""; 0]);
         assert_eq!(client.counts(), Counts { ignored: 4, ..Counts::default() });
         assert!(client.is_member());
@@ -687,7 +676,7 @@ mod tests {
         drain(&mut client);
         client.handle_connected(START);
         assert_eq!(written(&mut client), frames(&[Message::Observe { version: VERSION, seen: None }]));
-        assert_eq!(deliver(&mut client, START, &frames(&[Message::Welcome(WELCOME)])), ["Welcome", "HistoryEnd"]);
+        assert_eq!(deliver(&mut client, START, &frames(&[Message::Welcome(welcome())])), ["Welcome", "HistoryEnd"]);
         assert!(!client.may_say());
         assert_eq!(client.say(Kind::Plain, Text::new("hi").unwrap()), Err(OutboxFull));
         let outputs = deliver(&mut client, START, &frames(&[said(3, "ann")]));

@@ -109,15 +109,9 @@ impl core::error::Error for ProbeError {}
 mod tests {
     extern crate std;
     use super::*;
-    use crate::room::server::{Config, FixedBuffer, fixture};
+    use crate::room::server::fixture::welcome;
     use crate::room::{Sequence, Welcome};
     use std::vec::Vec;
-
-    /// The welcome of a new room.
-    fn welcome() -> Welcome {
-        let owed = &mut FixedBuffer::<2_000>::default();
-        fixture::room(Config::DEFAULT).observe(fixture::WALL_TIME, None, owed).welcome
-    }
 
     /// These messages as they travel.
     fn stream(messages: &[Message<'_>]) -> Vec<u8> {

@@ -170,29 +170,13 @@ fn messages_before(welcome: &Welcome) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    extern crate std;
     use super::*;
+    use crate::room::server::fixture;
 
     /// A welcome with these values.
     fn welcome(epoch: u64, next: u64, messages: u64, history: u8) -> Welcome {
-        Welcome {
-            version: 1,
-            epoch,
-            next: Sequence(next),
-            messages,
-            head: Sequence(next),
-            taken: 0,
-            history,
-            members: 1,
-            announced_members_max: 0,
-            time_ms: 0,
-            time_trusted: true,
-            text_bytes_max: 0,
-            rate_burst: 0,
-            rate_per_second: 0,
-            ping_ms: 0,
-            gone_ms: 0,
-        }
+        let next = Sequence(next);
+        Welcome { epoch, next, messages, head: next, history, ..fixture::welcome() }
     }
 
     /// Sequence and messages that the client names in its next Join.

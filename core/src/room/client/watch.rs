@@ -117,31 +117,14 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::room::Sequence;
+    use crate::room::server::fixture;
 
     const START: Instant = Instant::from_millis(1_000);
     const ANSWER_MAX: Duration = Duration::from_secs(10);
 
     /// A welcome with these spans.
     fn welcome(ping_ms: u32, gone_ms: u32) -> Welcome {
-        Welcome {
-            version: 1,
-            epoch: 0,
-            next: Sequence(0),
-            messages: 0,
-            head: Sequence(0),
-            taken: 0,
-            history: 0,
-            members: 1,
-            announced_members_max: 0,
-            time_ms: 0,
-            time_trusted: true,
-            text_bytes_max: 0,
-            rate_burst: 0,
-            rate_per_second: 0,
-            ping_ms,
-            gone_ms,
-        }
+        Welcome { ping_ms, gone_ms, ..fixture::welcome() }
     }
 
     fn at(millis: u64) -> Instant {
