@@ -18,7 +18,7 @@ from builder.progress import say, squeeze, step
 
 PROGRAMS = ("chat-host", "pi-guest")
 # Limits in bytes that the documents promise.
-CONTENTS_MAX, COMPRESSED_MAX, INITRAMFS_MAX = 20_000_000, 15_000_000, 2_000_000
+CONTENTS_MAX, COMPRESSED_MAX, INITRAMFS_MAX = 20_000_000, 15_000_000, 1_900_000
 
 
 def arguments():

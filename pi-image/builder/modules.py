@@ -7,6 +7,7 @@ import pathlib
 
 from builder.failure import Failure
 from builder.places import IMAGE
+from builder.strip import strip
 
 # What modprobe of busybox reads; depmod writes more.
 TABLES = ["modules.dep", "modules.alias", "modules.softdep"]
@@ -40,7 +41,7 @@ def pick(kernel):
             raise Failure(f"the kernel has no module {name}, which modules.txt names")
         path = available[name]
         if path not in files:
-            files[path] = kernel.read(path)
+            files[path] = strip(kernel.read(path))
             wanted += [key(dependency) for dependency in dependencies(files[path])]
     always = "".join(f"{key(name)}\n" for name, is_always in listed().items() if is_always)
     files |= {f"{folder}/{table}": content for table, content in run_depmod(kernel, folder, files).items()}

@@ -28,6 +28,13 @@ def event(events, kind):
     return found
 
 
+def check_clock_is_not_trusted(bench, welcome):
+    """Nobody has told the time: the clock runs since the day of the build, and newcomers hear that it is not to be trusted."""
+    late = welcome["time_ms"] / 1000 - bench.build_date
+    check(not welcome["time_trusted"], f"the clock is trusted, {late:.0f} s after the build's date")
+    check(0 <= late < BOOT_SECONDS, f"the clock is {late:.0f} s after the build's date")
+
+
 def people_talk(bench):
     """The image as it is: room, relay, history and time, from outside."""
     with bench.start("talk", bench.card("talk")) as machine:
@@ -37,10 +44,7 @@ def people_talk(bench):
         events = bench.program.room(machine, "bob", "I am")
         said = [(one["name"], one["text"], one["history"]) for one in events if one["event"] == "message"]
         check(said == [("ann", "good morning", True), ("ann", "is anybody here?", True), ("bob", "I am", False)], f"heard {said}")
-        welcome = event(events, "welcome")
-        check(not welcome["time_trusted"], "nobody has told the time, and it is trusted")
-        late = welcome["time_ms"] / 1000 - bench.build_date
-        check(0 <= late < BOOT_SECONDS, f"the clock is {late:.0f} s after the build's date")
+        check_clock_is_not_trusted(bench, event(events, "welcome"))
         stamps = [one["sent_ms"] for one in events if one["event"] == "message"]
         check(stamps == sorted(stamps), f"times go back: {stamps}")
         check(event(bench.program.relay(machine, "over UDP"), "incoming")["text"] == "over UDP", "the relay changes texts")
@@ -161,9 +165,7 @@ def lying_time_servers(bench):
             answered(bench, machine)
             machine.wait_for(rf"time server {early.name}: .* before this image was built: refused")
             machine.wait_for(rf"time server {far.name}: .* more than 20 years after .* refused")
-            welcome = event(bench.program.room(machine, "ann", "hello"), "welcome")
-            late = welcome["time_ms"] / 1000 - bench.build_date
-            check(not welcome["time_trusted"] and 0 <= late < BOOT_SECONDS, f"a liar was believed: {welcome}")
+            check_clock_is_not_trusted(bench, event(bench.program.room(machine, "ann", "hello"), "welcome"))
             people = bench.program.run("client", "--tcp", f"127.0.0.1:{machine.tcp}", "--name", "eve")
             check("not trust" in people.stderr or "may be wrong" in people.stderr, f"the client does not say so: {people.stderr}")
             offers["far"] = time.time()
