@@ -117,7 +117,7 @@ class Net:
 
 
 class Pi(Console):
-    """One machine; its cable leads to a switch."""
+    """One machine; its cable leads to a switch, or with None to nothing."""
 
     numbers = itertools.count(1)
 
@@ -136,7 +136,8 @@ class Pi(Console):
         super().__init__(process, bench.folder / "lan" / f"{name}-{number}.log")
         self.wait_for("^ready", 20)
         command("ip", "link", "add", self.cable, "type", "veth", "peer", "name", "eth0", "address", self.hardware, "netns", process.pid)
-        self.plug(net)
+        if net:
+            self.plug(net)
         self.type("go")
 
     def __enter__(self):

@@ -279,6 +279,18 @@ def cable_moved_to_another_network(bench):
         return "the new address after " + ", ".join(f"{one:.1f}" for one in seconds) + " s (another network, none, the first)"
 
 
+def cable_that_comes_later(bench):
+    """Without a cable no address is taken, for nobody could say that it is his; with the cable it is taken at once."""
+    with Net() as net, Pi(bench, "later", None, "address = 192.0.2.5/24\n") as pi:
+        # Longer than it takes to ask.
+        pi.run("sleep 4")
+        check(not pi.run("ip -4 addr show dev eth0") and not pi.has_said("has the address"), "an address is taken without a cable")
+        begin = time.monotonic()
+        pi.plug(net)
+        pi.wait_for("eth0 has the address 192.0.2.5/24", 20)
+        return f"the address {time.monotonic() - begin:.1f} s after the cable"
+
+
 @needs_program("dnsmasq")
 def leased_address_that_another_has(bench):
     """What the server offers is in use: declined, and another one taken; the same when somebody takes it later."""
@@ -297,6 +309,6 @@ def leased_address_that_another_has(bench):
 
 
 ALL = [commands_that_the_image_lacks, two_pis_without_dhcp, lease_renewed_with_other_options, cable_moved_to_another_network,
-       leased_address_that_another_has]
+       cable_that_comes_later, leased_address_that_another_has]
 # Those that take minutes.
 LONG = [two_pis_joined_later, fixed_address_that_another_has]
