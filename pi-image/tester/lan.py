@@ -125,7 +125,7 @@ class Pi(Console):
         number = next(Pi.numbers)
         # The number keeps what machines choose by chance apart, and the same in each run.
         self.hardware = hardware or f"02:00:00:00:{number >> 8:02x}:{number & 255:02x}"
-        self.cable, self.net = f"pi{number}", net
+        self.cable = f"pi{number}"
         root = bench.folder / "lan" / f"{name}-{number}"
         shutil.copytree(bench.lan, root, symlinks=True)
         (root / "etc/settings.txt").write_text(settings)
@@ -148,7 +148,6 @@ class Pi(Console):
 
     def plug(self, net):
         """Puts the other end of the cable into a switch."""
-        self.net = net
         command("ip", "link", "set", self.cable, "master", net.name, "up")
 
     def unplug(self):

@@ -280,7 +280,7 @@ def cable_moved_to_another_network(bench):
 
 
 def cable_that_comes_later(bench):
-    """Without a cable no address is taken, for nobody could say that it is his; with the cable it is taken at once."""
+    """Without a cable no address is taken, as nobody who has it would hear the question; with the cable it is taken at once."""
     with Net() as net, Pi(bench, "later", None, "address = 192.0.2.5/24\n") as pi:
         # Longer than it takes to ask.
         pi.run("sleep 4")
