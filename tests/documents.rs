@@ -119,6 +119,23 @@ fn every_requirement_stands_in_one_row_of_the_roles() {
 }
 
 #[test]
+fn code_map_has_every_folder_of_sources_and_nothing_that_is_not_there() {
+    let document = read("docs/ARCHITECTURE.md");
+    let places: HashSet<_> =
+        rows(section(&document, "## Code map")).skip(2).flat_map(|row| row[0].split(", ").collect::<Vec<_>>()).collect();
+    for place in &places {
+        assert!(root().join(place).exists(), "there is no {place}");
+    }
+    let mut folders = vec!["core/src".to_owned(), "host/src".to_owned()];
+    while let Some(folder) = folders.pop() {
+        assert!(places.contains(folder.as_str()), "{folder} is not in the map");
+        let entries = std::fs::read_dir(root().join(&folder)).unwrap().map(|entry| entry.unwrap());
+        let inner = entries.filter(|entry| entry.file_type().unwrap().is_dir());
+        folders.extend(inner.map(|entry| format!("{folder}/{}", entry.file_name().to_str().unwrap())));
+    }
+}
+
+#[test]
 fn every_link_between_documents_leads_somewhere() {
     let documents = std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
     let top = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| root().join(name));

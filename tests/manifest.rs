@@ -4,7 +4,8 @@
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::process::Command;
-use tests::workspace::root;
+use tests::document::{rows, section};
+use tests::workspace::{read, root};
 
 /// The platform of this machine, as the compiler calls it.
 fn host_platform() -> String {
@@ -80,6 +81,25 @@ fn core_depends_on_five_crates_alone_without_their_std() {
         let features = dependency["features"].as_array().unwrap();
         assert!(!features.iter().any(|feature| feature == "std" || feature == "alloc"), "{dependency}");
     }
+}
+
+#[test]
+fn every_dependency_has_its_reason_in_the_architecture() {
+    let metadata = metadata();
+    let list = |value: &Value| value.as_array().unwrap().clone();
+    let members: HashSet<_> = list(&metadata["workspace_members"]).into_iter().collect();
+    let ours: Vec<_> =
+        list(&metadata["packages"]).into_iter().filter(|package| members.contains(&package["id"])).collect();
+    let dependencies = ours.iter().flat_map(|package| list(&package["dependencies"]));
+    let others = dependencies.filter(|dependency| !dependency["source"].is_null());
+    let mut taken: Vec<_> = others.map(|dependency| dependency["name"].as_str().unwrap().to_owned()).collect();
+    taken.sort_unstable();
+    taken.dedup();
+    let document = read("docs/ARCHITECTURE.md");
+    let reasons = rows(section(&document, "## Dependencies")).skip(2);
+    let mut explained: Vec<_> = reasons.flat_map(|row| row[0].split(", ").collect::<Vec<_>>()).collect();
+    explained.sort_unstable();
+    assert_eq!(explained, taken);
 }
 
 #[test]

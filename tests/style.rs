@@ -3,10 +3,10 @@
 
 use tests::workspace::root;
 
-/// The shipped part of each source file of core, host and the Pi's guest: what stands before its tests.
-fn shipped_sources() -> Vec<(String, String)> {
+/// Each Rust file below these folders, by name.
+fn sources(folders: &[&str]) -> Vec<(String, String)> {
     let mut sources = Vec::new();
-    let mut folders = ["core/src", "host/src", "pi-image/guest/src"].map(|name| root().join(name)).to_vec();
+    let mut folders: Vec<_> = folders.iter().map(|name| root().join(name)).collect();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -14,13 +14,18 @@ fn shipped_sources() -> Vec<(String, String)> {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let name = path.strip_prefix(root()).unwrap().display().to_string();
-                let text = std::fs::read_to_string(&path).unwrap();
-                sources.push((name, text.split("#[cfg(test)]").next().unwrap().to_owned()));
+                sources.push((name, std::fs::read_to_string(&path).unwrap()));
             }
         }
     }
     assert!(sources.len() > 20, "only {} files", sources.len());
     sources
+}
+
+/// The shipped part of each source file of core, host and the Pi's guest: what stands before its tests.
+fn shipped_sources() -> Vec<(String, String)> {
+    let all = sources(&["core/src", "host/src", "pi-image/guest/src"]).into_iter();
+    all.map(|(name, text)| (name, text.split("#[cfg(test)]").next().unwrap().to_owned())).collect()
 }
 
 #[test]
@@ -80,7 +85,7 @@ fn errors_of_core_are_errors() {
 
 #[test]
 fn examples_of_core_are_short_and_use_nothing_but_it() {
-    for name in ["relay_client", "room_client", "room_server"] {
+    for name in ["relay_client", "room_client", "room_server", "mesh_peer"] {
         let text = tests::workspace::read(&format!("core/examples/{name}.rs"));
         assert!(text.lines().count() < 80, "{name}");
         let uses = text.lines().filter(|line| line.starts_with("use "));
@@ -88,6 +93,18 @@ fn examples_of_core_are_short_and_use_nothing_but_it() {
             uses.clone().all(|line| line.starts_with("use std::") || line.starts_with("use chat_core::")),
             "{name}"
         );
+    }
+}
+
+#[test]
+fn no_test_sleeps() {
+    let scenarios = sources(&["tests"]).into_iter().filter(|(name, _)| !name.starts_with("tests/benchmark/"));
+    let shipped = sources(&["core/src", "host/src", "pi-image/guest/src"]).into_iter();
+    let units = shipped.filter_map(|(name, text)| Some((name, text.split_once("#[cfg(test)]\nmod tests")?.1.to_owned())));
+    for (name, text) in scenarios.chain(units) {
+        let sleeps = |line: &&str| ["thread::sleep(", "Timer::after("].iter().any(|call| line.contains(call));
+        let found: Vec<_> = text.lines().filter(|line| !line.contains("[\"thread")).filter(sleeps).collect();
+        assert!(found.is_empty(), "{name}: {found:?}");
     }
 }
 
