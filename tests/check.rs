@@ -15,6 +15,7 @@ use tests::DEADLINE;
 use tests::namespace::in_namespace;
 use tests::process::{Finished, Process, RoomServer, Server};
 use tests::tcp::{Connection, Heard};
+use tests::terminal::Terminal;
 use tests::udp::{datagram, probe};
 
 /// Runs the health check to its end.
@@ -146,6 +147,16 @@ fn absent_server_is_told_at_once_and_the_other_is_told_too() {
     assert_eq!(finished.code, Some(1));
     assert!(finished.output[0].starts_with(&format!("tcp {} answered in ", room.tcp)), "{finished:?}");
     assert_eq!(finished.errors, [format!("chat-host: {no_udp}")]);
+}
+
+#[test]
+fn server_that_answers_stands_on_a_terminal_before_the_one_that_does_not() {
+    let relay = Server::start("127.0.0.1:0", &[]);
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut terminal = Terminal::start(&["check", "--udp", &relay.udp.to_string(), "--tcp", &nobody.to_string()]);
+    terminal.find("answered in");
+    terminal.find("chat-host: tcp");
+    assert_eq!(terminal.wait(), Some(1));
 }
 
 #[test]

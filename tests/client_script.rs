@@ -213,7 +213,9 @@ fn text_that_is_too_long_for_a_room_that_had_not_said_so_is_told_and_shown_again
     // Both lines are numbered before the room has told its limit.
     while {
         ann.signal(Signal::SIGUSR1);
-        !ann.errors.find("client: ").contains("lines=2 ")
+        let counters = ann.errors.find("client: ");
+        assert!(counters.starts_with("client: "), "{counters}");
+        !counters.contains("lines=2 ")
     } {}
     guest.send(&Message::Welcome(Welcome { text_bytes_max: 4, ..WELCOME }));
     guest.send(&Message::HistoryEnd);

@@ -121,8 +121,10 @@ fn every_requirement_stands_in_one_row_of_the_roles() {
 #[test]
 fn code_map_has_every_folder_of_sources_and_nothing_that_is_not_there() {
     let document = read("docs/ARCHITECTURE.md");
-    let places: HashSet<_> =
-        rows(section(&document, "## Code map")).skip(2).flat_map(|row| row[0].split(", ").collect::<Vec<_>>()).collect();
+    let places: HashSet<_> = rows(section(&document, "## Code map"))
+        .skip(2)
+        .flat_map(|row| row[0].split(", ").collect::<Vec<_>>())
+        .collect();
     for place in &places {
         assert!(root().join(place).exists(), "there is no {place}");
     }

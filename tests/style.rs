@@ -100,7 +100,8 @@ fn examples_of_core_are_short_and_use_nothing_but_it() {
 fn no_test_sleeps() {
     let scenarios = sources(&["tests"]).into_iter().filter(|(name, _)| !name.starts_with("tests/benchmark/"));
     let shipped = sources(&["core/src", "host/src", "pi-image/guest/src"]).into_iter();
-    let units = shipped.filter_map(|(name, text)| Some((name, text.split_once("#[cfg(test)]\nmod tests")?.1.to_owned())));
+    let units =
+        shipped.filter_map(|(name, text)| Some((name, text.split_once("#[cfg(test)]\nmod tests")?.1.to_owned())));
     for (name, text) in scenarios.chain(units) {
         let sleeps = |line: &&str| ["thread::sleep(", "Timer::after("].iter().any(|call| line.contains(call));
         let found: Vec<_> = text.lines().filter(|line| !line.contains("[\"thread")).filter(sleeps).collect();

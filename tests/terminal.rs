@@ -58,6 +58,15 @@ fn half_typed_line_stays_whole_while_messages_arrive() {
 }
 
 #[test]
+fn counters_of_sigusr1_come_above_the_line_that_is_typed() {
+    let (_room, mut terminal) = ann(100, 6);
+    terminal.type_keys("half");
+    terminal.find_on_screen("] half");
+    terminal.signal(Signal::SIGUSR1);
+    terminal.expect_screen(&[FIRST, "client: lines=0 lost=0 broken=0 ignored=0 malformed=0", "] half"], (2, 6));
+}
+
+#[test]
 fn own_line_is_replaced_by_what_the_server_made_of_it() {
     let (_room, mut terminal) = ann(100, 6);
     terminal.type_keys("hello\r");

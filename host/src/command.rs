@@ -121,7 +121,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action, Failur
     let parsed = match Arguments::from_args(&["chat-host"], &words) {
         Ok(parsed) => parsed,
         Err(early) if early.status.is_ok() => return Ok(Action::Print(early.output)),
-        Err(early) => return Err(Failure::usage(early.output)),
+        Err(early) => return Err(Failure::usage(help::wrong_usage(&early.output, &arguments))),
     };
     match parsed.command {
         Some(command) => {
@@ -214,11 +214,23 @@ mod tests {
             ("serve --journal 4095", "from 4096 to"),
             ("serve --rate 0", "from 1 to 1000, or off"),
             ("serve --udp 127.0.0.1:65536", "ADDR:PORT"),
-            ("serv", "serv"),
+            ("serv", "there is no command \"serv\"; chat-host --help lists them"),
+            ("--jsn", "there is no command \"--jsn\"; chat-host --help lists them"),
+            ("serve --tpc [::]:0", "\"--tpc\" is no option of chat-host serve; chat-host serve --help lists them"),
+            ("check pi", "\"pi\" is no option of chat-host check; chat-host check --help lists them"),
+            ("serve --tcp", "--tcp has no value; write --tcp ADDR:PORT"),
+            ("check --udp 127.0.0.1:99999", "--udp: 127.0.0.1:99999: \"99999\" is no port"),
         ] {
             let message = action(line).unwrap_err().to_string();
             assert!(message.contains(part), "{line}: {message}");
+            assert!(!message.contains('\n') && !message.contains("Error parsing"), "{line}: {message}");
         }
+    }
+
+    #[test]
+    #[cfg(feature = "peer")]
+    fn option_that_must_be_there_is_named_with_its_value() {
+        assert_eq!(action("peer").unwrap_err().to_string(), "chat-host peer wants --name NAME");
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! How the program ends after a failure: one line for the user, and the exit code.
 
-use crate::log::{self, Level};
 use std::fmt;
 use std::io;
 use std::process::ExitCode;
@@ -32,12 +31,6 @@ impl Failure {
     /// The command line is wrong: exit code 2.
     pub fn usage(message: impl Into<String>) -> Self {
         Self { message: message.into(), kind: FailureKind::Usage }
-    }
-
-    /// Writes the message to standard error, and waits until it is written. A server must not wait: it calls [`log::say`].
-    pub fn report(&self) {
-        log::say(Level::Failure, self);
-        log::finish(None);
     }
 
     /// The exit code: 1 refused or lost, 2 usage.

@@ -38,6 +38,8 @@ fn main() -> ExitCode {
     let code = match &outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
+            // What was printed before stands before it.
+            log::finish(patience);
             log::say(Level::Failure, failure);
             failure.exit_code()
         }

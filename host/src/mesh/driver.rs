@@ -128,7 +128,7 @@ impl Driver<'_, '_> {
             let pause = if self.view.is_alone() { pauses.look_up_alone } else { pauses.look_up };
             match next_news(self.talk, &mut self.network, pause, deadline) {
                 None => self.receive()?,
-                Some(News::User(Ok(Step::ShowCounters))) => self.show_counters(),
+                Some(News::User(Ok(Step::ShowCounters))) => self.show_counters()?,
                 Some(News::User(step)) => drop(step?),
                 Some(News::Targets(told)) => {
                     self.peer.set_join(&self.network.targets.addresses);
@@ -255,12 +255,11 @@ impl Driver<'_, '_> {
     }
 
     /// Shows what was counted.
-    fn show_counters(&mut self) {
+    fn show_counters(&mut self) -> Result<(), Stop> {
         let members = self.peer.members(clock::now()).filter(|member| member.state == State::Member).count();
         let counters: String = self.peer.counters().iter().map(|(name, value)| format!(" {name}={value}")).collect();
         let (unsent, unreceived) = (self.network.sockets.unsent, self.network.sockets.unreceived);
-        let talk = self.talk.counters();
-        Failure::lost(format!("peer: {talk} members={members} unsent={unsent} unreceived={unreceived}{counters}"))
-            .report();
+        let counters = format!("members={members} unsent={unsent} unreceived={unreceived}{counters}");
+        Ok(self.talk.show_counters("peer", &counters)?)
     }
 }

@@ -117,7 +117,7 @@ impl Driver<'_, '_> {
             let user = async { Ok(talk.next(clock::now(), deadline).await) };
             match future::or(user, async { Err(route.receive().await) }).await {
                 Ok(Err(stop)) => return Err(stop),
-                Ok(Ok(Step::ShowCounters)) => self.show_counters(),
+                Ok(Ok(Step::ShowCounters)) => self.show_counters()?,
                 Ok(Ok(Step::Went)) => {}
                 Err(Ok(Some(datagram))) => self.client.handle_datagram(clock::now(), &datagram),
                 Err(Ok(None)) => self.client.handle_moved(clock::now()),
@@ -237,8 +237,9 @@ impl Driver<'_, '_> {
         }
     }
 
-    /// Writes the counters to standard error.
-    fn show_counters(&mut self) {
-        Failure::lost(format!("client: {} ignored={}", self.talk.counters(), self.client.ignored())).report();
+    /// Shows what was counted.
+    fn show_counters(&mut self) -> Result<(), Stop> {
+        let counters = format!("ignored={}", self.client.ignored());
+        Ok(self.talk.show_counters("client", &counters)?)
     }
 }

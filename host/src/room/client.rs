@@ -9,7 +9,7 @@ use crate::endpoint::Endpoint;
 use crate::failure::{Failure, cause};
 use crate::script::{Contact, Said, Step, Stop, Talk, Task};
 use crate::wait;
-use chat_core::room::client::{Client, Config, OutboxFull};
+use chat_core::room::client::{Client, Config, Counts, OutboxFull};
 use chat_core::room::{Kind, Token};
 use chat_core::text::Text;
 use chat_core::username::Username;
@@ -117,7 +117,7 @@ impl Driver<'_, '_> {
             let user = async { Ok(talk.next(clock::now(), deadline).await) };
             match future::or(user, async { Err(traffic(opening, connection, &mut buffer).await) }).await {
                 Ok(Err(stop)) => return Err(stop),
-                Ok(Ok(Step::ShowCounters)) => self.show_counters(),
+                Ok(Ok(Step::ShowCounters)) => self.show_counters()?,
                 Ok(Ok(Step::Went)) | Err(Traffic::Writable(Ok(()))) => {}
                 Err(Traffic::Opened(outcome)) => self.handle_opened(outcome)?,
                 Err(Traffic::Read(Ok(0))) => self.handle_broken(None),
@@ -292,17 +292,11 @@ impl Driver<'_, '_> {
         future::or(leaving, limit).await;
     }
 
-    /// Writes the counters to standard error.
-    fn show_counters(&mut self) {
-        let counts = self.client.counts();
-        Failure::lost(format!(
-            "client: {} broken={} ignored={} malformed={}",
-            self.talk.counters(),
-            counts.broken,
-            counts.ignored,
-            counts.malformed
-        ))
-        .report();
+    /// Shows what was counted.
+    fn show_counters(&mut self) -> Result<(), Stop> {
+        let Counts { broken, ignored, malformed, .. } = self.client.counts();
+        let counters = format!("broken={broken} ignored={ignored} malformed={malformed}");
+        Ok(self.talk.show_counters("client", &counters)?)
     }
 }
 

@@ -69,11 +69,8 @@ pub(super) fn invitation(
     {
         let Some(bound) = bound else { continue };
         let addresses = reached(bound, reachable);
-        let place = if addresses.is_empty() || addresses[0].is_loopback() {
-            "on this machine, which alone can reach it"
-        } else {
-            "on the laptops"
-        };
+        let place =
+            if addresses.is_empty() || addresses[0].is_loopback() { "on this machine only" } else { "on the laptops" };
         let addresses = if addresses.is_empty() { vec![IpAddr::from([127, 0, 0, 1])] } else { addresses };
         for address in addresses.iter().take(ADDRESSES_MAX) {
             let host = endpoint(SocketAddr::new(*address, bound.port()), default_port);
@@ -159,7 +156,7 @@ mod tests {
     #[test]
     fn server_that_nobody_else_can_reach_says_so() {
         for (bound, reachable) in [("127.0.0.1:9191", &REACHABLE[..]), ("[::]:9191", &[])] {
-            let expected = "on this machine, which alone can reach it: chat-host client --tcp 127.0.0.1 --name NAME";
+            let expected = "on this machine only: chat-host client --tcp 127.0.0.1 --name NAME";
             assert_eq!(told(Some(bound), None, reachable)[0], expected);
         }
     }

@@ -152,6 +152,22 @@ impl Screen {
         self.write(Stream::Error, Styled::new(Style::Fault, &text), false)
     }
 
+    /// Shows what was counted: a line of its own on standard error, also beside JSON.
+    ///
+    /// # Errors
+    /// Standard error cannot be written.
+    pub fn counters(&mut self, line: &str) -> Result<(), OutputError> {
+        match &self.mode {
+            Mode::Interactive(interactive) => {
+                interactive.push(Styled::new(Style::Dim, line), false);
+                Ok(())
+            }
+            Mode::Json(output) | Mode::Linear(output) | Mode::Lines(output) => {
+                output.push(Stream::Error, format!("{line}\n").into_bytes())
+            }
+        }
+    }
+
     /// Shows what somebody has said.
     fn said(&mut self, said: &Said<'_>) -> Result<(), OutputError> {
         // In linear mode the own line stands there since it was typed.

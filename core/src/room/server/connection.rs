@@ -153,6 +153,9 @@ impl<B: Buffer> Connection<B> {
             Request::Join(join) => match room.join(wall_time, &join, &mut self.owed) {
                 Ok((id, admission)) => {
                     room.count(Counter::Joins);
+                    if admission.replacing {
+                        room.count(Counter::JoinsReplacing);
+                    }
                     self.session.handle_joined(now, id);
                     self.begin(&admission);
                 }
@@ -528,6 +531,7 @@ mod tests {
         assert_eq!(words(&drain(&mut old, &room, usize::MAX)), ["Refused { reason: Replaced }"]);
         old.close(&mut room);
         assert_eq!(room.member_count(), 1);
+        assert_eq!((room.counted(Counter::Joins), room.counted(Counter::JoinsReplacing)), (2, 1));
         assert_ne!(old.member(), new.member());
     }
 }

@@ -39,7 +39,7 @@ counters! {
     AcceptsFailed = "accepts_failed",
     /// Members and observers let in.
     Joins = "joins",
-    /// Members that went on from another connection.
+    /// Of these, members that went on from another connection.
     JoinsReplacing = "joins_replacing",
     /// Joins refused.
     JoinsRefused = "joins_refused",

@@ -73,6 +73,8 @@ pub struct Admission {
     pub lagged: u64,
     /// Its first frame; the history comes behind it, if `welcome.history` is not 0.
     pub welcome: Welcome,
+    /// Whether a member went on from another connection.
+    pub replacing: bool,
 }
 
 /// Why a member's message was not taken; nothing has changed.
@@ -123,12 +125,14 @@ where
     ) -> Result<(MemberId, Admission), RefusalReason> {
         let name = Username::new(join.name).map_err(name_refusal)?;
         let generation = self.generation_next;
-        let (slot, taken) = match self.roster.find(&name) {
+        let member = self.roster.find(&name);
+        let (slot, taken) = match member {
             Some(slot) => (slot, self.take_over(slot, join)?),
             None => self.admit(&name, join)?,
         };
         self.generation_next += 1;
-        Ok((MemberId { slot, generation }, self.admission(now, join.seen, taken, owed)))
+        let admission = self.admission(now, join.seen, taken, owed);
+        Ok((MemberId { slot, generation }, Admission { replacing: member.is_some(), ..admission }))
     }
 
     /// The member in this slot goes on from another connection. Returns the highest message number taken of it.
@@ -190,7 +194,7 @@ where
         };
         let welcome = self.welcome(now, (next, cursor), taken, history);
         self.owe_welcome(&welcome, history, owed);
-        Admission { cursor, lagged, welcome }
+        Admission { cursor, lagged, welcome, replacing: false }
     }
 
     /// Appends WELCOME, history and HISTORY_END to `owed`.

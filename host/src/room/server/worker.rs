@@ -354,7 +354,6 @@ impl Worker {
         for key in 0..self.connections.capacity() {
             let Some(connection) = self.connections.get_mut(key) else { continue };
             if connection.engine.member().is_some_and(|id| replaced.contains(&id)) {
-                self.setup.counters.add(Counter::JoinsReplacing, 1);
                 connection.engine.handle_replaced();
                 self.change(key);
             }

@@ -242,8 +242,11 @@ impl Talk {
         patience.map(|patience| self.progress_at + patience)
     }
 
-    /// Shows what was counted of the lines.
-    pub fn counters(&self) -> String {
-        format!("lines={} lost={}", self.lines, self.lost)
+    /// Shows what was counted: the lines, then what the driver's own counters say.
+    ///
+    /// # Errors
+    /// Standard error cannot be written.
+    pub fn show_counters(&mut self, program: &str, others: &str) -> Result<(), OutputError> {
+        self.screen.counters(&format!("{program}: lines={} lost={} {others}", self.lines, self.lost))
     }
 }
