@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::io::Write as _;
 use std::net::Shutdown;
 use std::sync::Barrier;
+use std::time::{Duration, Instant};
 use tests::process::RoomServer;
 use tests::seed::Random;
 use tests::tcp::{Connection, Heard};
@@ -372,6 +373,25 @@ fn reader_that_stops_delays_nobody_and_is_told_what_it_lost() {
     assert_eq!(room.counters()["messages_lagged"], lost);
     ann.say(MESSAGES + 1, "and on");
     assert_eq!(stopped.hear_journal(), "ann: and on");
+}
+
+#[test]
+fn reader_that_stops_does_not_delay_the_servers_end() {
+    let room = RoomServer::start("127.0.0.1:0", &["--rate", "off"]);
+    let mut ann = Connection::joined(room.tcp, "ann", 1);
+    let mut stopped = Connection::joined(room.tcp, "stopped", 2);
+    stopped.take_little();
+    assert_eq!(ann.hear_journal(), "+stopped");
+    let text = "x".repeat(1_000);
+    for number in 1..=1_000 {
+        ann.say(number, &text);
+        assert!(ann.hear_journal().starts_with("ann: "));
+    }
+    let begin = Instant::now();
+    assert_eq!(room.stop(Signal::SIGTERM).0, Some(0));
+    // A client that takes nothing counts as stalled after 30 s.
+    assert!(begin.elapsed() < Duration::from_secs(15));
+    drop(stopped);
 }
 
 #[test]

@@ -167,3 +167,30 @@ fn skip_unless_fatal(error: Errno) -> io::Result<()> {
 const fn is_about_length(error: Errno) -> bool {
     matches!(error, Errno::EIO | Errno::EINVAL | Errno::EMSGSIZE | Errno::ENOBUFS | Errno::ENOMEM)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chat_core::datagram::Datagram;
+    use chat_core::limits::DATAGRAM_BYTES_MAX;
+    use chat_core::relay::{Message, PROTOCOL};
+    use std::net::UdpSocket;
+
+    #[test]
+    fn arrivals_wait_while_the_ring_is_short_of_room_but_not_while_the_network_takes_nothing() {
+        // Of one slot, all are short of room.
+        let (mut payloads, mut slots) = ([[0; DATAGRAM_BYTES_MAX]; 1], [Slot::EMPTY; 1]);
+        let socket = Socket::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let mut driver = Driver::new(socket, GrowingRoster::new(None), &mut payloads, &mut slots);
+        let mut greeting = Datagram::EMPTY;
+        greeting.begin(PROTOCOL);
+        greeting.push(&Message::Greeting { features: 0 }).unwrap();
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        client.send_to(greeting.as_bytes(), driver.local_address().unwrap()).unwrap();
+        assert!(driver.receive().unwrap());
+        assert_eq!(driver.counters().clients, 0);
+        driver.blocked = true;
+        assert!(!driver.receive().unwrap());
+        assert_eq!(driver.counters().clients, 1);
+    }
+}

@@ -119,3 +119,28 @@ impl Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+    use std::io::Write as _;
+    use std::net::{TcpListener, TcpStream};
+
+    #[test]
+    fn client_that_was_put_out_and_goes_on_sending_is_read_no_further_than_the_limit() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let stream = Stream::plain(listener.accept().unwrap().0);
+        let mut connection = Connection::new(stream, Engine::new(clock::now(), None));
+        let until = clock::now();
+        assert_eq!(connection.linger(until), Some(until));
+        let sent = vec![1; ROOM_LINGER_BYTES_MAX as usize + 10_000];
+        let sending = std::thread::spawn(move || client.write_all(&sent).map(|()| client));
+        let mut buffer = [0; 1_000];
+        while connection.drain(&mut buffer) {}
+        // The rest is still there.
+        assert_eq!(connection.stream.socket.peek(&mut buffer).unwrap().min(1), 1);
+        sending.join().unwrap().unwrap();
+    }
+}
