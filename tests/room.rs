@@ -379,7 +379,7 @@ fn reader_that_stops_delays_nobody_and_is_told_what_it_lost() {
 fn reader_that_stops_does_not_delay_the_servers_end() {
     let room = RoomServer::start("127.0.0.1:0", &["--rate", "off"]);
     let mut ann = Connection::joined(room.tcp, "ann", 1);
-    let mut stopped = Connection::joined(room.tcp, "stopped", 2);
+    let stopped = Connection::joined(room.tcp, "stopped", 2);
     stopped.take_little();
     assert_eq!(ann.hear_journal(), "+stopped");
     let text = "x".repeat(1_000);
