@@ -233,6 +233,7 @@ impl<'s> Peer<'s> {
             return Err(SayError::NotMember);
         }
         self.bucket.has_token(SAY_RATE, now).map_err(SayError::TooFast)?;
+        self.wake(now);
         let number = self.log.head().saturating_add(1);
         let say = Say {
             origin: self.id(),
@@ -256,6 +257,7 @@ impl<'s> Peer<'s> {
 
     /// The peer leaves: it tells all members three times within a second, then comes [`super::Event::Ended`].
     pub fn leave(&mut self, now: Instant) {
+        self.wake(now);
         match self.phase {
             Phase::Leaving | Phase::Ended => {}
             _ => self.stop(now),
@@ -302,6 +304,8 @@ impl<'s> Peer<'s> {
         None
     }
 
+    /// What each call begins with, because any may be the first after a sleep.
+    ///
     /// A timer that is much too late means that the machine slept: all deadlines start anew, and nobody is blamed for the time.
     fn wake(&mut self, now: Instant) {
         let timers = self.config.timers;
@@ -315,8 +319,8 @@ impl<'s> Peer<'s> {
             self.handover.restart(now, timers);
             self.log.restart(now);
             self.walk.iter_mut().chain(&mut self.vector_walk).for_each(|walk| walk.restart(now));
+            self.expected_at = Some(now);
         }
-        self.expected_at = None;
         self.now = now;
     }
 
@@ -711,6 +715,42 @@ mod tests {
         network.run(20_000);
         assert_eq!(network.told(0), [""; 0]);
         assert_eq!(network.peer(0).counters().sleeps, 1);
+    }
+
+    #[test]
+    fn first_words_after_a_sleep_notice_that_it_was_one() {
+        let mut network = Network::of(&["anna", "bert", "cleo"]);
+        network.now = network.now + Duration::from_secs(3_600);
+        let now = network.now;
+        network.peer(0).say(now, 0, false, Text::new("good morning").unwrap()).unwrap();
+        assert_eq!(network.peer(0).counters().sleeps, 1);
+    }
+
+    /// What anna probes next once she has walked over the table of bert, who holds cleo dead; anna has probed cleo in this round already.
+    fn probed_after_walk(is_lost: bool) -> (PeerId, Option<PeerId>) {
+        let mut network = Network::of(&["anna", "bert", "cleo", "dora"]);
+        network.peers[2].take();
+        let (now, cleo) = (
+            network.now,
+            network.peer(0).table.others().find(|row| row.name == Some(Username::new("cleo").unwrap())).unwrap().id,
+        );
+        network.peer(1).table.bury(now, cleo, State::Dead, 0);
+        network.peer(1).table.get_mut(cleo).unwrap().is_lost = is_lost;
+        let bert = network.peer(1).id();
+        let anna = network.peer(0);
+        anna.table.rows_mut().iter_mut().for_each(|row| row.probed = row.id == cleo);
+        anna.walk = Some(Walk::new(now, bert));
+        network.drain(0);
+        network.run(2 * STEP_MS);
+        (cleo, network.peer(0).choose_probed())
+    }
+
+    #[test]
+    fn member_that_is_dead_in_the_table_of_another_is_probed_next() {
+        for is_lost in [false, true] {
+            let (cleo, probed) = probed_after_walk(is_lost);
+            assert_eq!(probed, Some(cleo), "{is_lost}");
+        }
     }
 
     /// A datagram that says it comes from a peer, with this token.

@@ -133,6 +133,11 @@ impl Prober {
         self.period_at.is_some_and(|period_at| period_at <= now)
     }
 
+    /// Whether one more can be probed beside the suspects: where not, it waits for its turn.
+    pub(super) fn has_room(&self) -> bool {
+        self.trials.len() < MESH_SUSPECTS_MAX
+    }
+
     /// Learns whose silence means anything by now: a newcomer may have become a member since it was first probed.
     pub(super) fn refresh(&mut self, is_missed: impl Fn(PeerId) -> bool) {
         self.trials.iter_mut().for_each(|trial| trial.is_missed = is_missed(trial.id));

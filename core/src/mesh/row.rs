@@ -30,6 +30,17 @@ impl State {
     }
 }
 
+/// What is still to be done about a live row that somebody's table lacks or holds dead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// Nothing.
+    None,
+    /// The peer is to be told that it is held dead, because it can refute that and whoever holds it dead may not reach it; then it is probed.
+    Untold,
+    /// It is to be probed: it may have died unnoticed here.
+    Unprobed,
+}
+
 /// All that is known of one peer.
 #[derive(Debug, Clone)]
 pub struct Row {
@@ -73,8 +84,8 @@ pub struct Row {
     pub(super) is_rumour: bool,
     /// Whether it died so long ago that nobody is told any more: it is still pinged, so that groups that were parted meet again.
     pub(super) is_lost: bool,
-    /// Whether some member holds it dead, so that it is to be told: it can refute that, and whoever holds it dead may not reach it.
-    pub(super) is_doubted: bool,
+    /// Whether somebody's table says otherwise.
+    pub(super) doubt: Doubt,
     /// Whether its user flooded and that is still to be told.
     pub(super) flooded: bool,
 }
@@ -102,7 +113,7 @@ impl Row {
         was_member: false,
         is_rumour: false,
         is_lost: false,
-        is_doubted: false,
+        doubt: Doubt::None,
         flooded: false,
     };
 
@@ -119,6 +130,14 @@ impl Row {
     /// Whether its silence means anything: a member's does, and that of who was heard before.
     pub(super) const fn is_missed(&self) -> bool {
         self.is_live() && (self.is_member() || self.was_heard)
+    }
+
+    /// It was heard: by itself, or passed on by somebody else. So it need not be probed.
+    pub(super) fn hear(&mut self, now: Instant, is_indirect: bool) {
+        (self.heard_at, self.was_heard, self.is_indirect) = (now, true, is_indirect);
+        if self.doubt == Doubt::Unprobed {
+            self.doubt = Doubt::None;
+        }
     }
 
     /// Whether it passes things on for the own peer: without its token it believes nothing.

@@ -6,7 +6,7 @@ use crate::limits::{Full, MESH_CLAIM_BYTES, MESH_VIA_BYTES_MAX};
 use crate::mesh::history::recent;
 use crate::mesh::item::{Item, Pair};
 use crate::mesh::list::Packer;
-use crate::mesh::row::State;
+use crate::mesh::row::{Row, State};
 use crate::mesh::{Nonce, PeerId, Token};
 use crate::refusal::RefusalReason;
 use crate::time::Instant;
@@ -168,15 +168,18 @@ impl Peer<'_> {
         }
     }
 
-    /// Writes a page of rows: of all but those who have left.
+    /// Writes a page of rows: of all but those who have left, and to a member that of the lost too, who may live there.
     fn push_rows(&mut self, now: Instant, to: Recipient, after: PeerId) -> Result<(), Full> {
         let silence = self.config.timers.address_silence;
         let mut rows = Packer::<LIST_BYTES_MAX>::new(LIST_BYTES_MAX);
         let mut until = after;
-        let told = self.table.after(after).iter().filter(|row| row.state != State::Left && !row.is_lost);
+        let is_member = self.table.get(to.id).is_some_and(Row::is_member);
+        let is_told = |row: &&Row| row.state != State::Left && (is_member || !row.is_lost);
+        let told = self.table.after(after).iter().filter(is_told);
         let mut is_last = true;
         for row in told {
-            if rows.push(&row.to_wire(to.address, now, silence)).is_err() {
+            let wire = if row.is_lost { row.to_bare() } else { row.to_wire(to.address, now, silence) };
+            if rows.push(&wire).is_err() {
                 is_last = false;
                 break;
             }

@@ -8,7 +8,7 @@ use crate::mesh::discovery::Mode;
 use crate::mesh::item::WireRow;
 use crate::mesh::list::Packed;
 use crate::mesh::prober::Probed;
-use crate::mesh::row::{Row, State};
+use crate::mesh::row::{Doubt, Row, State};
 use crate::mesh::table::Merged;
 use crate::mesh::walk::Walk;
 use crate::mesh::{PeerId, Token};
@@ -25,7 +25,7 @@ impl Peer<'_> {
         }
         if let Some(row) = self.table.get_mut(id) {
             row.contacts.prove(now, address);
-            (row.heard_at, row.was_heard, row.is_indirect) = (now, true, false);
+            row.hear(now, false);
             self.prober.handle_heard(id);
         }
     }
@@ -107,7 +107,7 @@ impl Peer<'_> {
     /// A peer is alive: somebody passes on what it says.
     pub(super) fn hear_life(&mut self, now: Instant, id: PeerId) {
         if let Some(row) = self.table.get_mut(id) {
-            (row.heard_at, row.was_heard, row.is_indirect) = (now, true, true);
+            row.hear(now, true);
             self.prober.handle_heard(id);
         }
     }
@@ -133,12 +133,25 @@ impl Peer<'_> {
         // Only who claims wants to know of the dead: whom else to ask.
         let takes_dead = is_riding || matches!(self.phase, Phase::Rows | Phase::Claiming);
         let live = self.table.live();
+        let mut told = after;
         for row in rows.iter() {
             match row {
-                Ok(row) if row.state().is_live() || takes_dead => self.hear_row(now, &row),
-                Ok(row) => self.doubt(&row),
+                Ok(row) => {
+                    if !takes_dead {
+                        self.doubt_between(told, row.id);
+                        told = row.id;
+                    }
+                    if row.state().is_live() || takes_dead {
+                        self.hear_row(now, &row);
+                    } else {
+                        self.doubt(&row);
+                    }
+                }
                 Err(error) => self.count_item(error),
             }
+        }
+        if !takes_dead {
+            self.doubt_between(told, until);
         }
         // A newcomer that claims is no group.
         if was_alone && !self.is_pristine && self.table.others().any(Row::is_member) {
@@ -166,6 +179,15 @@ impl Peer<'_> {
         }
     }
 
+    /// A member's table has nobody between these two: who is there here may have died unnoticed. Work: a pass over these.
+    fn doubt_between(&mut self, after: PeerId, before: PeerId) {
+        let own = self.id();
+        let between = self.table.after_mut(after).iter_mut().take_while(|row| row.id < before);
+        for row in between.filter(|row| row.id != own && row.is_live() && row.doubt == Doubt::None) {
+            row.doubt = Doubt::Unprobed;
+        }
+    }
+
     /// A member holds somebody dead who lives here: that one is told, because the two may have no way to each other. It refutes it.
     fn doubt(&mut self, told: &WireRow) {
         let own = self.id();
@@ -175,7 +197,7 @@ impl Peer<'_> {
             && row.is_live()
             && row.incarnation == told.incarnation
         {
-            (row.is_doubted, self.doubts) = (true, true);
+            (row.doubt, self.doubts) = (Doubt::Untold, true);
         }
     }
 
@@ -184,10 +206,10 @@ impl Peer<'_> {
         if !self.doubts {
             return None;
         }
-        let row = self.table.rows_mut().iter_mut().find(|row| row.is_doubted);
+        let row = self.table.rows_mut().iter_mut().find(|row| row.doubt == Doubt::Untold);
         self.doubts = row.is_some();
         row.map(|row| {
-            row.is_doubted = false;
+            row.doubt = Doubt::Unprobed;
             (row.id, row.incarnation)
         })
     }
@@ -246,7 +268,7 @@ impl Peer<'_> {
                 self.table.bury(now, dead, State::Dead, tells);
                 self.counters.deaths = self.counters.deaths.saturating_add(1);
             }
-            let probed = self.choose_probed();
+            let probed = if self.prober.has_room() { self.choose_probed() } else { None };
             let probed = probed.and_then(|id| self.table.get(id)).map(|row| Probed {
                 id: row.id,
                 is_missed: row.is_missed(),
@@ -261,24 +283,29 @@ impl Peer<'_> {
     }
 
     /// Whom to probe: each once a round, in a random order. Whose name somebody claims comes first, then in every other case who has given
-    /// no token yet: until then the two cannot talk.
-    fn choose_probed(&mut self) -> Option<PeerId> {
+    /// no token yet, because until then the two cannot talk; then whoever somebody's table lacks.
+    pub(super) fn choose_probed(&mut self) -> Option<PeerId> {
         let urgent = self.probe_next.take().filter(|&id| self.table.get(id).is_some_and(Row::is_live));
-        let unprobed = |peer: &Self| peer.table.others().filter(|row| !row.probed).count();
-        let mut count = unprobed(self);
-        if count == 0 {
+        if self.table.others().all(|row| row.probed) {
             self.table.rows_mut().iter_mut().for_each(|row| row.probed = false);
-            count = unprobed(self);
         }
         let is_new = |row: &&Row| !row.probed && row.token == Token::NONE;
         let new = self.table.others().find(is_new).filter(|_| self.random.below(2) == 0).map(|row| row.id);
-        let index = self.random.below(count);
-        let any = || self.table.others().filter(|row| !row.probed).nth(index).map(|row| row.id);
-        let id = urgent.or(new).or_else(any)?;
+        let chosen = urgent.or(new);
+        let chosen = chosen.or_else(|| self.random_other(|row| row.doubt == Doubt::Unprobed));
+        let id = chosen.or_else(|| self.random_other(|row| !row.probed))?;
         if let Some(row) = self.table.get_mut(id) {
-            row.probed = true;
+            (row.probed, row.doubt) = (true, Doubt::None);
         }
         Some(id)
+    }
+
+    /// One of the live rows for which this holds. Work: two passes over the rows.
+    fn random_other(&mut self, is_wanted: fn(&Row) -> bool) -> Option<PeerId> {
+        let wanted = self.table.others().filter(|row| is_wanted(row));
+        let index = self.random.below(wanted.clone().count());
+        let mut wanted = self.table.others().filter(|row| is_wanted(row));
+        wanted.nth(index).map(|row| row.id)
     }
 
     /// One of the dead and lost, who is pinged now. Work: two passes over the rows.
