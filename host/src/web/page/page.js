@@ -779,9 +779,14 @@
     shown.classList.toggle("wrong", left < 0 || text !== undefined);
     shown.textContent = text !== undefined ? text : left < 0 ? `${-left} bytes too long` : left < 200 ? `${left} bytes left` : "";
     field.setAttribute("aria-invalid", String(left < 0));
+    fitField();
+    return left >= 0;
+  };
+
+  /** Makes the field as high as its text, which has other lines on a phone that was turned. */
+  const fitField = () => {
     field.style.height = "auto";
     field.style.height = `${field.scrollHeight + 2}px`;
-    return left >= 0;
   };
 
   const submit = () => {
@@ -820,6 +825,7 @@
   element("leave").addEventListener("click", leave);
   element("jump").addEventListener("click", () => { scroller.scrollTop = scroller.scrollHeight; field.focus(); });
   scroller.addEventListener("scroll", () => { if (isAtEnd() && below > 0) { below = 0; showUnread(); } });
+  window.addEventListener("resize", fitField);
   // With a phone's keyboard the log gets shorter: its end stays in sight.
   new ResizeObserver(() => { if (below === 0) scroller.scrollTop = scroller.scrollHeight; }).observe(scroller);
   document.addEventListener("visibilitychange", () => {
