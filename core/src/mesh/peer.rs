@@ -348,7 +348,8 @@ mod tests {
     extern crate std;
     use super::*;
     use crate::mesh::Event;
-    use crate::mesh::item::{Item, PROTOCOL};
+    use crate::mesh::item::{Item, PROTOCOL, Standing, WireRow};
+    use crate::mesh::list::Packer;
     use crate::mesh::{SmallStorage, Token};
     use crate::refusal::RefusalReason;
     use crate::username::Username;
@@ -778,6 +779,24 @@ mod tests {
         network.deliver(0, Network::address(1), Arrival::Unicast, b"GET / HTTP/1.1");
         let counters = network.peer(0).counters();
         assert_eq!((counters.anonymous, counters.foreign), (1, 1));
+    }
+
+    #[test]
+    fn death_that_rides_is_believed_only_of_whom_is_live_here() {
+        for is_dead in [false, true] {
+            let mut network = Network::of(&["anna", "bert", "cleo"]);
+            let (now, bert, cleo) = (network.now, network.peer(1).id(), network.peer(2).id());
+            let anna = network.peer(0);
+            if is_dead {
+                anna.table.bury(now, bert, State::Dead, 0);
+            }
+            let token = anna.tokens.token(bert, Network::address(1).into());
+            let mut rows = Packer::<64>::new(64);
+            rows.push(&WireRow { id: cleo, incarnation: 1, standing: Standing::DeadBare }).unwrap();
+            let rows = Item::Rows { after: PeerId::ZERO, until: PeerId::ZERO, rows: rows.as_packed() };
+            network.deliver(0, Network::address(1), Arrival::Unicast, &datagram(bert, token, &[rows]));
+            assert_eq!(network.peer(0).is_live(cleo), is_dead);
+        }
     }
 
     /// Sends `forged` 200 times from one address to a peer of a group of two, and checks what goes back there.

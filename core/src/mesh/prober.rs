@@ -108,6 +108,13 @@ impl Prober {
         *self = Self { period_at: Some(now), ..Self::IDLE };
     }
 
+    /// All suspicions begin anew, if periods run.
+    pub(super) fn restart(&mut self, now: Instant) {
+        if self.period_at.is_some() {
+            self.start(now);
+        }
+    }
+
     /// No periods run.
     pub(super) fn stop(&mut self) {
         *self = Self::IDLE;

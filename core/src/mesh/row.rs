@@ -80,7 +80,8 @@ pub struct Row {
     pub(super) probed: bool,
     /// Whether it was a member before it died.
     pub(super) was_member: bool,
-    /// Whether its death was seen here or is a rumour; one that a page told is old and told to nobody.
+    /// Whether its death was seen here or is a rumour; one that a page told is old, and one from before the own death was refuted may be none:
+    /// these are told to nobody.
     pub(super) is_rumour: bool,
     /// Whether it died so long ago that nobody is told any more: it is still pinged, so that groups that were parted meet again.
     pub(super) is_lost: bool,

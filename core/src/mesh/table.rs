@@ -259,6 +259,12 @@ impl<'s> Table<'s> {
         }
     }
 
+    /// No death is told any more that was told so far.
+    pub(super) fn hush_deaths(&mut self) {
+        let dead = self.rows.as_mut_slice().iter_mut().filter(|row| row.state == State::Dead);
+        dead.for_each(|row| (row.tells, row.is_rumour) = (0, false));
+    }
+
     /// Changes the own row: its state and rank, and its incarnation if `raise`d.
     pub(super) fn set_own(&mut self, now: Instant, state: State, rank: u64, incarnation: u32, tells: u8) {
         if let Some(own) = self.rows.get_mut(self.own) {

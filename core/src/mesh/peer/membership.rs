@@ -130,18 +130,18 @@ impl Peer<'_> {
             return self.count_unexpected();
         }
         let was_alone = self.phase == Phase::Member && self.table.others().next().is_none();
-        // Only who claims wants to know of the dead: whom else to ask.
-        let takes_dead = is_riding || matches!(self.phase, Phase::Rows | Phase::Claiming);
+        // A member's page is held against the own table.
+        let is_compared = !is_riding && !matches!(self.phase, Phase::Rows | Phase::Claiming);
         let live = self.table.live();
         let mut told = after;
         for row in rows.iter() {
             match row {
                 Ok(row) => {
-                    if !takes_dead {
+                    if is_compared {
                         self.doubt_between(told, row.id);
                         told = row.id;
                     }
-                    if row.state().is_live() || takes_dead {
+                    if row.state().is_live() || self.takes_departure(sender.id, is_riding, &row) {
                         self.hear_row(now, &row);
                     } else {
                         self.doubt(&row);
@@ -150,7 +150,7 @@ impl Peer<'_> {
                 Err(error) => self.count_item(error),
             }
         }
-        if !takes_dead {
+        if is_compared {
             self.doubt_between(told, until);
         }
         // A newcomer that claims is no group.
@@ -185,6 +185,19 @@ impl Peer<'_> {
         let between = self.table.after_mut(after).iter_mut().take_while(|row| row.id < before);
         for row in between.filter(|row| row.id != own && row.is_live() && row.doubt == Doubt::None) {
             row.doubt = Doubt::Unprobed;
+        }
+    }
+
+    /// Whether it is believed that somebody is gone. A death that rides: if its teller is live here, because who was parted from here may call
+    /// all dead that live here. A page: only who claims wants to know of the dead, and of those who are not live here: whom else to ask.
+    fn takes_departure(&self, teller: PeerId, is_riding: bool, told: &WireRow) -> bool {
+        if told.id == self.id() {
+            return true;
+        }
+        if is_riding {
+            told.state() == State::Left || self.is_live(teller)
+        } else {
+            matches!(self.phase, Phase::Rows | Phase::Claiming) && !self.is_live(told.id)
         }
     }
 
@@ -247,6 +260,9 @@ impl Peer<'_> {
             }
             Merged::Refuted => {
                 self.counters.refutations = self.counters.refutations.saturating_add(1);
+                // Whoever is held dead was parted from others: whom it holds dead or suspects may live there.
+                self.table.hush_deaths();
+                self.prober.restart(now);
                 if self.phase == Phase::Claiming {
                     // Nobody has welcomed the new incarnation.
                     self.claimant.start(now);
