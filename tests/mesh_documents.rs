@@ -10,9 +10,9 @@ use chat_core::mesh::{
 use chat_core::refusal::RefusalReason;
 use chat_core::text::Text;
 use chat_core::username::Username;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use tests::document::{dumps, requirements, rows, section, written_name};
-use tests::workspace::read;
+use tests::workspace::{read, root};
 
 /// The ids of the dumps.
 const ANN: PeerId = PeerId(0xa11c_e0a1_1ce0_a11c);
@@ -166,6 +166,34 @@ fn requirement_numbers_are_unique_and_every_must_has_one() {
             mention.starts_with("MESH-") && mention.rsplit('-').next().is_some_and(|last| last.parse::<u32>().is_ok());
         assert!(!is_number || numbers.contains(mention), "{mention} is nowhere");
     }
+}
+
+/// The rules that the simulator names when one is broken.
+fn simulated_rules() -> HashSet<String> {
+    let (mut rules, mut folders) = (HashSet::new(), vec![root().join("tests/mesh-sim/src")]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(path).unwrap();
+            rules.extend(text.split('"').filter(|words| words.starts_with("MESH-")).map(str::to_owned));
+        }
+    }
+    rules
+}
+
+#[test]
+fn simulator_checks_every_invariant_and_nothing_that_is_not_promised() {
+    let (document, simulated) = (document(), simulated_rules());
+    let strangers: Vec<_> = simulated.iter().filter(|rule| !requirements(&document).contains(rule.as_str())).collect();
+    assert!(strangers.is_empty(), "{strangers:?}");
+    let invariants = requirements(section(&document, "## 13. Invariants"));
+    assert!(invariants.len() > 15, "{invariants:?}");
+    let unchecked: Vec<_> = invariants.iter().filter(|rule| !simulated.contains(**rule)).collect();
+    assert!(unchecked.is_empty(), "{unchecked:?}");
 }
 
 #[test]

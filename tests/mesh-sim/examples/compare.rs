@@ -112,7 +112,7 @@ fn mesh(runner: &mut Runner, size: usize, loss: u32, seed: u64) -> Sample {
     let calm_ms = crash_ms + CRASHED_MS;
     let scenario = Scenario { seed, slots: size, link: LINK, steps, calm_ms, rest_ms: 1, unique: false };
     let mut world = World::new(&scenario, runner.rooms(&scenario), Trace::OFF);
-    world.checks.strict = false;
+    world.checks.promises.of_a_crowd();
     let sent = |world: &World<'_>| world.checks.runs().map(|watch| watch.sent_bytes).sum::<u64>();
     let go = |world: &mut World<'_>, at_ms| world.run_until(at_ms).unwrap_or_else(|violation| panic!("{violation}"));
     go(&mut world, lossy_ms + SETTLED_MS);

@@ -8,6 +8,7 @@ mod membership;
 pub use log::Said;
 
 use crate::network::Slot;
+use crate::promise::Promises;
 use crate::tally::Tally;
 use crate::violation::{Checked, check};
 use crate::watch::{Seen, Watch};
@@ -30,46 +31,37 @@ pub struct Checks {
     incarnations: HashMap<PeerId, u32>,
     /// When peers ended, by id.
     ended: HashMap<PeerId, u64>,
+    /// When a group was founded first.
+    founded_ms: Option<u64>,
     /// When a running peer was last held dead by somebody.
     held_dead_ms: Option<u64>,
-    /// Whether everybody means well, and at most three of ten datagrams are lost: then no live member is ever dropped.
-    pub strict: bool,
-    /// Whether never two members have one name.
-    pub unique: bool,
-    /// Most hosts for which the promised times are checked.
-    pub timed: bool,
+    /// What may be asked for.
+    pub promises: Promises,
     /// Pairs of hosts, the lower first, between which a link was ever cut.
     pub cut_pairs: HashSet<(Slot, Slot)>,
     /// When a link was cut last.
     pub cut_ms: u64,
     /// Since when no link is cut any more.
     pub mended_ms: Option<u64>,
-    /// Whether cuts are all that goes wrong.
-    pub only_cuts: bool,
-    /// How long a message may take at most, where nothing is lost.
-    pub message_ms_max: Option<u64>,
     /// Times and counts.
     pub tally: Tally,
 }
 
 impl Checks {
     /// Nothing was seen yet.
-    pub fn new(slots: usize, unique: bool, strict: bool, timed: bool) -> Self {
+    pub fn new(slots: usize, promises: Promises) -> Self {
         Self {
             watches: Vec::new(),
             running: vec![None; slots],
             said: HashMap::new(),
             incarnations: HashMap::new(),
             ended: HashMap::new(),
+            founded_ms: None,
             held_dead_ms: None,
-            unique,
-            strict,
-            timed,
+            promises,
             cut_pairs: HashSet::new(),
             cut_ms: 0,
             mended_ms: None,
-            only_cuts: false,
-            message_ms_max: None,
             tally: Tally::default(),
         }
     }
@@ -128,6 +120,7 @@ impl Checks {
                 watch.founded = true;
                 watch.admitted_ms = Some(now_ms);
                 self.tally.founded += 1;
+                return self.founds(now_ms);
             }
             Event::Joined(member) | Event::Renamed(member) => {
                 watch.told.insert(member.id, member.name.number.max(1));
@@ -139,12 +132,14 @@ impl Checks {
             Event::Admitted { .. } if !watch.founded => {
                 watch.admitted_ms = Some(now_ms);
                 self.tally.joins_ms.push(now_ms - watch.started_ms);
+                self.decides(now_ms, index);
             }
             Event::HandedOver => watch.handed_over_ms = Some(now_ms),
             Event::Refused { reason, .. } => {
                 watch.refused = Some(format!("{reason:?}"));
                 watch.refused_deaf = watch.deaf_ms + membership::DEATH_MS > now_ms && watch.deaf_ms > watch.started_ms;
                 *self.tally.refused.entry(format!("{reason:?}")).or_default() += 1;
+                self.decides(now_ms, index);
             }
             Event::Message(message) => return self.shows(now_ms, index, message),
             Event::Lost { origin, count, .. } => self.loses(*origin, index, *count),

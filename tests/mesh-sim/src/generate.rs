@@ -1,5 +1,6 @@
 //! Scenarios drawn from a seed. This file has what all kinds are made of; each family of kinds has a file of its own.
 
+mod directed;
 mod everything;
 mod groups;
 mod hosts;
@@ -36,10 +37,16 @@ pub enum Kind {
     Move,
     /// Members sleep, some of them for minutes.
     Asleep,
+    /// The oldest members go while they hand over, and the others have not heard the same.
+    Givers,
+    /// Datagrams come again much later to newcomers who claim one name anew.
+    Stale,
+    /// Each link carries datagrams of another length.
+    Mtu,
 }
 
 /// Every kind and its word on the command line.
-pub const KINDS: [(Kind, &str); 12] = [
+pub const KINDS: [(Kind, &str); 15] = [
     (Kind::Random, "random"),
     (Kind::Race, "race"),
     (Kind::Restart, "restart"),
@@ -52,10 +59,16 @@ pub const KINDS: [(Kind, &str); 12] = [
     (Kind::Meet, "meet"),
     (Kind::Move, "move"),
     (Kind::Asleep, "asleep"),
+    (Kind::Givers, "givers"),
+    (Kind::Stale, "stale"),
+    (Kind::Mtu, "mtu"),
 ];
 
 /// The port of the mesh.
 pub const PORT: u16 = 9_292;
+
+/// How long after the last fault all must be equal, in milliseconds.
+const REST_MS: u64 = 15_000;
 
 /// Names that nobody has to share.
 const NAMES: [&str; 12] = ["ann", "bob", "cy", "dan", "eve", "fay", "gus", "hal", "ida", "jürgen", "Ольга", "王"];
@@ -75,8 +88,13 @@ pub fn name(slot: Slot) -> String {
 pub fn generate(kind: Kind, seed: u64) -> Scenario {
     let mut draw = Draw { random: Random::seeded(mix(seed, kind as u64)), steps: Vec::new() };
     let mut link = draw.link();
-    if kind == Kind::Steady {
-        link = Link { delay_ms: 1, spread_ms: 10, jitter_ms: 10, loss: 300, duplicates: 10 };
+    match kind {
+        Kind::Steady => link = Link { delay_ms: 1, spread_ms: 10, jitter_ms: 10, loss: 300, duplicates: 10 },
+        // So some lack what others have heard.
+        Kind::Givers => link.loss = link.loss.max(100),
+        // An answer must not be faster than what comes again.
+        Kind::Stale => (link.delay_ms, link.spread_ms) = (20, 60),
+        _ => {}
     }
     let (slots, calm_ms) = match kind {
         Kind::Random => draw.everything(),
@@ -91,10 +109,11 @@ pub fn generate(kind: Kind, seed: u64) -> Scenario {
         Kind::Meet => draw.meet(),
         Kind::Move => draw.moves(),
         Kind::Asleep => draw.asleep(),
+        Kind::Givers => draw.givers(),
+        Kind::Stale => draw.stale(),
+        Kind::Mtu => draw.mtu(),
     };
-    // Several groups find each other one after the other, by beacons of which each comes after 5 to 10 s.
-    let rest_ms = if kind == Kind::Meet { 30_000 } else { 15_000 };
-    let mut scenario = Scenario { seed, slots, link, steps: draw.steps, calm_ms, rest_ms, unique: false };
+    let mut scenario = Scenario { seed, slots, link, steps: draw.steps, calm_ms, rest_ms: REST_MS, unique: false };
     scenario.sort();
     scenario
 }

@@ -13,6 +13,7 @@ pub mod large;
 pub mod measure;
 pub mod network;
 pub mod node;
+pub mod promise;
 pub mod rest;
 pub mod run;
 pub mod scenario;

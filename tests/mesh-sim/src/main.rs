@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 /// Simulates the mesh: the shipped engine on a virtual network. Ends with 1 if a rule of docs/mesh-protocol.md was broken.
 #[derive(FromArgs)]
 struct Arguments {
-    /// what kind of scenarios: random (the default), race, restart, hand-over, hostile, parts, founders, steady, split, meet, move, asleep, or
-    /// all
+    /// what kind of scenarios: random (the default), race, restart, hand-over, hostile, parts, founders, steady, split, meet, move, asleep,
+    /// givers, stale, mtu, or all
     #[argh(option, default = "String::from(\"random\")")]
     kind: String,
     /// how many of each kind (default 100)
@@ -36,6 +36,9 @@ struct Arguments {
     /// write all that happens
     #[argh(switch)]
     trace: bool,
+    /// go on after a scenario that fails, and print the seed of each instead of shrinking the first
+    #[argh(switch)]
+    keep_going: bool,
     /// do not shrink what fails
     #[argh(switch)]
     no_shrink: bool,
@@ -98,7 +101,7 @@ fn usage(words: &str) -> ExitCode {
 /// Runs many scenarios of one kind; whether all went well.
 fn campaign(arguments: &Arguments, kind: Kind, word: &str, seed: u64) -> bool {
     let started = Instant::now();
-    let (next, done) = (AtomicU64::new(0), AtomicU64::new(0));
+    let (next, done, failed) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     let (total, failure) = (Mutex::new(Tally::default()), Mutex::new(None::<(Scenario, Violation)>));
     let timed_out = || arguments.seconds.is_some_and(|seconds| started.elapsed() >= Duration::from_secs(seconds));
     std::thread::scope(|scope| {
@@ -107,13 +110,17 @@ fn campaign(arguments: &Arguments, kind: Kind, word: &str, seed: u64) -> bool {
                 let mut runner = Runner::default();
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
-                    let has_failed = failure.lock().is_ok_and(|failure| failure.is_some());
+                    let has_failed = !arguments.keep_going && failure.lock().is_ok_and(|failure| failure.is_some());
                     if index >= arguments.scenarios || has_failed || timed_out() {
                         break;
                     }
                     let scenario = generate(kind, seed.wrapping_add(index));
                     match run(&mut runner, &scenario, arguments.trace) {
                         Ok(tally) => total.lock().expect("nobody panics with it").add(&tally),
+                        Err(violation) if arguments.keep_going => {
+                            println!("  seed {}: {violation}", scenario.seed);
+                            failed.fetch_add(1, Ordering::Relaxed);
+                        }
                         Err(violation) => *failure.lock().expect("nobody panics with it") = Some((scenario, violation)),
                     }
                     done.fetch_add(1, Ordering::Relaxed);
@@ -123,9 +130,16 @@ fn campaign(arguments: &Arguments, kind: Kind, word: &str, seed: u64) -> bool {
     });
     let count = done.load(Ordering::Relaxed);
     println!("{word}: {count} scenarios from seed {seed} in {:.1} s", started.elapsed().as_secs_f64());
-    println!("  {}", total.into_inner().expect("nobody panicked with it"));
+    let total = total.into_inner().expect("nobody panicked with it");
+    println!("  {total}");
     match failure.into_inner().expect("nobody panicked with it") {
-        None => true,
+        None => match total.check_times() {
+            Ok(()) => failed.into_inner() == 0,
+            Err(violation) => {
+                println!("FAILED: {violation}");
+                false
+            }
+        },
         Some((scenario, violation)) => {
             report(arguments, word, &scenario, violation);
             false

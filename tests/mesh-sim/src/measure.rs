@@ -85,7 +85,7 @@ fn sample(runner: &mut Runner, size: usize, loss: u32, seed: u64) -> Result<Samp
     let rooms = runner.rooms(&scenario);
     let mut world = World::new(&scenario, rooms, Trace::OFF);
     // What a crowd of newcomers does to the group is not what is measured.
-    world.checks.strict = false;
+    world.checks.promises.of_a_crowd();
     world.run_until(join_ms - 2_000).map_err(|violation| violation.to_string())?;
     let (sent, bytes) = sent(&world);
     world.run_until(join_ms - 1).map_err(|violation| violation.to_string())?;

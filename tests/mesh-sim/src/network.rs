@@ -4,7 +4,7 @@
 //! the fate of everybody else's datagrams, so that shrinking it has something to hold on to.
 
 use crate::seed::Random;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 
 /// The host of a peer: its place in the scenario.
@@ -47,6 +47,12 @@ pub struct Network {
     pub link: Link,
     /// The longest datagram that any link carries, in bytes of payload.
     pub bytes_max: usize,
+    /// The same of single links.
+    link_bytes_max: HashMap<(Slot, Slot), usize>,
+    /// What has arrived and when, if it is to be kept.
+    arrived: Option<Vec<(u64, Flight)>>,
+    /// Numbers of the flights that arrive once more: they are not kept again.
+    repeated: HashSet<u64>,
     /// Links that carry nothing, each in one direction.
     cuts: HashSet<(Slot, Slot)>,
     /// How many datagrams each link has been given.
@@ -64,6 +70,9 @@ impl Network {
             seed,
             link,
             bytes_max: usize::MAX,
+            link_bytes_max: HashMap::new(),
+            arrived: None,
+            repeated: HashSet::new(),
             cuts: HashSet::new(),
             counts: BTreeMap::new(),
             flights: BTreeMap::new(),
@@ -84,6 +93,29 @@ impl Network {
     /// Mends all links.
     pub fn mend_all(&mut self) {
         self.cuts.clear();
+        self.link_bytes_max.clear();
+    }
+
+    /// From now on the link from one host to another carries no datagram of more bytes.
+    pub fn narrow(&mut self, from: Slot, to: Slot, bytes_max: usize) {
+        self.link_bytes_max.insert((from, to), bytes_max);
+    }
+
+    /// From now on all that arrives is kept, so that it can arrive again.
+    pub fn keep(&mut self) {
+        self.arrived = Some(Vec::new());
+    }
+
+    /// What has reached a host in the last so many milliseconds reaches it once more, ten datagrams in a millisecond.
+    pub fn again(&mut self, now_ms: u64, to: Slot, span_ms: u64) {
+        let arrived =
+            self.arrived.iter().flatten().filter(|(at_ms, flight)| at_ms + span_ms >= now_ms && flight.to == to);
+        let flights: Vec<Flight> = arrived.map(|(_, flight)| flight.clone()).collect();
+        for (index, flight) in (0..).zip(flights) {
+            self.flights.insert((now_ms + index / 10, self.next), flight);
+            self.repeated.insert(self.next);
+            self.next += 1;
+        }
     }
 
     /// Whether any link is cut.
@@ -94,7 +126,8 @@ impl Network {
     /// Gives a datagram to the link from one host to another. What is lost is lost here.
     pub fn send(&mut self, now_ms: u64, from: Slot, flight: &Flight) {
         let link = (from, flight.to);
-        if self.cuts.contains(&link) || flight.bytes.len() > self.bytes_max {
+        let bytes_max = self.link_bytes_max.get(&link).map_or(self.bytes_max, |&most| most.min(self.bytes_max));
+        if self.cuts.contains(&link) || flight.bytes.len() > bytes_max {
             return;
         }
         let count = self.counts.entry(link).or_insert(0);
@@ -122,7 +155,11 @@ impl Network {
 
     /// Takes the next datagram.
     pub fn take(&mut self) -> Option<Flight> {
-        self.flights.pop_first().map(|(_, flight)| flight)
+        let ((at_ms, number), flight) = self.flights.pop_first()?;
+        if let Some(arrived) = self.arrived.as_mut().filter(|_| !self.repeated.contains(&number)) {
+            arrived.push((at_ms, flight.clone()));
+        }
+        Some(flight)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::check::{Checks, is_live, key_of};
 use crate::node::Node;
+use crate::promise::Promises;
 use crate::scenario::{Action, Scenario};
 use crate::violation::{Checked, check};
 use crate::watch::Watch;
@@ -10,6 +11,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Most bytes of payload that a peer sends in a second at rest.
 const COST_BYTES_MAX: u64 = 450;
+
+/// How long after a member has gone everybody has what it said.
+const SETTLED_MS: u64 = 15_000;
 
 /// Checks all of it.
 ///
@@ -22,23 +26,22 @@ pub fn check_all(scenario: &Scenario, now_ms: u64, nodes: &[&Node<'_>], checks: 
     if members.len() > 1 {
         one_group(now_ms, &members)?;
     }
-    if checks.strict && scenario.denies_nobody() {
+    if checks.promises.names_are_won {
         every_name_has_a_member(now_ms, &members, checks)?;
     }
     derived_names(now_ms, &members)?;
     everybody_is_told(now_ms, &members, checks)?;
-    everything_was_shown(scenario, now_ms, &members, checks)?;
-    // Of a member that floods some messages are not heard, and nobody has them any more when it is gone.
-    let is_attacked = scenario.steps.iter().any(|step| matches!(step.action, Action::Attack(..)));
-    // Where groups met, each began with what the other said from then on.
-    if checks.tally.lost == 0 && checks.tally.founded == 1 && checks.strict && !is_attacked {
+    everything_was_shown(now_ms, &members, checks)?;
+    let Promises { members_stay, fetches, .. } = checks.promises;
+    let one_group = fetches && checks.tally.founded == 1;
+    if one_group && checks.tally.lost == 0 && (members_stay || were_all_there(checks)) {
         same_recent(now_ms, &members)?;
     }
-    if checks.strict && checks.tally.founded == 1 && !is_attacked {
+    if one_group && members_stay {
         hand_over(now_ms, &members, checks)?;
     }
     let bytes = checks.tally.rest_bytes;
-    check("MESH-COST", now_ms, bytes <= COST_BYTES_MAX || !is_cheap(scenario, now_ms), || {
+    check("MESH-REST-5", now_ms, bytes <= COST_BYTES_MAX || !is_cheap(scenario, now_ms), || {
         format!("{bytes} bytes a second and peer at rest")
     })
 }
@@ -51,7 +54,10 @@ fn is_cheap(scenario: &Scenario, now_ms: u64) -> bool {
     let said_ms = says.map(|step| step.at_ms).max().unwrap_or(0);
     is_near
         && said_ms + 36_000 < now_ms
-        && scenario.is_benign()
+        && !scenario
+            .steps
+            .iter()
+            .any(|step| matches!(step.action, Action::Attack(..) | Action::Cut(..) | Action::Sleep(..)))
         && !scenario.steps.iter().any(|step| matches!(step.action, Action::Crash(_)))
 }
 
@@ -60,11 +66,11 @@ fn everybody_is_decided(now_ms: u64, nodes: &[&Node<'_>], checks: &Checks) -> Ch
     for node in nodes {
         let phase = node.peer.phase();
         let decided = matches!(phase, Phase::Member | Phase::Ended);
-        check("MESH-REST", now_ms, decided, || format!("{} is still {phase:?}", node.slot))?;
+        check("MESH-REST-1", now_ms, decided, || format!("{} is still {phase:?}", node.slot))?;
     }
     let timeout = |watch: &&Watch| watch.refused.as_deref() == Some("JoinTimeout") && !watch.refused_deaf;
     let timeout = checks.watches.iter().find(timeout);
-    check("MESH-LIVE", now_ms, timeout.is_none() || !checks.strict, || {
+    check("MESH-LIVE-2", now_ms, timeout.is_none() || !checks.promises.timed, || {
         format!("{} was neither admitted nor refused in time", timeout.map_or(0, |watch| watch.slot))
     })
 }
@@ -80,7 +86,7 @@ fn every_name_has_a_member(now_ms: u64, members: &[&Node<'_>], checks: &Checks) 
     };
     let vain = |watch: &&Watch| !taken.contains(watch.key.as_str()) && !went(watch);
     let vain = checks.watches.iter().filter(stays).find(vain);
-    check("MESH-LIVE", now_ms, vain.is_none(), || {
+    check("MESH-LIVE-3", now_ms, vain.is_none(), || {
         format!("nobody is {:?}", vain.map(|watch| (&watch.name, &watch.refused)))
     })
 }
@@ -96,13 +102,13 @@ fn one_group(now_ms: u64, members: &[&Node<'_>]) -> Checked {
             .filter(|row| is_live(row.state))
             .map(|row| (row.id, row.incarnation))
             .collect();
-        check("MESH-REST", now_ms, rows == expected, || {
+        check("MESH-REST-1", now_ms, rows == expected, || {
             let (lacks, beyond): (Vec<_>, Vec<_>) =
                 (expected.difference(&rows).collect(), rows.difference(&expected).collect());
             format!("the table of {} lacks {lacks:?} and has {beyond:?} beyond the members", node.slot)
         })?;
         let hash = node.peer.table_digest();
-        check("MESH-REST", now_ms, hash == members[0].peer.table_digest(), || {
+        check("MESH-REST-1", now_ms, hash == members[0].peer.table_digest(), || {
             format!("the table hash of {} differs", node.slot)
         })?;
     }
@@ -120,7 +126,7 @@ fn derived_names(now_ms: u64, members: &[&Node<'_>]) -> Checked {
         for (key, mut same) in by_key {
             same.sort_unstable();
             let right = same.iter().zip(1..).all(|((_, _, number), expected)| *number == expected);
-            check("MESH-REST", now_ms, right, || format!("the members named {key} are {same:?} for {}", node.slot))?;
+            check("MESH-REST-1", now_ms, right, || format!("the members named {key} are {same:?} for {}", node.slot))?;
         }
     }
     Ok(())
@@ -134,7 +140,7 @@ fn everybody_is_told(now_ms: u64, members: &[&Node<'_>], checks: &Checks) -> Che
         told.entry(own).or_insert(1);
         let rows = node.peer.members(node.instant(now_ms)).filter(|row| row.state == State::Member);
         let there: BTreeMap<PeerId, u16> = rows.map(|row| (row.id, row.name.number.max(1))).collect();
-        check("MESH-NAME-2", now_ms, told == there, || {
+        check("MESH-REST-1", now_ms, told == there, || {
             format!("the user of {} was told of {told:?}, there are {there:?}", node.slot)
         })?;
     }
@@ -142,7 +148,7 @@ fn everybody_is_told(now_ms: u64, members: &[&Node<'_>], checks: &Checks) -> Che
 }
 
 /// Every message of a member that stayed was shown by all that stayed, or counted as lost.
-fn everything_was_shown(scenario: &Scenario, now_ms: u64, members: &[&Node<'_>], checks: &Checks) -> Checked {
+fn everything_was_shown(now_ms: u64, members: &[&Node<'_>], checks: &Checks) -> Checked {
     for node in members {
         let vector: HashMap<PeerId, u32> =
             node.peer.vector().iter().map(|entry| (entry.origin(), entry.number())).collect();
@@ -150,21 +156,19 @@ fn everything_was_shown(scenario: &Scenario, now_ms: u64, members: &[&Node<'_>],
         for origin in members {
             let (id, head) = (origin.peer.id(), origin.peer.head());
             let number = vector.get(&id).copied();
-            // Who has said nothing need not be known to have said nothing: its first message is contact enough.
-            check("MESH-REST", now_ms, number.unwrap_or(0) == head, || {
+            check("MESH-REST-2", now_ms, number == Some(head), || {
                 format!("{} is at {number:?} of {}, who said {head}", node.slot, origin.slot)
             })?;
             let shown = watch.shown.get(&id);
             let last = shown.filter(|shown| shown.base.is_some()).map(|shown| shown.last);
-            check("MESH-INV-1", now_ms, last.is_none_or(|last| last == head), || {
+            check("MESH-REST-2", now_ms, last.is_none_or(|last| last == head), || {
                 format!("{} has shown up to {last:?} of {}, who said {head}", node.slot, origin.slot)
             })?;
             // Whom it welcomed it has heard from the beginning.
-            let welcomed = checks.strict
-                && watch.handed_over_ms.is_some_and(|since_ms| since_ms < watch_of(checks, origin).claim_ms)
-                && !scenario.steps.iter().any(|step| matches!(step.action, Action::MendAll));
+            let welcomed = checks.promises.members_stay
+                && watch.handed_over_ms.is_some_and(|since_ms| since_ms < watch_of(checks, origin).claim_ms);
             let base = shown.map_or(0, |shown| shown.base.unwrap_or(0));
-            check("MESH-REST", now_ms, !welcomed || head == 0 || (base == 0 && last == Some(head)), || {
+            check("MESH-REST-2", now_ms, !welcomed || head == 0 || (base == 0 && last == Some(head)), || {
                 format!(
                     "{} begins behind {base} of {}, whom it welcomed, and has {shown:?} of {head}",
                     node.slot, origin.slot
@@ -175,13 +179,24 @@ fn everything_was_shown(scenario: &Scenario, now_ms: u64, members: &[&Node<'_>],
     Ok(())
 }
 
+/// Whether everybody who is or was there had what went before when somebody first could not reach everybody, and none has gone since.
+/// (Where groups met, or somebody joined in another part, each began with what the other said from then on; and what only somebody who
+/// has gone has heard is not looked for.)
+fn were_all_there(checks: &Checks) -> bool {
+    let Some(parted_ms) = checks.promises.parted_ms else { return true };
+    checks.watches.iter().all(|watch| {
+        watch.handed_over_ms.is_some_and(|since_ms| since_ms < parted_ms)
+            && watch.gone_ms.is_none_or(|gone_ms| gone_ms + SETTLED_MS < parted_ms)
+    })
+}
+
 /// All would hand over the same messages.
 fn same_recent(now_ms: u64, members: &[&Node<'_>]) -> Checked {
     let recent =
         |node: &Node<'_>| -> Vec<(PeerId, u32)> { node.peer.recent().map(|pair| (pair.origin, pair.number)).collect() };
     for node in members {
         let (own, first) = (recent(node), recent(members[0]));
-        check("MESH-REST", now_ms, own == first, || {
+        check("MESH-REST-3", now_ms, own == first, || {
             format!("{} would hand over {own:?}, {} {first:?}", node.slot, members[0].slot)
         })?;
     }
@@ -205,7 +220,7 @@ fn hand_over(now_ms: u64, members: &[&Node<'_>], checks: &mut Checks) -> Checked
         for of in messages.iter().filter(|of| place(of) >= lowest) {
             if !has_shown(watch, *of) {
                 unfetched += 1;
-                check("MESH-HAND-OVER", now_ms, false, || {
+                check("MESH-LIVE-6", now_ms, false, || {
                     format!("{} has not shown {of:?}, at {:?}, its history begins at {lowest:?}", node.slot, place(of))
                 })?;
             }

@@ -64,6 +64,10 @@ pub enum Action {
     Rebind(Slot),
     /// Links carry no datagram of more bytes than this.
     Mtu(usize),
+    /// The link from the first to the second host carries no datagram of more bytes than this.
+    LinkMtu(Slot, Slot, usize),
+    /// The network brings a host once more all that it brought it in the last so many milliseconds.
+    Again(Slot, u64),
     /// Somebody who is no member does harm to the peer of a host.
     Attack(Attack, Slot),
 }
@@ -145,7 +149,8 @@ impl Action {
                 vec![*slot]
             }
             Self::Sleep(slot, _) | Self::Attack(_, slot) | Self::Move(slot) | Self::Rebind(slot) => vec![*slot],
-            Self::Cut(from, to) | Self::Mend(from, to) => vec![*from, *to],
+            Self::Again(slot, _) => vec![*slot],
+            Self::Cut(from, to) | Self::Mend(from, to) | Self::LinkMtu(from, to, _) => vec![*from, *to],
             Self::MendAll | Self::Loss(_) | Self::Mtu(_) => Vec::new(),
         }
     }
@@ -157,16 +162,6 @@ impl Scenario {
         self.steps.iter().filter(|step| matches!(step.action, Action::Start(_))).count()
     }
 
-    /// Whether everybody means well and every link carries both ways all the time: then more is promised.
-    pub fn is_benign(&self) -> bool {
-        self.steps.iter().all(|step| match step.action {
-            // A flood takes nobody's life.
-            Action::Attack(attack, _) => attack == Attack::Flood,
-            Action::Cut(..) | Action::Sleep(..) | Action::Move(_) | Action::Rebind(_) => false,
-            _ => true,
-        })
-    }
-
     /// When the faults end: when the scenario says so, and everybody has slept out.
     pub fn calm_from_ms(&self) -> u64 {
         let ends_ms = self.steps.iter().map(|step| match step.action {
@@ -174,14 +169,6 @@ impl Scenario {
             _ => 0,
         });
         ends_ms.max().unwrap_or(0).max(self.calm_ms)
-    }
-
-    /// Whether nobody denies a name.
-    pub fn denies_nobody(&self) -> bool {
-        self.steps.iter().all(|step| match &step.action {
-            Action::Start(start) => start.denied.is_empty(),
-            _ => true,
-        })
     }
 
     /// Sorts the steps by time; those of one time keep their order.
@@ -230,6 +217,8 @@ impl fmt::Display for Action {
             Self::Move(slot) => write!(f, "move {slot}"),
             Self::Rebind(slot) => write!(f, "rebind {slot}"),
             Self::Mtu(bytes) => write!(f, "mtu {bytes}"),
+            Self::LinkMtu(from, to, bytes) => write!(f, "link-mtu {from} {to} {bytes}"),
+            Self::Again(slot, span_ms) => write!(f, "again {slot} {span_ms}"),
             Self::Attack(attack, slot) => {
                 let (_, word) = ATTACKS.iter().find(|(known, _)| known == attack).expect("the table has all of them");
                 write!(f, "attack {word} {slot}")
@@ -298,6 +287,8 @@ fn read_action(text: &str) -> Option<Action> {
         "move" => Action::Move(number(1)?),
         "rebind" => Action::Rebind(number(1)?),
         "mtu" => Action::Mtu(number(1)?),
+        "link-mtu" => Action::LinkMtu(number(1)?, number(2)?, number(3)?),
+        "again" => Action::Again(number(1)?, words.get(2)?.parse().ok()?),
         "attack" => {
             let (attack, _) = ATTACKS.iter().find(|(_, word)| words.get(1) == Some(word))?;
             Action::Attack(*attack, number(2)?)
@@ -329,9 +320,9 @@ mod tests {
     fn scenario_is_read_as_it_was_written() {
         let text = "seed 7\nslots 3\nlink 1 20 5 300 10\n0 start 0 ann 9292 discovery\n10 start 1 bob 9293 join:0 deny:eve\n\
             20 crash 0\n30 leave 1\n40 say 1 12\n50 cut 0 1\n60 mend 0 1\n70 mend-all\n80 loss 100\n90 clock 1 -3600000\n\
-            91 epoch 1\n92 sleep 1 2500\n93 attack left 1\n94 attack claims-spread 0\n95 move 1\n96 rebind 0\n97 mtu 1200\nexpect unique\ncalm 10000 15000\n";
+            91 epoch 1\n92 sleep 1 2500\n93 attack left 1\n94 attack claims-spread 0\n95 move 1\n96 rebind 0\n97 mtu 1200\n98 link-mtu 0 1 600\n99 again 1 3000\nexpect unique\ncalm 10000 15000\n";
         let scenario: Scenario = text.parse().unwrap();
-        assert_eq!(scenario.steps.len(), 17);
+        assert_eq!(scenario.steps.len(), 19);
         assert_eq!(scenario.to_string(), text);
     }
 

@@ -92,8 +92,6 @@ pub struct Watch {
     pub heard: HashMap<PeerId, u64>,
     /// Its Lamport value.
     pub lamport: u64,
-    /// Whom it has heard directly.
-    pub met: HashSet<PeerId>,
     /// When it last heard nobody of its table.
     pub deaf_ms: u64,
     /// When it last woke late.
@@ -148,7 +146,6 @@ impl Watch {
             ten: Vec::new(),
             told_dead: HashSet::new(),
             heard: HashMap::new(),
-            met: HashSet::new(),
             deaf_ms: now_ms,
             woke_ms: None,
             given: HashSet::new(),
@@ -197,7 +194,6 @@ impl Watch {
         let hears = |rows: &[Seen], id: PeerId| is_proven && rows.iter().any(|row| row.id == id);
         if hears(&self.rows, *sender) {
             self.heard.insert(*sender, now_ms);
-            self.met.insert(*sender);
         }
         wire::visit(bytes, |from, _, item| {
             if hears(&self.rows, from) {
@@ -207,7 +203,8 @@ impl Watch {
                 Item::Welcome { nonce, .. } if self.claims.contains(&nonce.0) => {
                     self.welcomers.insert(from);
                 }
-                Item::Rows { rows, .. } => {
+                // Of others deaths are not believed.
+                Item::Rows { rows, .. } if is_proven => {
                     let rows = rows.iter().flatten();
                     self.told_dead
                         .extend(rows.filter(|row| is_gone(&row.standing)).map(|row| (row.id, row.incarnation)));
@@ -271,6 +268,11 @@ impl Watch {
             self.claim_ms = now_ms;
         }
         self.claims.insert(nonce);
+    }
+
+    /// Whether it has claimed with this nonce, in its present incarnation.
+    pub fn claims_with(&self, nonce: u64) -> bool {
+        self.claims.contains(&nonce)
     }
 
     /// It gives a token for this address.

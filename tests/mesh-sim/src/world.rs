@@ -5,6 +5,7 @@ use crate::attack;
 use crate::check::Checks;
 use crate::network::{Flight, Network, Slot, mix};
 use crate::node::{self, Node, Owner, SOCKET_DATAGRAMS_MAX, address, host};
+use crate::promise::Promises;
 use crate::rest;
 use crate::scenario::{Action, Scenario, Start};
 use crate::tally::Tally;
@@ -50,26 +51,15 @@ pub struct World<'s> {
 impl<'s> World<'s> {
     /// Nothing has happened yet. `rooms` has one for each start.
     pub fn new(scenario: &'s Scenario, rooms: &'s mut [Room], trace: Trace) -> Self {
-        let losses = scenario.steps.iter().filter_map(|step| match step.action {
-            Action::Loss(loss) => Some(loss),
-            _ => None,
-        });
-        let loss_max = losses.chain([scenario.link.loss]).max().unwrap_or(0);
-        let strict = scenario.is_benign() && loss_max <= 300;
-        let mut checks = Checks::new(scenario.slots, scenario.unique, strict, strict && scenario.slots <= 40);
-        checks.only_cuts = scenario
-            .steps
-            .iter()
-            .all(|step| !matches!(step.action, Action::Sleep(..) | Action::Attack(..) | Action::Loss(_)));
-        let link = scenario.link;
-        // Once over the link, with some time for what is paced.
-        let attacked = scenario.steps.iter().any(|step| matches!(step.action, Action::Attack(..)));
-        checks.message_ms_max =
-            (strict && loss_max == 0 && !attacked).then_some(300 + link.delay_ms + link.spread_ms + link.jitter_ms);
+        let mut network = Network::new(scenario.seed, scenario.link);
+        if scenario.steps.iter().any(|step| matches!(step.action, Action::Again(..))) {
+            network.keep();
+        }
+        let checks = Checks::new(scenario.slots, Promises::of(scenario));
         Self {
             scenario,
             now_ms: 0,
-            network: Network::new(scenario.seed, scenario.link),
+            network,
             nodes: (0..scenario.slots).map(|_| None).collect(),
             hears: vec![false; scenario.slots],
             shifts: vec![0; scenario.slots],
@@ -192,6 +182,14 @@ impl<'s> World<'s> {
             }
             Action::Mtu(bytes) => {
                 self.network.bytes_max = *bytes;
+                Ok(())
+            }
+            Action::LinkMtu(from, to, bytes) => {
+                self.network.narrow(*from, *to, *bytes);
+                Ok(())
+            }
+            Action::Again(slot, span_ms) => {
+                self.network.again(self.now_ms, *slot, *span_ms);
                 Ok(())
             }
             Action::Move(slot) => {
@@ -356,8 +354,10 @@ impl<'s> World<'s> {
                 Output::Send { to: Target::Unicast(to), bytes } => {
                     trace.datagram(now_ms, "->", slot, Some(to), bytes);
                     checks.sends(now_ms, index, Some(to), bytes)?;
+                    let bytes = bytes.to_vec();
+                    checks.welcomes(now_ms, index, (&node.peer, now), &bytes)?;
                     if let Some((host, _)) = host(to) {
-                        network.send(now_ms, slot, &Flight { source, to: host, at: Some(to), bytes: bytes.to_vec() });
+                        network.send(now_ms, slot, &Flight { source, to: host, at: Some(to), bytes });
                     }
                 }
                 Output::Send { to: Target::Multicast, bytes } => {

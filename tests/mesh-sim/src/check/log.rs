@@ -22,8 +22,7 @@ pub struct Said {
 impl Checks {
     /// A peer shows a message.
     pub(super) fn shows(&mut self, now_ms: u64, index: usize, message: &Message<'_>) -> Checked {
-        // What an origin says just before it goes may come by others alone.
-        let stays = !self.watches.iter().any(|other| other.id == message.origin && other.gone_ms.is_some());
+        let gone_ms = self.watches.iter().filter(|other| other.id == message.origin).find_map(|other| other.gone_ms);
         let watch = &mut self.watches[index];
         let (slot, origin, number) = (watch.slot, message.origin, message.number);
         let what = || format!("{slot} shows {origin:?}:{number} {message:?}");
@@ -45,10 +44,19 @@ impl Checks {
             check("MESH-INV-2", now_ms, right, || format!("{}, said was {known:?}", what()))?;
             if let Some(known) = known.filter(|known| watch.admitted_ms.is_some_and(|since_ms| since_ms < known.at_ms))
             {
-                self.tally.messages_ms.push(now_ms - known.at_ms);
-                let is_late = stays && self.message_ms_max.is_some_and(|most_ms| now_ms - known.at_ms > most_ms);
+                let took_ms = now_ms - known.at_ms;
+                self.tally.messages_ms.push(took_ms);
                 let was_there = watch.handed_over_ms.is_some_and(|since_ms| since_ms < known.at_ms);
-                check("MESH-LIVE", now_ms, !is_late || !was_there, || format!("late: {}", what()))?;
+                if self.promises.timed && was_there {
+                    self.tally.timed_messages_ms.push(took_ms);
+                }
+                // An origin that goes before it has sent the message to all leaves that to the others.
+                let most_ms = self
+                    .promises
+                    .message_ms_max
+                    .filter(|most_ms| gone_ms.is_none_or(|at_ms| at_ms > known.at_ms + most_ms));
+                let is_late = most_ms.is_some_and(|most_ms| took_ms > most_ms);
+                check("MESH-LIVE-4", now_ms, !is_late || !was_there, || format!("late: {}", what()))?;
             }
         }
         let is_late = message.lamport < watch.shown_lamport;
@@ -68,6 +76,9 @@ impl Checks {
         check("MESH-INV-1", now_ms, next, || format!("{} live, having {shown:?}", what()))?;
         if shown.base.is_none() {
             shown.base = Some(number - 1 - shown.lost);
+            if shown.lost > 0 {
+                shown.lost_spans.push((number - shown.lost, number - 1));
+            }
         }
         shown.last = number;
         Ok(())

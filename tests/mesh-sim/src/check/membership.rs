@@ -1,14 +1,15 @@
 //! The tables: invariants 5 (full names), 6 and 9, who is called dead, and how long a death may take.
 
 use super::{Checks, is_live, key_of};
+use crate::promise::Promises;
 use crate::violation::{Checked, check};
 use crate::watch::Seen;
 use chat_core::mesh::{Event, Peer, PeerId, Phase, State};
 use chat_core::time::Instant;
 use std::collections::{HashMap, HashSet};
 
-/// How long after a cut nobody tells of the deaths any more that it seemed to bring.
-const HEALED_MS: u64 = 30_000;
+/// How long after a cut each part has found the other dead.
+const HEALED_MS: u64 = 12_000;
 
 /// How long a death may take until it is off all tables.
 pub(super) const DEATH_MS: u64 = 12_000;
@@ -47,11 +48,11 @@ impl Checks {
             if old == Some(row) {
                 continue;
             }
-            // The own row is nobody's business before it is told: a newcomer has left until it claims.
+            // The own row has left until a newcomer claims for the first time.
             let is_own = row.id == self.watches[index].id;
-            let rises = old.is_none_or(|old| match is_own {
-                true => row.incarnation >= old.incarnation,
-                false => (row.incarnation, row.state) > (old.incarnation, old.state),
+            let rises = old.is_none_or(|old| {
+                let begins = is_own && old.state == State::Left && row.incarnation == old.incarnation;
+                begins || (row.incarnation, row.state) > (old.incarnation, old.state)
             });
             check("MESH-INV-6", now_ms, rises, || format!("in the table of {slot}, {old:?} becomes {row:?}"))?;
             if let Some(&highest) = self.incarnations.get(&row.id) {
@@ -68,27 +69,30 @@ impl Checks {
 
     /// A row that was live is dead or left now.
     fn departs(&mut self, now_ms: u64, index: usize, (old, row): (&Seen, &Seen), rows: &[Seen]) -> Checked {
-        let (timed, strict) = (self.timed, self.strict);
-        let runs =
-            self.runs().find(|other| other.id == row.id && self.incarnations.get(&row.id) == Some(&row.incarnation));
+        let Promises { timed, members_stay, only_parts, heard_ms_max, .. } = self.promises;
+        let runs = self.runs().find(|other| other.id == row.id);
         let lives = runs.is_some_and(|other| other.is_admitted() && !other.leaving);
         let its_slot = runs.map(|other| other.slot);
+        let is_present = self.incarnations.get(&row.id) == Some(&row.incarnation);
         let watch = &self.watches[index];
         let slot = watch.slot;
         if row.state == State::Left {
-            return check("MESH-LEFT", now_ms, !lives, || format!("{slot} believes that {row:?} has left"));
+            // Who waits has left with its last incarnation, and claims with the next.
+            return check("MESH-INV-10", now_ms, !lives || !is_present, || {
+                format!("{slot} believes that {row:?} has left")
+            });
         }
-        if let Some(ended_ms) = self.ended.get(&row.id).filter(|_| timed) {
-            self.tally.deaths_ms.push(now_ms - ended_ms);
+        if let Some(&ended_ms) = self.ended.get(&row.id).filter(|_| timed) {
+            // Who heard nobody could not know.
+            self.tally.deaths_ms.push(now_ms - ended_ms.max(watch.deaf_ms));
         }
         if watch.told_dead.contains(&(row.id, row.incarnation)) {
-            // When a healed group compares tables, deaths are old, and no half drops its own members; a few are told of all the
-            // same, and refute it at once.
+            // Whom a part holds dead is not believed there when it comes back and calls others dead.
             let pair = its_slot.map(|other| (slot.min(other), slot.max(other)));
             let were_together = pair.is_some_and(|pair| !self.cut_pairs.contains(&pair));
-            let healed = self.only_cuts && self.cut_ms + HEALED_MS < self.mended_ms.unwrap_or(0);
-            self.tally.healed_drops += usize::from(lives && were_together && healed);
-            return check("MESH-HEAL", now_ms, self.tally.healed_drops <= self.running.len(), || {
+            let healed = only_parts && self.cut_ms + HEALED_MS < self.mended_ms.unwrap_or(0);
+            self.tally.healed_drops += usize::from(lives && is_present && were_together && healed);
+            return check("MESH-REST-4", now_ms, self.tally.healed_drops == 0, || {
                 format!("{slot} is told that {row:?} is dead, from which it was never cut off, as others were")
             });
         }
@@ -98,17 +102,16 @@ impl Checks {
         let is_newcomer = old.state == State::Joining && !watch.heard.contains_key(&row.id);
         let is_other = |id: PeerId| id != watch.id && id != row.id && rows.iter().any(|other| other.id == id);
         let heard = watch.heard.iter().filter(|(id, _)| is_other(**id));
-        // Since the end of the last period, through which it may have slept for less than two seconds.
-        let hears = heard.into_iter().any(|(_, at_ms)| at_ms + 2_700 >= now_ms);
-        let met = rows
-            .iter()
-            .any(|other| is_other(other.id) && other.state == State::Member && watch.met.contains(&other.id));
-        let fair = is_newcomer || hears || !met;
+        let hears = heard.into_iter().any(|(_, at_ms)| at_ms + heard_ms_max >= now_ms);
+        let has_others = watch.rows.iter().any(|other| is_other(other.id) && other.state == State::Member);
+        let fair = is_newcomer || hears || !has_others;
         check("MESH-INV-9", now_ms, fair, || format!("{slot} hears nobody and declares {row:?} dead"))?;
         if lives {
             self.held_dead_ms = Some(now_ms);
             self.tally.false_deaths += 1;
-            return check("MESH-LIVE", now_ms, !strict, || format!("{slot} declares {row:?} dead, which lives"));
+            return check("MESH-LIVE-1", now_ms, !members_stay, || {
+                format!("{slot} declares {row:?} dead, which lives")
+            });
         }
         Ok(())
     }
@@ -127,9 +130,9 @@ impl Checks {
     /// Nobody has a peer in its table for longer than promised after it died.
     ///
     /// # Errors
-    /// MESH-LIVE.
+    /// MESH-LIVE-5.
     pub fn deaths_are_known(&mut self, now_ms: u64) -> Checked {
-        if !self.timed {
+        if !self.promises.timed {
             return Ok(());
         }
         // Who hears nobody may itself be cut off: its time begins when it hears somebody again.
@@ -146,7 +149,9 @@ impl Checks {
             let late = watch.rows.iter().find(|row| {
                 is_live(row.state) && self.ended.get(&row.id).is_some_and(|ended_ms| ended_ms + DEATH_MS < now_ms)
             });
-            check("MESH-LIVE", now_ms, late.is_none(), || format!("{} still has {late:?}, dead for 12 s", watch.slot))?;
+            check("MESH-LIVE-5", now_ms, late.is_none(), || {
+                format!("{} still has {late:?}, dead for 12 s", watch.slot)
+            })?;
         }
         Ok(())
     }

@@ -1,0 +1,105 @@
+//! What a scenario may be asked for: the less goes wrong in it, the more is promised (docs/mesh-protocol.md sections 11.1 and 13).
+
+use crate::scenario::{Action, Attack, Scenario, Step};
+use std::collections::HashSet;
+
+/// Most datagrams of a thousand that may be lost where anything is promised of times and members.
+const LOSS_MAX: u32 = 300;
+
+/// Most hosts for which times are promised.
+const TIMED_HOSTS_MAX: usize = 40;
+
+/// Bytes that every link carries: the longest datagram.
+const MTU_MIN: usize = 1_200;
+
+/// A period of probes: who hears nobody in it declares nobody dead.
+const PERIOD_MS: u64 = 500;
+
+/// How late a timer may be without its peer having slept.
+const LATE_MS_MAX: u64 = 2_000;
+
+/// What may be asked for.
+#[derive(Debug, Clone)]
+pub struct Promises {
+    /// No live member is ever dropped: every link carries both ways all the time, at most 30% of the datagrams are lost, nobody
+    /// sleeps or moves. Strangers may do what they can.
+    pub members_stay: bool,
+    /// Joins, messages and deaths take no longer than promised: besides, there are at most 40 hosts, and no strangers who claim names.
+    pub timed: bool,
+    /// Of all who claim a name one gets it: besides, nobody denies a name, and no strangers claim any.
+    pub names_are_won: bool,
+    /// How long a message may take at most where nothing is lost.
+    pub message_ms_max: Option<u64>,
+    /// Never two members have one name, though somebody alive is held dead.
+    pub unique: bool,
+    /// At most 30% of the datagrams are lost, and nobody floods: what a newcomer asks for comes in time.
+    pub fetches: bool,
+    /// Cuts in both directions are all that goes wrong: the network falls into parts.
+    pub only_parts: bool,
+    /// From when on somebody may not reach everybody; `None` if that never happens.
+    pub parted_ms: Option<u64>,
+    /// How long before it declares somebody dead a peer has heard somebody else at the latest.
+    pub heard_ms_max: u64,
+}
+
+impl Promises {
+    /// Those of a scenario.
+    pub fn of(scenario: &Scenario) -> Self {
+        let has = |is: fn(&Action) -> bool| scenario.steps.iter().any(|step| is(&step.action));
+        let losses = scenario.steps.iter().filter_map(|step| match step.action {
+            Action::Loss(loss) => Some(loss),
+            _ => None,
+        });
+        let loss_max = losses.chain([scenario.link.loss]).max().unwrap_or(0);
+        let parting = scenario.steps.iter().filter(|step| parts(&step.action));
+        let parted_ms = parting.map(|step| step.at_ms).min();
+        let floods = has(|action| matches!(action, Action::Attack(Attack::Flood, _)));
+        let claims = has(|action| matches!(action, Action::Attack(Attack::Claims | Attack::ClaimsSpread, _)));
+        let attacked = has(|action| matches!(action, Action::Attack(..)));
+        let denies = has(|action| matches!(action, Action::Start(start) if !start.denied.is_empty()));
+        let sleeps = has(|action| matches!(action, Action::Sleep(..)));
+        let members_stay = parted_ms.is_none() && loss_max <= LOSS_MAX;
+        let link = scenario.link;
+        // Once over the link, with some time for what is paced.
+        let message_ms_max = 300 + link.delay_ms + link.spread_ms + link.jitter_ms;
+        Self {
+            members_stay,
+            timed: members_stay && scenario.slots <= TIMED_HOSTS_MAX && !claims,
+            names_are_won: members_stay && !claims && !denies,
+            message_ms_max: (members_stay && loss_max == 0 && !floods).then_some(message_ms_max),
+            unique: scenario.unique,
+            fetches: loss_max <= LOSS_MAX && !floods,
+            only_parts: !attacked
+                && !sleeps
+                && !has(|action| matches!(action, Action::Loss(_)))
+                && cuts_both_ways(scenario),
+            parted_ms,
+            heard_ms_max: PERIOD_MS + if sleeps { LATE_MS_MAX } else { 0 },
+        }
+    }
+
+    /// Asks for none of what a crowd of newcomers at one moment may break.
+    pub const fn of_a_crowd(&mut self) {
+        (self.members_stay, self.timed, self.names_are_won, self.message_ms_max) = (false, false, false, None);
+    }
+}
+
+/// Whether every link is cut and mended in both directions at once.
+fn cuts_both_ways(scenario: &Scenario) -> bool {
+    let pairs = |step: &Step| match step.action {
+        Action::Cut(from, to) => Some((step.at_ms, true, from, to)),
+        Action::Mend(from, to) => Some((step.at_ms, false, from, to)),
+        _ => None,
+    };
+    let all: HashSet<_> = scenario.steps.iter().filter_map(pairs).collect();
+    all.iter().all(|&(at_ms, is_cut, from, to)| all.contains(&(at_ms, is_cut, to, from)))
+}
+
+/// Whether somebody may not reach everybody from this step on.
+const fn parts(action: &Action) -> bool {
+    match action {
+        Action::Cut(..) | Action::Sleep(..) | Action::Move(_) | Action::Rebind(_) => true,
+        Action::Mtu(bytes) | Action::LinkMtu(_, _, bytes) => *bytes < MTU_MIN,
+        _ => false,
+    }
+}
