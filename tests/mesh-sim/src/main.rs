@@ -48,6 +48,9 @@ struct Arguments {
     /// measure joins and messages instead: print the table of docs/performance.md
     #[argh(switch)]
     measure: bool,
+    /// measure joins and messages of groups of so many peers alone
+    #[argh(option)]
+    peers: Option<usize>,
     /// measure groups of up to 250 members instead, and fail if a bound does not hold (minutes)
     #[argh(switch)]
     large: bool,
@@ -57,7 +60,7 @@ fn main() -> ExitCode {
     let arguments: Arguments = argh::from_env();
     catch_panics();
     if arguments.measure {
-        measure::print_table(arguments.scenarios);
+        measure::print_table(arguments.scenarios, arguments.peers);
         return ExitCode::SUCCESS;
     }
     if !arguments.file.is_empty() {

@@ -29,13 +29,14 @@ const SIZES: [usize; 4] = [2, 10, 40, 250];
 const LOSSES: [u32; 3] = [0, 100, 300];
 
 /// Prints the table, each line the medians of so many runs (a tenth of them for 250 peers).
-pub fn print_table(rounds: u64) {
+/// Only groups of `peers`, if that is given.
+pub fn print_table(rounds: u64, peers: Option<usize>) {
     println!(
         "| peers | lost | join, ms (median / 99%) | datagrams | message to 99% of the peers, ms | datagrams | bytes a second and peer at rest |"
     );
     println!("| --: | --: | --: | --: | --: | --: | --: |");
     let mut runner = Runner::default();
-    for size in SIZES {
+    for size in SIZES.into_iter().filter(|&size| peers.is_none_or(|peers| peers == size)) {
         let rounds = if size > 100 { rounds.div_ceil(10) } else { rounds };
         for loss in LOSSES {
             let taken = (0..rounds).map(|seed| sample(&mut runner, size, loss, seed));
