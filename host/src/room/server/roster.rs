@@ -4,6 +4,8 @@ use chat_core::limits::Full;
 use chat_core::room::server::{Member, Roster};
 use chat_core::username::Username;
 use hashbrown::HashTable;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::hash::{BuildHasher, RandomState};
 
 /// A roster without a fixed capacity.
@@ -11,8 +13,10 @@ use std::hash::{BuildHasher, RandomState};
 pub struct GrowingRoster {
     /// The slots.
     slots: Vec<Option<Slot>>,
-    /// Slots that are free.
-    free: Vec<u32>,
+    /// Slots that are free. The lowest is taken first, so that a room that was full for a while has short lists of members again.
+    free: BinaryHeap<Reverse<u32>>,
+    /// One more than the highest slot in use.
+    slot_count: u32,
     /// Slots in use by the hash of the name's key.
     names: HashTable<u32>,
     /// Random keys of the hash, because an attacker can choose names.
@@ -35,7 +39,8 @@ impl GrowingRoster {
     pub fn new(count_max: Option<u32>) -> Self {
         Self {
             slots: Vec::new(),
-            free: Vec::new(),
+            free: BinaryHeap::new(),
+            slot_count: 0,
             names: HashTable::new(),
             hash: RandomState::new(),
             count_max: count_max.unwrap_or(u32::MAX - 1),
@@ -46,7 +51,7 @@ impl GrowingRoster {
     fn reserve(&mut self) -> Result<u32, Full> {
         let Self { slots, free, names, .. } = self;
         names.try_reserve(1, |&slot| hash_at(slots, slot)).map_err(|_| Full)?;
-        if let Some(&slot) = free.last() {
+        if let Some(&Reverse(slot)) = free.peek() {
             return Ok(slot);
         }
         slots.try_reserve(1).map_err(|_| Full)?;
@@ -54,7 +59,7 @@ impl GrowingRoster {
         let slot_count = slots.len() + 1;
         free.try_reserve(slot_count - free.len()).map_err(|_| Full)?;
         slots.push(None);
-        u32::try_from(slots.len() - 1).inspect(|&slot| free.push(slot)).map_err(|_| Full)
+        u32::try_from(slots.len() - 1).inspect(|&slot| free.push(Reverse(slot))).map_err(|_| Full)
     }
 }
 
@@ -72,6 +77,7 @@ impl Roster for GrowingRoster {
         self.free.pop();
         let hash = self.hash.hash_one(member.name.key());
         self.slots[slot as usize] = Some(Slot { member, hash });
+        self.slot_count = self.slot_count.max(slot + 1);
         let slots = &self.slots;
         self.names.insert_unique(hash, slot, |&slot| hash_at(slots, slot));
         Ok(slot)
@@ -96,7 +102,11 @@ impl Roster for GrowingRoster {
             entry.remove();
         }
         // Room for this entry was reserved when the slot was made.
-        self.free.push(slot);
+        self.free.push(Reverse(slot));
+        // As the lowest free slot is taken first, each slot is counted off once for each time that it was counted.
+        while self.slot_count > 0 && self.get(self.slot_count - 1).is_none() {
+            self.slot_count -= 1;
+        }
         Some(taken.member)
     }
 
@@ -106,6 +116,51 @@ impl Roster for GrowingRoster {
     }
 
     fn slot_count(&self) -> u32 {
-        u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
+        self.slot_count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A roster of so many members.
+    fn roster(count: u32) -> GrowingRoster {
+        let mut roster = GrowingRoster::new(None);
+        for index in 0..count {
+            assert_eq!(roster.admit(member(index)), Ok(index));
+        }
+        roster
+    }
+
+    fn member(index: u32) -> Member {
+        let name = Username::new(&format!("n{index}")).unwrap();
+        Member { name, token: [0; 16], generation: 0, taken: 0 }
+    }
+
+    #[test]
+    fn lowest_free_slot_is_taken_and_free_slots_at_the_end_do_not_count() {
+        let mut roster = roster(70);
+        for index in 2..69 {
+            roster.remove(index);
+        }
+        assert_eq!((roster.count(), roster.slot_count()), (3, 70));
+        roster.remove(69);
+        assert_eq!((roster.count(), roster.slot_count()), (2, 2));
+        assert_eq!((roster.admit(member(99)), roster.slot_count()), (Ok(2), 3));
+        for slot in 0..3 {
+            roster.remove(slot);
+        }
+        assert_eq!((roster.count(), roster.slot_count()), (0, 0));
+        assert_eq!((roster.admit(member(1)), roster.find(&member(1).name)), (Ok(0), Some(0)));
+    }
+
+    #[test]
+    fn one_more_than_the_limit_is_refused_until_somebody_leaves() {
+        let mut roster = GrowingRoster::new(Some(1));
+        assert_eq!(roster.admit(member(1)), Ok(0));
+        assert_eq!(roster.admit(member(2)), Err(Full));
+        assert!(roster.remove(0).is_some() && roster.remove(0).is_none());
+        assert_eq!(roster.admit(member(2)), Ok(0));
     }
 }
