@@ -468,6 +468,18 @@ fn visitor_of_a_moment_is_not_shown_and_mentions_ring() {
 }
 
 #[test]
+fn who_speaks_at_once_is_not_announced_behind_his_words() {
+    let (room, mut terminal) = ann(100, 8);
+    let mut bob = Connection::joined(room.tcp, "bob", 2);
+    say(&mut bob, 1, "hello");
+    terminal.find_on_screen("bob: hello");
+    let _carl = Connection::joined(room.tcp, "carl", 3);
+    terminal.expect_screen(&[FIRST, "[time] bob: hello", "-> carl", "]"], (3, 2));
+    drop(bob);
+    terminal.expect_screen(&[FIRST, "[time] bob: hello", "-> carl", "<- bob", "]"], (4, 2));
+}
+
+#[test]
 fn linear_mode_moves_no_cursor() {
     let room = RoomServer::start("127.0.0.1:0", &["--rate", "off"]);
     let mut terminal = Terminal::start(&["client", "--tcp", &room.tcp.to_string(), "--name", "ann", "--plain"]);

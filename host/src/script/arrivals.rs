@@ -1,4 +1,4 @@
-//! Who comes and goes, told to people only once it has lasted: a visitor of a second is nobody's business.
+//! Who comes and goes, told to people only once it has lasted: a visitor of a second is nobody's business, and who has spoken is here.
 
 use chat_core::time::Instant;
 use core::time::Duration;
@@ -13,8 +13,19 @@ const HELD_MAX: usize = 256;
 /// Arrivals and departures that were not told yet.
 #[derive(Debug, Default)]
 pub(super) struct Arrivals {
-    /// Each with the time at which it is told, the earliest first.
-    held: VecDeque<(Instant, Change)>,
+    /// The earliest first.
+    held: VecDeque<Held>,
+}
+
+/// An arrival or a departure that was not told yet.
+#[derive(Debug)]
+struct Held {
+    /// When it is told.
+    due: Instant,
+    /// What is told.
+    change: Change,
+    /// Whether the one who came has said something since, so that nothing more need be told.
+    known: bool,
 }
 
 /// Somebody has come or gone.
@@ -29,22 +40,37 @@ pub(super) struct Change {
 impl Arrivals {
     /// Somebody has come or gone. Undoes the opposite that was not told yet.
     pub(super) fn push(&mut self, now: Instant, name: &str, here: bool) {
-        let opposite = self.held.iter().rposition(|(_, held)| held.name == name && held.here != here);
+        let opposite = self.held.iter().rposition(|held| held.change.name == name && held.change.here != here);
         match opposite {
             Some(index) => drop(self.held.remove(index)),
-            None => self.held.push_back((now + LAST_MIN, Change { name: name.to_owned(), here })),
+            None => {
+                let change = Change { name: name.to_owned(), here };
+                self.held.push_back(Held { due: now + LAST_MIN, change, known: false });
+            }
+        }
+    }
+
+    /// Somebody has said something, which tells that he is here.
+    pub(super) fn handle_said(&mut self, name: &str) {
+        for held in self.held.iter_mut().filter(|held| held.change.here && held.change.name == name) {
+            held.known = true;
         }
     }
 
     /// The next that is to be told now.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<Change> {
-        let (due, _) = self.held.front()?;
-        if *due <= now || self.held.len() > HELD_MAX { self.held.pop_front().map(|(_, change)| change) } else { None }
+        while self.held.front()?.due <= now || self.held.len() > HELD_MAX {
+            let held = self.held.pop_front()?;
+            if !held.known {
+                return Some(held.change);
+            }
+        }
+        None
     }
 
     /// When the next is to be told.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.held.front().map(|(due, _)| *due)
+        self.held.front().map(|held| held.due)
     }
 }
 
@@ -78,6 +104,20 @@ mod tests {
         let mut arrivals = Arrivals::default();
         arrivals.push(START, "ann", false);
         arrivals.push(START, "ann", true);
+        arrivals.push(START, "ann", false);
+        assert_eq!(told(&mut arrivals, 2_000), ["-ann"]);
+    }
+
+    #[test]
+    fn who_speaks_within_two_seconds_is_here_without_being_told() {
+        let mut arrivals = Arrivals::default();
+        arrivals.push(START, "ann", true);
+        arrivals.push(START, "bob", true);
+        arrivals.push(START, "carl", true);
+        arrivals.handle_said("ann");
+        arrivals.handle_said("bob");
+        arrivals.push(START, "bob", false);
+        assert_eq!(told(&mut arrivals, 2_000), ["+carl"]);
         arrivals.push(START, "ann", false);
         assert_eq!(told(&mut arrivals, 2_000), ["-ann"]);
     }

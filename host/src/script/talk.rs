@@ -258,11 +258,18 @@ impl Talk {
     /// # Errors
     /// Nothing can be shown any more.
     pub fn show(&mut self, event: &impl Show) -> Result<(), OutputError> {
-        if let (Some(program), Appearance::Said(said)) = (&mut self.program, event.appearance())
+        // Most messages come while nobody has to know of them but the screen.
+        if (self.program.is_some() || self.arrivals.deadline().is_some())
+            && let Appearance::Said(said) = event.appearance()
             && !said.own
             && !said.history
         {
-            program.feed(&feed_line(&said, self.screen.is_json().then_some(event)));
+            if self.screen.is_person() {
+                self.arrivals.handle_said(said.name);
+            }
+            if let Some(program) = &mut self.program {
+                program.feed(&feed_line(&said, self.screen.is_json().then_some(event)));
+            }
         }
         self.screen.show(event)
     }
