@@ -15,7 +15,7 @@ import sys
 from builder import cross, needs
 from builder.failure import Failure
 from builder.places import CACHE, ROOT, TARGET, WORK
-from tester import hard, lan, neighbours, real, scenarios
+from tester import contents, hard, lan, neighbours, real, scenarios
 from tester.bench import Bench, run_all
 from tester.console import Missed
 from tester.machine import take_out
@@ -117,7 +117,7 @@ def main():
     if options.lan:
         return 0 if passed else 1
     take_out(image, bench.boot)
-    every = scenarios.ALL + (hard.ALL + real.MACHINES if options.full else [])
+    every = scenarios.ALL + [contents.modules_lose_signature_and_types_alone] + (hard.ALL + real.MACHINES if options.full else [])
     if options.full:
         every.sort(key=lambda scenario: scenario is not hard.twenty_plugs_at_random_moments)
     passed &= run_all(bench, chosen(every), options.machines)
