@@ -129,7 +129,8 @@ impl Worker {
         let timeout = self.patience();
         // There is room for all events of a round.
         self.setup.poller.wait(timeout, |key, interest| _ = ready.push((key, interest)))?;
-        for (key, interest) in ready {
+        // By reference: to take the events out would copy the room for all of them.
+        for &(key, interest) in &ready {
             self.turn(key, interest);
         }
         self.admit();
@@ -304,7 +305,7 @@ impl Worker {
                 let _ = changed.push((key, gone));
             }
         }
-        for (key, gone) in changed {
+        for &(key, gone) in &changed {
             if gone { self.end(key) } else { self.settle(key) }
         }
         if self.phase == Phase::Closing && self.pass.is_none() {
