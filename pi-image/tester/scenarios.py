@@ -69,7 +69,7 @@ def inside(bench):
         figures["kB of that their own, the rest is the program itself"] = [resident["Anon"]]
         check(used <= 26_000, f"{used} kB of memory in use, not 26,000 at most")
         # How much of the program the kernel maps at once varies by some pages.
-        check(sum(resident.values()) <= 1_250, f"the servers have {resident} kB resident, not 1,250 at most")
+        check(sum(resident.values()) <= 1_050, f"the servers have {resident} kB resident, not 1,050 at most")
         check(resident["Anon"] <= 320, f"the servers have {resident['Anon']} kB of their own, not 320 at most")
         listed = [line.split() for line in machine.run("netstat -lntu") if line[:3] in ("tcp", "udp")]
         # High UDP ports are questions under way: to name servers and time servers.
