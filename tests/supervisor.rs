@@ -125,6 +125,12 @@ fn server_that_nobody_watches_says_only_that_it_runs_and_ends() {
         let mut process = manager.start_both(environment);
         manager.check_hears("READY=1");
         Client::greeted("127.0.0.1:0", bound(&process, "udp "));
+        // One that is watched is told of in the time that passes here.
+        let watched = Manager::new();
+        let other = watched.start_both(&[PATIENCE]);
+        watched.check_hears("READY=1");
+        (0..3).for_each(|_| watched.check_hears("WATCHDOG=1"));
+        watched.check_end(other);
         process.signal(Signal::SIGTERM);
         manager.check_hears("STOPPING=1");
         let finished = process.finish();

@@ -136,7 +136,7 @@ mod tests {
         let until = clock::now();
         assert_eq!(connection.linger(until), Some(until));
         let sent = vec![1; ROOM_LINGER_BYTES_MAX as usize + 10_000];
-        let sending = std::thread::spawn(move || client.write_all(&sent).map(|()| client));
+        let sending = std::thread::spawn(move || client.write_all(&sent));
         let mut buffer = [0; 1_000];
         while connection.drain(&mut buffer) {}
         // The rest is still there.
