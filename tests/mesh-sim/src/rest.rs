@@ -12,6 +12,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 /// Most bytes of payload that a peer sends in a second at rest.
 const COST_BYTES_MAX: u64 = 450;
 
+/// Members of a group in which whoever lacks a message asks all.
+const ASKED_MAX: usize = 3;
+
 /// How long after a member has gone everybody has what it said.
 const SETTLED_MS: u64 = 15_000;
 
@@ -217,7 +220,11 @@ fn hand_over(now_ms: u64, members: &[&Node<'_>], checks: &mut Checks) -> Checked
             .filter(|other| other.admitted_ms.is_some_and(|since_ms| since_ms < admitted_ms))
             .collect();
         let messages: HashSet<(PeerId, u32)> = older.iter().flat_map(|other| all_shown(other)).collect();
-        for of in messages.iter().filter(|of| place(of) >= lowest) {
+        // Somebody who lacks a message asks two besides its origin and whoever told of it: where there are more, they may be the wrong ones.
+        let is_lost = |of: &(PeerId, u32)| {
+            members.len() > ASKED_MAX && members.iter().any(|other| has_lost(watch_of(checks, other), *of))
+        };
+        for of in messages.iter().filter(|of| place(of) >= lowest && !is_lost(of)) {
             if !has_shown(watch, *of) {
                 unfetched += 1;
                 check("MESH-LIVE-6", now_ms, false, || {
@@ -241,6 +248,12 @@ fn all_shown(watch: &Watch) -> Vec<(PeerId, u32)> {
         all.extend(live.filter(|&number| !lost(number)).map(|number| (*origin, number)));
     }
     all
+}
+
+/// Whether a peer has counted this message as lost.
+fn has_lost(watch: &Watch, (origin, number): (PeerId, u32)) -> bool {
+    let spans = watch.shown.get(&origin).map(|shown| &shown.lost_spans);
+    spans.into_iter().flatten().any(|(first, last)| (*first..=*last).contains(&number))
 }
 
 /// Whether a peer has shown this message, or counted it as lost.
