@@ -96,9 +96,11 @@ impl Read for StandardInput {
 pub struct Lines<R> {
     /// Where it comes from.
     reader: R,
-    /// What was read last.
-    chunk: Vec<u8>,
-    /// How much of `chunk` has been taken.
+    /// Room for what is read at once. It stands here, because a future that has it would be moved with it at each wait.
+    chunk: Box<[u8]>,
+    /// How much of `chunk` was read last.
+    read: usize,
+    /// How much of that has been taken.
     taken: usize,
     /// The beginning of the line, no more than can be sent and the carriage return.
     line: Vec<u8>,
@@ -111,7 +113,15 @@ pub struct Lines<R> {
 impl<R: AsyncRead + Unpin> Lines<R> {
     /// The lines that `reader` gives.
     pub fn new(reader: R) -> Self {
-        Self { reader, chunk: Vec::new(), taken: 0, line: Vec::new(), line_bytes: 0, ended: false }
+        Self {
+            reader,
+            chunk: vec![0; CHUNK_BYTES].into_boxed_slice(),
+            read: 0,
+            taken: 0,
+            line: Vec::new(),
+            line_bytes: 0,
+            ended: false,
+        }
     }
 
     /// The next line; `None` at the end. A last line without line feed is a line. Cancelling loses nothing.
@@ -120,7 +130,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     /// What the reader says.
     pub async fn next(&mut self) -> io::Result<Option<Line>> {
         loop {
-            let rest = &self.chunk[self.taken..];
+            let rest = &self.chunk[self.taken..self.read];
             if let Some(length) = rest.iter().position(|&byte| byte == b'\n') {
                 self.take(length);
                 self.taken += 1;
@@ -130,12 +140,9 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             if self.ended {
                 return Ok(if self.line_bytes > 0 { Some(self.finish()) } else { None });
             }
-            let mut chunk = [0; CHUNK_BYTES];
-            let length = self.reader.read(&mut chunk).await?;
-            self.ended = length == 0;
-            self.chunk.clear();
-            self.chunk.extend_from_slice(&chunk[..length]);
-            self.taken = 0;
+            (self.read, self.taken) = (0, 0);
+            self.read = self.reader.read(&mut self.chunk).await?;
+            self.ended = self.read == 0;
         }
     }
 
@@ -211,7 +218,7 @@ mod tests {
     #[test]
     fn line_without_end_keeps_bounded_memory() {
         let mut lines = Lines::new(smol::io::empty());
-        lines.chunk = vec![b'x'; CHUNK_BYTES];
+        lines.chunk.fill(b'x');
         for _ in 0..1_000 {
             lines.taken = 0;
             lines.take(CHUNK_BYTES);

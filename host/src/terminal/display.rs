@@ -24,9 +24,19 @@ pub struct Shown<'a>(pub &'a str);
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (mut before, mut marks, mut cells) = (' ', 0, 0);
-        let mut characters = self.0.strip_prefix('\u{feff}').unwrap_or(self.0).chars().peekable();
-        while let Some(character) = characters.next() {
-            let after = characters.peek().copied().unwrap_or(' ');
+        let mut rest = self.0.strip_prefix('\u{feff}').unwrap_or(self.0);
+        loop {
+            // What most texts consist of is always shown as it is.
+            let length = rest.bytes().take_while(|byte| matches!(byte, b' '..=b'~')).count();
+            let (plain, behind) = rest.split_at(length);
+            if !plain.is_empty() {
+                f.write_str(plain)?;
+                (before, marks, cells) = (' ', 0, cells + length);
+            }
+            let mut characters = behind.chars();
+            let Some(character) = characters.next() else { return Ok(()) };
+            rest = characters.as_str();
+            let after = characters.next().unwrap_or(' ');
             marks = if is_mark(character) { marks + 1 } else { 0 };
             let shown = match character {
                 '\t' => {
@@ -48,7 +58,6 @@ impl fmt::Display for Shown<'_> {
             before = character;
             cells += shown.width().unwrap_or(0);
         }
-        Ok(())
     }
 }
 

@@ -18,7 +18,7 @@ impl Feed {
     /// There can be no more threads.
     pub fn new(input: impl Write + Send + 'static) -> io::Result<Self> {
         // The program's own output says when it ends.
-        let watch = Watch { unread_max: None, unread_bytes: || None };
+        let watch = Watch { unread_max: None, unread_bytes: || None, write_at_once: |_| 0 };
         Output::new(input, io::sink(), watch, |_| {}).map(Self)
     }
 

@@ -1,5 +1,8 @@
 //! Standard output and standard error, written by a thread of their own, so that nobody waits for a reader.
 //!
+//! What standard output takes without waiting is written at once, where the system can tell (Linux: pipes and files). That spares the
+//! other thread two wake-ups for each line.
+//!
 //! What waits to be written is bounded. Lines for which there is no room are dropped and counted, and so are those that cannot be
 //! written at the end: [`Output::finish`] tells. A reader that takes nothing for [`UNREAD_MAX`] is given up:
 //! [`Output::handle_timeout`] tells. Lines for standard error that wait behind it are handed to the log.
@@ -62,6 +65,9 @@ pub(super) struct Watch {
     /// How many bytes the system keeps that were written and not read, where it tells. A pipe takes more only once a whole page of it
     /// is read, so this shows a reader that is slow.
     pub(super) unread_bytes: fn() -> Option<u64>,
+    /// Writes what standard output takes without waiting, and gives how many bytes that were. Whatever fails is tried again, and told,
+    /// by the thread that waits.
+    pub(super) write_at_once: fn(&[u8]) -> usize,
 }
 
 /// What both threads know.
@@ -125,10 +131,17 @@ impl Output {
     ///
     /// # Errors
     /// An earlier one could not be written.
-    pub(super) fn push(&self, stream: Stream, line: Vec<u8>) -> Result<(), OutputError> {
+    pub(super) fn push(&self, stream: Stream, mut line: Vec<u8>) -> Result<(), OutputError> {
         let mut queue = self.shared.lock();
         if let Some(error) = &queue.error {
             return if stream == Stream::Error { Ok(()) } else { Err(told(error)) };
+        }
+        if stream == Stream::Output && queue.is_written() {
+            let written = (self.watch.write_at_once)(&line);
+            if written == line.len() {
+                return Ok(());
+            }
+            line.drain(..written);
         }
         if queue.bytes + line.len() > WAITING_BYTES_MAX {
             queue.dropped += u64::from(stream == Stream::Output);
@@ -149,7 +162,7 @@ impl Output {
     pub(super) fn finish(&self, progress_max: Duration) -> Result<(), OutputError> {
         let mut queue = self.shared.lock();
         let mut progress = queue.progress;
-        while queue.error.is_none() && (queue.writing.is_some() || !queue.lines.is_empty()) {
+        while queue.error.is_none() && !queue.is_written() {
             let (guard, waited) =
                 self.shared.changed.wait_timeout(queue, progress_max).unwrap_or_else(PoisonError::into_inner);
             queue = guard;
@@ -205,6 +218,11 @@ impl Queue {
             error: None,
             closed: false,
         }
+    }
+
+    /// Whether all lines are written.
+    fn is_written(&self) -> bool {
+        self.writing.is_none() && self.lines.is_empty()
     }
 
     /// A line is being written.
@@ -373,6 +391,33 @@ pub(super) fn unread_bytes() -> Option<u64> {
     None
 }
 
+/// Writes what standard output takes without waiting: how many bytes. Terminals do not tell, and are not asked again.
+#[cfg(target_os = "linux")]
+pub(super) fn write_at_once(bytes: &[u8]) -> usize {
+    use rustix::io::{Errno, ReadWriteFlags, pwritev2};
+    use std::sync::atomic::{AtomicBool, Ordering};
+    /// The offset that stands for where the stream is.
+    const CURRENT: u64 = u64::MAX;
+    static CANNOT_TELL: AtomicBool = AtomicBool::new(false);
+    if CANNOT_TELL.load(Ordering::Relaxed) {
+        return 0;
+    }
+    match pwritev2(io::stdout(), &[io::IoSlice::new(bytes)], CURRENT, ReadWriteFlags::NOWAIT) {
+        Ok(written) => written,
+        Err(error) => {
+            let cannot_tell = matches!(error, Errno::NOTSUP | Errno::NOSYS | Errno::INVAL);
+            CANNOT_TELL.store(cannot_tell, Ordering::Relaxed);
+            0
+        }
+    }
+}
+
+/// Other systems do not tell.
+#[cfg(not(target_os = "linux"))]
+pub(super) const fn write_at_once(_: &[u8]) -> usize {
+    0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -381,7 +426,7 @@ mod tests {
     const PROGRESS_MAX: Duration = Duration::from_millis(200);
 
     /// A reader that is given up after ten seconds, and of which nothing is known.
-    const WATCH: Watch = Watch { unread_max: Some(UNREAD_MAX), unread_bytes: || None };
+    const WATCH: Watch = Watch { unread_max: Some(UNREAD_MAX), unread_bytes: || None, write_at_once: |_| 0 };
 
     /// Hands on what is written.
     struct Reader(Sender<Vec<u8>>);
@@ -419,6 +464,27 @@ mod tests {
         output.push(Stream::Output, b"three\n".to_vec()).unwrap();
         output.finish(PROGRESS_MAX).unwrap();
         assert_eq!(read.try_iter().collect::<Vec<_>>().concat(), b"one\ntwo\nthree\n");
+    }
+
+    #[test]
+    fn rest_of_what_is_taken_at_once_is_written_before_later_lines() {
+        let (sender, read) = channel();
+        let write_at_once = |bytes: &[u8]| if bytes == b"all\n" { 4 } else { 2 };
+        let watch = Watch { write_at_once, ..WATCH };
+        let output = Output::new(Reader(sender), io::sink(), watch, |_| {}).unwrap();
+        output.push(Stream::Output, b"all\n".to_vec()).unwrap();
+        assert!(output.shared.lock().is_written());
+        output.push(Stream::Output, b"part\n".to_vec()).unwrap();
+        output.finish(PROGRESS_MAX).unwrap();
+        assert_eq!(read.try_iter().collect::<Vec<_>>().concat(), b"rt\n");
+    }
+
+    #[test]
+    fn line_behind_one_that_waits_is_not_written_before_it() {
+        let write_at_once = |bytes: &[u8]| if bytes == b"y\n" { 2 } else { 0 };
+        let (output, _, _end) = blocked(Watch { write_at_once, ..WATCH });
+        output.push(Stream::Output, b"y\n".to_vec()).unwrap();
+        assert_eq!(output.shared.lock().unwritten(), 2);
     }
 
     #[test]

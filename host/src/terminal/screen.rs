@@ -4,7 +4,7 @@ use super::entry::Entry;
 use super::interactive::Interactive;
 use super::json;
 use super::options::{Bell, Color, Options};
-use super::output::{Output, OutputError, Stream, UNREAD_MAX, Watch, terminal, unread_bytes};
+use super::output::{Output, OutputError, Stream, UNREAD_MAX, Watch, terminal, unread_bytes, write_at_once};
 use super::show::{Appearance, Show};
 use super::stamp::DateLine;
 use super::styled::{Look, Said, Style, Styled};
@@ -68,7 +68,7 @@ impl Screen {
                 let _ = sender.try_send(Entry::Unwritable(error));
             };
             // Ctrl-S stops a terminal, and Ctrl-Q lets it go on: that is a person's decision.
-            let watch = Watch { unread_max: (!output).then_some(UNREAD_MAX), unread_bytes };
+            let watch = Watch { unread_max: (!output).then_some(UNREAD_MAX), unread_bytes, write_at_once };
             let output = Output::new(terminal(), io::stderr(), watch, failed).map_err(failure)?;
             match (options.json, person) {
                 (true, _) => Mode::Json(output),
