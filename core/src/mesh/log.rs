@@ -261,7 +261,8 @@ impl<'s> Log<'s> {
         let mut bytes = [0; MESH_SAY_BYTES_MAX];
         let kept = Say { flags: say.flags & !Say::ACKNOWLEDGE, ..*say };
         let Ok(bytes) = postcard::to_slice(&Item::Say(kept), &mut bytes) else { return false };
-        let is_old = self.ring.is_full_for(bytes.len())
+        let is_old = say.lamport < self.lamport_shown
+            && self.ring.is_full_for(bytes.len())
             && self.ring.iter().filter(|(_, heading)| heading.lamport > say.lamport).nth(MESH_NEWER_MAX - 1).is_some();
         let position = self.ring.append(bytes);
         if is_old {
@@ -325,7 +326,7 @@ impl<'s> Log<'s> {
             }
             let (origin, number) = (entry.origin, entry.number.saturating_add(1));
             entry.advance_to(now, number);
-            match self.ring.find(origin, number) {
+            match self.ring.find_newest(origin, number) {
                 Some(position) => return Some(self.show_at(position)),
                 // It was overwritten before it could be shown.
                 None => entry.lost = 1,
@@ -374,6 +375,13 @@ impl<'s> Log<'s> {
     pub(super) fn restart(&mut self, now: Instant) {
         self.flights.restart(now);
         self.vector.entries_mut().iter_mut().for_each(|entry| entry.gap.restart(now));
+    }
+
+    /// Acknowledgements are due now. Work: one pass.
+    pub(super) fn acknowledge(&mut self, now: Instant) {
+        for took_at in self.vector.entries_mut().iter_mut().filter_map(|entry| entry.took_at.as_mut()) {
+            *took_at = (*took_at).min(now);
+        }
     }
 
     /// When something is due next. Work: one pass.
@@ -469,6 +477,19 @@ mod tests {
         let Some(Show::Message { position, late: false }) = log.show(at(0)) else { panic!("nothing is shown") };
         assert_eq!(log.message(position), Some(Say { flags: 0, ..say(1, 1) }));
         assert_eq!(log.vector.get(ORIGIN).unwrap().took_at, Some(at(20)));
+    }
+
+    #[test]
+    fn acknowledgement_of_which_the_driver_has_no_more_to_hand_over_is_due_at_once() {
+        let mut memory = Memory::new();
+        let mut log = memory.log(0);
+        log.acknowledge(at(1));
+        assert_eq!(log.due_at(&TIMERS, false), None);
+        hear(&mut log, ORIGIN, 1);
+        log.acknowledge(at(1));
+        assert_eq!(log.due_at(&TIMERS, false), Some(at(1)));
+        log.acknowledge(at(2));
+        assert_eq!(log.due_at(&TIMERS, false), Some(at(1)));
     }
 
     #[test]

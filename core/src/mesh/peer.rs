@@ -279,6 +279,12 @@ impl<'s> Peer<'s> {
         self.due_at().map(|due_at| paced_until.map_or(due_at, |paced_until| due_at.max(paced_until)))
     }
 
+    /// Acknowledgements that wait for more to acknowledge are due now. For a driver that has handed over all datagrams that were there:
+    /// it need not wake again for them. Work: a pass over the members.
+    pub fn acknowledge(&mut self, now: Instant) {
+        self.log.acknowledge(now);
+    }
+
     /// What is to be done next: sending a datagram, or telling the user something. `unix_ms` is the own wall clock, if there is one:
     /// messages whose time is far from it are marked. `None` until the next call of something else. Work: one datagram, and a pass over
     /// rows and messages.

@@ -14,10 +14,12 @@ const SKIP: [u8; 2] = [0xff, 0xff];
 pub(super) struct Ring<'s> {
     /// The memory.
     bytes: &'s mut [u8],
-    /// Where the oldest message stands, in bytes since the start.
-    tail: u64,
-    /// Where the next one will stand.
+    /// Where the next message will stand, in bytes since the start.
     head: u64,
+    /// How many bytes before that the oldest one begins.
+    used: u32,
+    /// How many bytes before that the newest one begins; 0 if that is not known.
+    newest: u16,
 }
 
 /// What the beginning of an encoded Say tells.
@@ -41,14 +43,21 @@ impl Heading {
 }
 
 impl<'s> Ring<'s> {
-    /// An empty ring in this memory.
-    pub(super) const fn new(bytes: &'s mut [u8]) -> Self {
-        Self { bytes, tail: 0, head: 0 }
+    /// An empty ring in this memory, of which 4 GiB are used at most.
+    pub(super) fn new(bytes: &'s mut [u8]) -> Self {
+        let length = bytes.len().min(usize::try_from(u32::MAX).unwrap_or(usize::MAX));
+        let bytes = &mut bytes[..length];
+        Self { bytes, head: 0, used: 0, newest: 0 }
     }
 
     /// How many bytes it has.
     const fn capacity(&self) -> u64 {
         self.bytes.len() as u64
+    }
+
+    /// Where the oldest message stands.
+    fn tail(&self) -> u64 {
+        self.head - u64::from(self.used)
     }
 
     /// Where a message of so many bytes would begin and end.
@@ -69,14 +78,15 @@ impl<'s> Ring<'s> {
 
     /// Whether a message of so many bytes would overwrite another.
     pub(super) fn is_full_for(&self, length: usize) -> bool {
-        self.tail < self.head && self.would_overwrite(length, self.tail)
+        self.tail() < self.head && self.would_overwrite(length, self.tail())
     }
 
     /// Appends an encoded Say, and gives where it stands. The oldest messages are overwritten. `None` if it is longer than the ring.
     pub(super) fn append(&mut self, item: &[u8]) -> Option<u64> {
         let (begin, end) = self.span(item.len())?;
-        while self.tail < self.head && end > self.tail + self.capacity() {
-            self.tail = self.next(self.tail);
+        let mut tail = self.tail();
+        while tail < self.head && end > tail + self.capacity() {
+            tail = self.next(tail);
         }
         if begin > self.head {
             let at = self.offset(self.head);
@@ -84,38 +94,48 @@ impl<'s> Ring<'s> {
                 mark.copy_from_slice(&SKIP);
             }
         }
-        if self.tail == self.head {
-            self.tail = begin;
+        if tail == self.head {
+            tail = begin;
         }
         let at = self.offset(begin);
         let length = u16::try_from(item.len()).unwrap_or(0);
         self.bytes[at..at + 2].copy_from_slice(&length.to_le_bytes());
         self.bytes[at + 2..at + 2 + item.len()].copy_from_slice(item);
         self.head = end;
+        // Neither is longer than the ring, and a message much shorter.
+        self.used = u32::try_from(end - tail).unwrap_or(0);
+        self.newest = u16::try_from(end - begin).unwrap_or(0);
         Some(begin)
     }
 
     /// Takes the message at `position` back, if it is the last.
     pub(super) fn take_back(&mut self, position: u64) {
-        if position >= self.tail && position < self.head && self.next(position) == self.head {
+        if position >= self.tail() && position < self.head && self.next(position) == self.head {
+            let tail = self.tail();
             self.head = position;
+            (self.used, self.newest) = (u32::try_from(position - tail).unwrap_or(0), 0);
         }
     }
 
     /// The message at `position`, unless it has been overwritten.
     pub(super) fn get(&self, position: u64) -> Option<&[u8]> {
-        (position >= self.tail && position < self.head).then(|| self.item(position))
+        (position >= self.tail() && position < self.head).then(|| self.item(position))
     }
 
     /// Finds a message. Work: a step for each message that is kept.
     pub(super) fn find(&self, origin: PeerId, number: u32) -> Option<u64> {
-        self.find_from(self.tail, origin, number)
+        self.find_from(self.tail(), origin, number)
+    }
+
+    /// Finds a message, looking first at the newest. Work as for [`Ring::find`], but one step for what has just come.
+    pub(super) fn find_newest(&self, origin: PeerId, number: u32) -> Option<u64> {
+        self.find_from(self.head - u64::from(self.newest), origin, number)
     }
 
     /// Finds a message, looking first at those from `hint` on: where the one before it was. Work as for [`Ring::find`], but
     /// few steps as a rule.
     pub(super) fn find_from(&self, hint: u64, origin: PeerId, number: u32) -> Option<u64> {
-        let hint = if hint < self.tail || hint >= self.head { self.tail } else { hint };
+        let hint = if hint < self.tail() || hint >= self.head { self.tail() } else { hint };
         let is_it = |(_, heading): &(u64, Heading)| heading.origin == origin && heading.number == number;
         let found = self.iter_from(hint).find(is_it);
         found
@@ -130,7 +150,7 @@ impl<'s> Ring<'s> {
 
     /// All messages, the oldest first: where they stand and what they begin with.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, Heading)> {
-        self.iter_from(self.tail)
+        self.iter_from(self.tail())
     }
 
     /// The messages from that at `position` on.
@@ -232,16 +252,19 @@ mod tests {
             let mut ring = Ring::new(&mut memory);
             for number in 1..=100 {
                 let bytes = item(7, number, 1 + (number as usize * 7) % 31);
-                let before = ring.would_overwrite(bytes.len(), ring.tail) && ring.tail < ring.head;
-                let (tail, is_full) = (ring.tail, ring.is_full_for(bytes.len()));
+                let before = ring.would_overwrite(bytes.len(), ring.tail()) && ring.tail() < ring.head;
+                let (tail, is_full) = (ring.tail(), ring.is_full_for(bytes.len()));
                 assert_eq!(before, is_full);
                 ring.append(&bytes).unwrap();
-                assert_eq!(ring.tail > tail && tail > 0, is_full && tail > 0, "size {size}, number {number}");
+                assert_eq!(ring.tail() > tail && tail > 0, is_full && tail > 0, "size {size}, number {number}");
                 let kept = numbers(&ring);
                 assert_eq!(kept.last(), Some(&number), "size {size}");
                 assert!(kept.windows(2).all(|pair| pair[1] == pair[0] + 1), "size {size}: {kept:?}");
                 let position = ring.find(PeerId(7), number).unwrap();
                 assert_eq!(ring.get(position).unwrap(), bytes);
+                for &number in &kept {
+                    assert_eq!(ring.find_newest(PeerId(7), number), ring.find(PeerId(7), number));
+                }
             }
         }
     }
