@@ -2,10 +2,11 @@
 
 use crate::clock;
 use crate::command::Client;
-use crate::failure::Failure;
+use crate::failure::{Failure, cause};
 use crate::script::Talk;
 use crate::terminal::display::Shown;
-use crate::{relay, room, wait};
+use crate::wait::Waiter;
+use crate::{relay, room};
 use chat_core::username::Username;
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -19,15 +20,20 @@ pub fn run(options: &Client) -> Result<(), Failure> {
     match (&options.tcp, &options.udp) {
         (Some(endpoint), None) => {
             let name = name(options)?;
-            wait::block_on(room::client::run(endpoint, name, open("the room")?))
+            waiter()?.block_on(room::client::run(endpoint, name, open("the room")?))
         }
         (None, Some(_)) if options.name.is_some() => Err(Failure::usage("--name is for --tcp: a relay knows no names")),
-        (None, Some(endpoint)) => wait::block_on(relay::client::run(endpoint, open("the relay")?)),
+        (None, Some(endpoint)) => waiter()?.block_on(relay::client::run(endpoint, open("the relay")?)),
         (Some(_), Some(_)) => Err(Failure::usage("say --tcp HOST[:PORT] or --udp HOST[:PORT], not both")),
         (None, None) => Err(Failure::usage(
             "say where to: client --tcp HOST[:PORT] for a room, client --udp HOST[:PORT] for a relay",
         )),
     }
+}
+
+/// How the client waits.
+fn waiter() -> Result<Waiter, Failure> {
+    Waiter::new().map_err(|error| Failure::lost(format!("cannot wait for anything: {}", cause(&error))))
 }
 
 /// The name in the room: the one that was given, or the user's; `None` for a display that was given none.

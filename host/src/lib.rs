@@ -34,7 +34,7 @@ pub mod serve;
 mod signals;
 #[cfg(all(not(loom), feature = "client"))]
 pub mod terminal;
-#[cfg(all(not(loom), feature = "client"))]
+#[cfg(all(not(loom), feature = "peer"))]
 mod wait;
 #[cfg(all(not(loom), target_os = "linux"))]
 pub mod web;

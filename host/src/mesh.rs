@@ -22,7 +22,6 @@ mod targets;
 mod tell;
 #[cfg(feature = "client")]
 mod view;
-mod waiter;
 #[cfg(feature = "client")]
 mod who;
 

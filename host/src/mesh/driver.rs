@@ -1,7 +1,7 @@
 //! The peer's driver: the engine, the user's side and the sockets, whichever is ready first.
 
 use super::event::Event;
-use super::network::{DATAGRAMS_MAX, Network};
+use super::network::Network;
 use super::view::{Refusal, View};
 use crate::clock;
 use crate::command::Peer as Options;
@@ -11,7 +11,6 @@ use chat_core::mesh::{self, Config, HostStorage, Member, Output, Peer, Phase, Sa
 use chat_core::text::Text;
 use chat_core::time::Instant;
 use chat_core::username::Username;
-use smol::future;
 use std::time::Duration;
 
 /// One peer on its network.
@@ -99,9 +98,8 @@ fn find_targets(talk: &mut Talk, network: &mut Network) -> Result<(), Stop> {
 fn next_news(talk: &mut Talk, network: &mut Network, pause: Duration, deadline: Option<Instant>) -> Option<News> {
     let now = clock::now();
     let deadline = deadline.into_iter().chain(talk.deadline(now)).min();
-    let targets = &mut network.targets;
     let user = async { News::User(talk.next_of_user(now).await) };
-    network.sockets.wait(deadline, future::or(user, async { News::Targets(targets.next(pause).await) }))
+    network.wait(deadline, pause, user, News::Targets)
 }
 
 impl Driver<'_, '_> {
@@ -127,7 +125,11 @@ impl Driver<'_, '_> {
             let pauses = self.network.pauses;
             let pause = if self.view.is_alone() { pauses.look_up_alone } else { pauses.look_up };
             match next_news(self.talk, &mut self.network, pause, deadline) {
-                None => self.receive()?,
+                None => {
+                    while self.network.receive(&mut self.peer).map_err(Stop::Silent)? {
+                        self.drain()?;
+                    }
+                }
                 Some(News::User(Ok(Step::ShowCounters))) => self.show_counters()?,
                 Some(News::User(step)) => drop(step?),
                 Some(News::Targets(told)) => {
@@ -150,17 +152,6 @@ impl Driver<'_, '_> {
             self.talk.show(&Event::Network { interfaces: &self.network.interfaces() })?;
         }
         self.say_pending()
-    }
-
-    /// Takes what has come, up to a number after which the user has his turn.
-    fn receive(&mut self) -> Result<(), Stop> {
-        for _ in 0..DATAGRAMS_MAX {
-            if !self.network.receive(&mut self.peer).map_err(Stop::Silent)? {
-                break;
-            }
-            self.drain()?;
-        }
-        Ok(())
     }
 
     /// Does all that the engine wants done.

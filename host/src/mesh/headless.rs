@@ -1,7 +1,7 @@
 //! A peer that nobody sits before, of a program that was built without clients: a machine that never leaves, so that newcomers always
 //! find somebody who knows what was said. It says on standard error how it stands to the group, and nothing of what is said there.
 
-use super::network::{DATAGRAMS_MAX, Network};
+use super::network::Network;
 use super::tell;
 use crate::clock;
 use crate::command::Peer as Options;
@@ -11,7 +11,6 @@ use crate::signals::{SignalRequest, SignalRequests};
 use chat_core::mesh::{Config, Event, HostStorage, Output, Peer, State};
 use chat_core::refusal::RefusalReason;
 use chat_core::username::Username;
-use smol::future;
 use std::net::SocketAddr;
 
 /// One peer on its network.
@@ -82,11 +81,13 @@ impl Driver<'_> {
             let deadline = self.peer.poll_timeout().into_iter().chain([self.network.deadline()]).min();
             let pauses = self.network.pauses;
             let pause = if self.is_alone() { pauses.look_up_alone } else { pauses.look_up };
-            let targets = &mut self.network.targets;
             let signal = async { News::Signal(requests.next().await) };
-            let news = future::or(signal, async { News::Targets(targets.next(pause).await) });
-            match self.network.sockets.wait(deadline, news) {
-                None => self.receive()?,
+            match self.network.wait(deadline, pause, signal, News::Targets) {
+                None => {
+                    while self.network.receive(&mut self.peer).map_err(Stop::Silent)? {
+                        self.drain()?;
+                    }
+                }
                 Some(News::Signal(SignalRequest::End)) => return Ok(()),
                 Some(News::Signal(SignalRequest::ShowCounters)) => self.show_counters(),
                 Some(News::Signal(SignalRequest::Continued)) => {}
@@ -96,17 +97,6 @@ impl Driver<'_> {
                 }
             }
         }
-    }
-
-    /// Takes what has come, up to a number after which signals have their turn.
-    fn receive(&mut self) -> Result<(), Stop> {
-        for _ in 0..DATAGRAMS_MAX {
-            if !self.network.receive(&mut self.peer).map_err(Stop::Silent)? {
-                break;
-            }
-            self.drain()?;
-        }
-        Ok(())
     }
 
     /// Does all that the engine wants done.

@@ -11,10 +11,12 @@ use chat_core::limits::DATAGRAM_BYTES_MAX;
 use chat_core::mesh::{self, Member, Output, Peer, Phase, State, Target};
 use chat_core::time::Instant;
 use smol::future;
+use std::future::Future;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// Datagrams that are taken one after the other, before the user has his turn.
-pub(super) const DATAGRAMS_MAX: usize = 64;
+const DATAGRAMS_MAX: u32 = 64;
 
 /// Own addresses that are told to others.
 const ADDRESSES_MAX: usize = 4;
@@ -31,6 +33,8 @@ pub(super) struct Network {
     save_at: Instant,
     /// Time spans.
     pub(super) pauses: Pauses,
+    /// How many datagrams may be taken before the next wait.
+    receivable: u32,
     /// Room for one datagram, and one byte more, so that a longer one shows.
     buffer: [u8; DATAGRAM_BYTES_MAX + 1],
 }
@@ -48,6 +52,7 @@ impl Network {
             targets: Targets::new(options.join.clone()),
             save_at: clock::now() + pauses.save,
             pauses,
+            receivable: 0,
             buffer: [0; DATAGRAM_BYTES_MAX + 1],
         })
     }
@@ -95,9 +100,11 @@ impl Network {
         self.search.as_ref().map(Search::names).unwrap_or_default()
     }
 
-    /// When [`Network::handle_timeout`] has something to do.
+    /// When [`Network::handle_timeout`] is to be called at the latest. It does what it has to do as soon as it is called for anything
+    /// else, which among other members is some times a second.
     pub(super) fn deadline(&self) -> Instant {
-        self.search.as_ref().map_or(self.save_at, |search| search.deadline().min(self.save_at))
+        let due = self.search.as_ref().map_or(self.save_at, |search| search.deadline().min(self.save_at));
+        due + self.pauses.late_max
     }
 
     /// Looks at the interfaces and remembers the members, if it is time. Gives whether there are other interfaces than before.
@@ -129,15 +136,37 @@ impl Network {
         }
     }
 
-    /// Hands the next datagram that has come to the peer, and says whether there was one.
+    /// Waits until the future is ready, the hosts of `--join` are looked up, there is something to receive, or the deadline has come:
+    /// `None` stands for the last two. Hosts are looked up again after `pause`, and `targets` is made of what is to be told of them.
+    pub(super) fn wait<T>(
+        &mut self,
+        deadline: Option<Instant>,
+        pause: Duration,
+        future: impl Future<Output = T>,
+        targets: impl FnOnce(Option<String>) -> T,
+    ) -> Option<T> {
+        self.receivable = DATAGRAMS_MAX;
+        let look_up = async { targets(self.targets.next(pause).await) };
+        self.sockets.wait(deadline, future::or(future, look_up))
+    }
+
+    /// Hands the next datagram that has come to the peer, and says whether there was one. There is none after so many since the last
+    /// wait that it is somebody else's turn. After the last, acknowledgements are due: else this driver would wake for them.
     ///
     /// # Errors
     /// Nothing can be received any more: what, in a sentence.
     pub(super) fn receive(&mut self, peer: &mut Peer<'_>) -> Result<bool, String> {
+        if self.receivable == 0 {
+            return Ok(false);
+        }
+        self.receivable -= 1;
         let received = self.sockets.receive(&mut self.buffer);
         let received =
             received.map_err(|error| format!("cannot receive anything any more: {}; start again", cause(&error)))?;
-        let Some(received) = received else { return Ok(false) };
+        let Some(received) = received else {
+            peer.acknowledge(clock::now());
+            return Ok(false);
+        };
         peer.handle_datagram(clock::now(), received.source, received.arrival, &self.buffer[..received.length]);
         Ok(true)
     }
@@ -158,13 +187,10 @@ impl Network {
             }
             let due = peer.poll_timeout().filter(|_| now < until && peer.phase() == Phase::Leaving);
             let Some(due) = due else { return failure };
+            self.receivable = DATAGRAMS_MAX;
             self.sockets.wait(Some(due.min(until)), future::pending::<()>());
             // What cannot be received is of no more use.
-            for _ in 0..DATAGRAMS_MAX {
-                if !self.receive(peer).unwrap_or(false) {
-                    break;
-                }
-            }
+            while self.receive(peer).unwrap_or(false) {}
         }
     }
 

@@ -21,6 +21,8 @@ pub(super) struct Pauses {
     pub(super) look_up: Duration,
     /// Pause between two times that the members are remembered.
     pub(super) save: Duration,
+    /// How late the interfaces may be looked at and the members remembered, so that it happens with something else.
+    pub(super) late_max: Duration,
     /// How long leaving may take.
     pub(super) leave_max: Duration,
 }
@@ -33,6 +35,7 @@ impl Pauses {
         look_up_alone: Duration::from_secs(5),
         look_up: Duration::from_secs(60),
         save: Duration::from_secs(60),
+        late_max: Duration::from_secs(1),
         leave_max: Duration::from_millis(1_500),
     };
 }

@@ -2,21 +2,34 @@
 //! of a machine share, which only hear.
 
 use super::interfaces::Interface;
-use super::waiter::{self, Waiter, Woken};
+use crate::clock;
 use crate::failure::{Failure, cause};
+use crate::wait::{self, Waiter, readable};
 use chat_core::mesh::{Arrival, GROUP_IPV4, GROUP_IPV6, PORT};
 use chat_core::time::Instant;
+use smol::future;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::future::Future;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::ops::RangeInclusive;
+use std::pin::pin;
+use std::time::Duration;
 
 /// Ports that a peer takes by itself if one is free, so that a firewall's rule can name them.
 const USUAL_PORTS: RangeInclusive<u16> = 9_293..=9_308;
 
 /// Failures to receive, one after the other, after which the sockets are given up.
 const FAILURES_MAX: u32 = 1_000;
+
+/// IPv4 and IPv6, own ones and shared ones.
+const SOCKETS: usize = 4;
+
+/// So many datagrams that are sent one after the other are a message to the members, who answer one by one.
+const SENT_TO_MANY: u32 = 4;
+
+/// After a message to the members nothing is received for so long, so that few wake-ups take all answers.
+const ANSWERS_PAUSE: Duration = Duration::from_millis(3);
 
 /// A datagram that came.
 #[derive(Debug, Clone, Copy)]
@@ -33,19 +46,21 @@ pub(super) struct Received {
 #[derive(Debug)]
 pub(super) struct Sockets {
     /// The own ones: IPv4 and IPv6.
-    own: [Option<waiter::Socket>; 2],
+    own: [Option<wait::Socket>; 2],
     /// Those that are shared.
-    shared: [Option<waiter::Socket>; 2],
+    shared: [Option<wait::Socket>; 2],
     /// How this peer waits for them.
     waiter: Waiter,
     /// Which of all may have something to receive.
-    readable: [bool; waiter::SOCKETS_MAX],
+    readable: [bool; SOCKETS],
     /// The address that the user is told; `[::]` stands for all of IPv4 too.
     pub(super) address: SocketAddr,
     /// Which socket is read next.
     turn: usize,
     /// Failures to receive since something was received.
     failures: u32,
+    /// Datagrams sent since the last wait.
+    sent: u32,
     /// Datagrams that were not sent: no way there, or no room at that moment.
     pub(super) unsent: u64,
     /// Failures to receive.
@@ -75,15 +90,15 @@ impl Sockets {
         };
         let waiter =
             Waiter::new().map_err(|error| Failure::lost(format!("cannot wait for datagrams: {}", cause(&error))))?;
-        let readable = [false; waiter::SOCKETS_MAX];
         Ok(Self {
             own,
             shared: [None, None],
             waiter,
-            readable,
+            readable: [false; SOCKETS],
             address,
             turn: 0,
             failures: 0,
+            sent: 0,
             unsent: 0,
             unreceived: 0,
         })
@@ -123,14 +138,29 @@ impl Sockets {
     /// Waits until the future is ready, which is given, or there is something to receive, or the deadline has come. The future comes
     /// before datagrams, and is dropped.
     pub(super) fn wait<T>(&mut self, deadline: Option<Instant>, future: impl Future<Output = T>) -> Option<T> {
+        let mut future = pin!(async { Some(future.await) });
+        if std::mem::take(&mut self.sent) >= SENT_TO_MANY {
+            let answered_at = clock::now() + ANSWERS_PAUSE;
+            let pause = async {
+                wait::until(deadline.map_or(answered_at, |deadline| deadline.min(answered_at))).await;
+                None
+            };
+            let ready = self.waiter.block_on(future::or(&mut future, pause));
+            if ready.is_some() {
+                return ready;
+            }
+        }
         let [own_ipv4, own_ipv6] = self.own.each_ref().map(Option::as_ref);
         let [shared_ipv4, shared_ipv6] = self.shared.each_ref().map(Option::as_ref);
-        match self.waiter.wait([own_ipv4, own_ipv6, shared_ipv4, shared_ipv6], deadline, future) {
-            Woken::Ready(output) => return Some(output),
-            Woken::Readable(readable) => self.readable = readable,
-            Woken::Due => {}
-        }
-        None
+        let readable = async {
+            self.readable = readable([own_ipv4, own_ipv6, shared_ipv4, shared_ipv6]).await;
+            None
+        };
+        let due = async {
+            wait::until(deadline).await;
+            None
+        };
+        self.waiter.block_on(future::or(future, future::or(readable, due)))
     }
 
     /// The next datagram that is there, of each socket in turn of those that had some after the last wait.
@@ -138,8 +168,8 @@ impl Sockets {
     /// # Errors
     /// Nothing can be received any more.
     pub(super) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<Received>> {
-        for _ in 0..waiter::SOCKETS_MAX {
-            self.turn = (self.turn + 1) % waiter::SOCKETS_MAX;
+        for _ in 0..SOCKETS {
+            self.turn = (self.turn + 1) % SOCKETS;
             if !self.readable[self.turn] {
                 continue;
             }
@@ -171,6 +201,7 @@ impl Sockets {
             self.unsent += 1;
             return;
         };
+        self.sent += 1;
         let socket = socket.get_ref();
         // The first error may be about an earlier datagram; then this one was not sent at all.
         if socket.send_to(bytes, to).or_else(|_| socket.send_to(bytes, to)).is_err() {
@@ -208,7 +239,7 @@ impl Sockets {
 }
 
 /// Binds the own sockets. `[::]` stands for all addresses: then one port of IPv4 and IPv6, whichever of them the system has.
-fn bind(address: SocketAddr) -> io::Result<([Option<waiter::Socket>; 2], SocketAddr)> {
+fn bind(address: SocketAddr) -> io::Result<([Option<wait::Socket>; 2], SocketAddr)> {
     if address.ip() != IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
         let socket = own_socket(address)?;
         let bound = socket.get_ref().local_addr()?;
@@ -240,7 +271,7 @@ fn socket(address: SocketAddr) -> io::Result<Socket> {
 }
 
 /// A socket from which a peer sends.
-fn own_socket(address: SocketAddr) -> io::Result<waiter::Socket> {
+fn own_socket(address: SocketAddr) -> io::Result<wait::Socket> {
     let socket = socket(address)?;
     // Peers of one machine hear each other too, and nothing leaves the own network.
     if address.is_ipv6() {
@@ -252,18 +283,18 @@ fn own_socket(address: SocketAddr) -> io::Result<waiter::Socket> {
         socket.set_broadcast(true)?;
     }
     socket.bind(&address.into())?;
-    waiter::Socket::new(socket.into())
+    wait::Socket::new(socket.into())
 }
 
 /// A socket that all peers of this machine may have at once.
-fn shared_socket(address: SocketAddr) -> io::Result<waiter::Socket> {
+fn shared_socket(address: SocketAddr) -> io::Result<wait::Socket> {
     let socket = socket(address)?;
     socket.set_reuse_address(true)?;
     // Where the systems of BSD let several sockets have one port, they want this; Linux would keep it to programs of one user.
     #[cfg(any(target_vendor = "apple", target_os = "freebsd", target_os = "netbsd", target_os = "openbsd"))]
     socket.set_reuse_port(true)?;
     socket.bind(&address.into())?;
-    waiter::Socket::new(socket.into())
+    wait::Socket::new(socket.into())
 }
 
 #[cfg(test)]
@@ -274,7 +305,7 @@ mod tests {
     fn next(sockets: &mut Sockets) -> (Vec<u8>, Received) {
         let mut buffer = [0; 100];
         loop {
-            sockets.wait(None, smol::future::pending::<()>());
+            sockets.wait(None, future::pending::<()>());
             if let Some(received) = sockets.receive(&mut buffer).unwrap() {
                 return (buffer[..received.length].to_vec(), received);
             }

@@ -203,10 +203,7 @@ impl Talk {
     pub async fn next(&mut self, now: Instant, deadline: Option<Instant>) -> Result<Step, Stop> {
         let deadline = deadline.into_iter().chain(self.deadline(now)).min();
         let timeout = async {
-            match deadline {
-                Some(deadline) => wait::until(deadline).await,
-                None => future::pending().await,
-            }
+            wait::until(deadline).await;
             Ok(Step::Went)
         };
         future::or(self.next_of_user(now), timeout).await
