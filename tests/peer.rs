@@ -251,3 +251,17 @@ fn person_sees_who_is_here_says_what_he_does_and_leaves_by_ctrl_c() {
     assert!(bob.is_restored());
     peers[0].find_where("left", |event| event["name"] == "bob" && event["silent"] == false);
 }
+
+#[test]
+fn person_whose_name_is_still_that_of_a_crashed_peer_is_told_why_nothing_happens() {
+    let mut peers = group(&["ann", "bob"]);
+    let bob = peers.pop().unwrap();
+    bob.process.signal(Signal::SIGKILL);
+    let join = peers[0].address.to_string();
+    let arguments = ["peer", "--name", "bob", "--listen", "127.0.0.1:0", "--no-discovery", "--join", join.as_str()];
+    let mut again = Terminal::start_sized(120, 12, &arguments);
+    again.find_on_screen("-- others are here; waiting until all agree to the name bob");
+    again.find_on_screen("-- you are bob; 1 other here: ann; /help lists the commands --");
+    again.type_keys("\x03");
+    assert_eq!(again.wait(), Some(0));
+}

@@ -120,7 +120,7 @@ impl Driver<'_, '_> {
                 return Err(Stop::Unconfirmed);
             }
             let network_at = Some(self.network.deadline());
-            let deadlines = [self.peer.poll_timeout(), network_at, self.say_at, give_up_at];
+            let deadlines = [self.peer.poll_timeout(), network_at, self.view.deadline(), self.say_at, give_up_at];
             let deadline = deadlines.into_iter().flatten().min();
             let pauses = self.network.pauses;
             let pause = if self.view.is_alone() { pauses.look_up_alone } else { pauses.look_up };
@@ -148,6 +148,7 @@ impl Driver<'_, '_> {
         self.peer.handle_timeout(now);
         self.drain()?;
         self.talk.handle_timeout(now)?;
+        self.view.handle_timeout(self.talk, now)?;
         if self.network.handle_timeout(now, &self.peer) {
             self.talk.show(&Event::Network { interfaces: &self.network.interfaces() })?;
         }
@@ -165,6 +166,7 @@ impl Driver<'_, '_> {
                 Output::Send { to, bytes } => self.network.send(now, to, bytes, self.view.is_alone()),
                 Output::Event(mesh::Event::Seeking) => {
                     self.network.handle_seeking(now);
+                    self.view.handle_seeking();
                     let (interfaces, join) = (self.network.interfaces(), &self.network.targets.addresses);
                     self.talk.show(&Event::Looking { interfaces: &interfaces, join })?;
                 }

@@ -9,6 +9,10 @@ use chat_core::time::Instant;
 use chat_core::username::Username;
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
+use std::time::Duration;
+
+/// A claim that takes longer is told: without a word it looks as if nobody were there.
+const CLAIM_UNTOLD_MAX: Duration = Duration::from_millis(1_500);
 
 /// Names of members that a newcomer is told.
 const NAMES_TOLD_MAX: usize = 10;
@@ -34,6 +38,10 @@ pub(super) struct View {
     held: BTreeMap<u32, Held>,
     /// What the user was told last of what stands in the claim's way.
     waiting: Option<RefusalReason>,
+    /// When the user is told that the claim takes longer than usual.
+    tell_claim_at: Option<Instant>,
+    /// Whether the user was told.
+    is_claim_told: bool,
     /// How many members the other group had of which the user was told that it stays apart.
     too_many: Option<u32>,
 }
@@ -104,8 +112,35 @@ impl View {
             known: HashMap::new(),
             held: BTreeMap::new(),
             waiting: None,
+            tell_claim_at: None,
+            is_claim_told: false,
             too_many: None,
         }
+    }
+
+    /// The peer looks for others anew.
+    pub(super) const fn handle_seeking(&mut self) {
+        self.tell_claim_at = None;
+    }
+
+    /// When [`View::handle_timeout`] has something to do.
+    pub(super) const fn deadline(&self) -> Option<Instant> {
+        self.tell_claim_at
+    }
+
+    /// Tells that others were found, if they do not agree soon.
+    ///
+    /// # Errors
+    /// Nothing can be shown any more.
+    pub(super) fn handle_timeout(&mut self, talk: &mut Talk, now: Instant) -> Result<(), Stop> {
+        if self.tell_claim_at.is_none_or(|tell_claim_at| now < tell_claim_at) {
+            return Ok(());
+        }
+        (self.tell_claim_at, self.is_claim_told) = (None, true);
+        let name = self.name.as_str();
+        Ok(talk.screen.aside(&format!(
+            "-- others are here; waiting until all agree to the name {name}, which takes some seconds if one does not answer --"
+        ))?)
     }
 
     /// Whether the history is over.
@@ -130,11 +165,18 @@ impl View {
             // The driver knows where others are looked for, and which names are taken.
             mesh::Event::Seeking | mesh::Event::Refused { .. } | mesh::Event::Ended => {}
             mesh::Event::Founded => talk.show(&Event::Founded)?,
-            mesh::Event::Claiming { members } => talk.show(&Event::Claiming { members })?,
-            mesh::Event::Waiting { reason, by } => self.show_waiting(talk, reason, by)?,
+            mesh::Event::Claiming { members } => {
+                self.tell_claim_at = (!self.is_claim_told).then_some(now + CLAIM_UNTOLD_MAX);
+                talk.show(&Event::Claiming { members })?;
+            }
+            mesh::Event::Waiting { reason, by } => {
+                self.tell_claim_at = None;
+                self.show_waiting(talk, reason, by)?;
+            }
             mesh::Event::Admitted { .. } => {
                 (self.entry, self.admitted_at) = (Entry::Entering, now);
                 (self.messages, self.waiting) = (0, None);
+                (self.tell_claim_at, self.is_claim_told) = (None, false);
                 talk.show(&Event::Admitted { name: self.name.as_str(), id: own })?;
             }
             mesh::Event::HandedOver => self.show_history_end(talk, now)?,
