@@ -22,6 +22,7 @@ mod recall;
 mod screen;
 mod show;
 pub mod stamp;
+mod standard_output;
 mod state;
 mod styled;
 

@@ -3,7 +3,7 @@
 //! Whatever ends the program gives the terminal back: [`leave`] at a proper end, the panic hook where a panic aborts, and the thread
 //! that takes signals before it ends a program that does not come to leave.
 
-use super::output::terminal;
+use super::standard_output::terminal;
 use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
 use std::io::{self, Write as _};
 use std::sync::Once;

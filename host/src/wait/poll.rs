@@ -152,8 +152,7 @@ impl Waiter {
     /// Sleeps until the bell rings, one of the sockets is readable, or the first deadline has come. After an interruption there may be
     /// none of it.
     fn sleep(&self, sockets: &[(Arc<UdpSocket>, Cell<bool>)]) {
-        let has_rung =
-            self.bell.state.compare_exchange(AWAKE, ASLEEP, Ordering::AcqRel, Ordering::Acquire).is_err();
+        let has_rung = self.bell.state.compare_exchange(AWAKE, ASLEEP, Ordering::AcqRel, Ordering::Acquire).is_err();
         let timeout = match deadline() {
             // A future that wakes without end keeps nobody from the sockets.
             _ if has_rung => PollTimeout::ZERO,
