@@ -30,7 +30,7 @@ impl State {
     }
 }
 
-/// What is still to be done about a live row that somebody's table lacks or holds dead.
+/// What is still to be done about a live row that somebody holds dead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Doubt {
     /// Nothing.

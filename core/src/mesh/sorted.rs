@@ -65,12 +65,6 @@ impl<'s, T: Keyed> Sorted<'s, T> {
         &self.as_slice()[from..]
     }
 
-    /// The entries of higher ids than this, by ascending id. Their ids must not be changed.
-    pub(super) fn after_mut(&mut self, id: PeerId) -> &mut [T] {
-        let from = self.place(id).map_or_else(|index| index, |index| index + 1);
-        &mut self.as_mut_slice()[from..]
-    }
-
     /// Inserts an entry, or replaces that of the same peer.
     ///
     /// # Errors

@@ -100,11 +100,6 @@ impl<'s> Table<'s> {
         self.rows.after(id)
     }
 
-    /// The rows of higher ids than this, by id, for everything but id, incarnation, state and name.
-    pub(super) fn after_mut(&mut self, id: PeerId) -> &mut [Row] {
-        self.rows.after_mut(id)
-    }
-
     /// The live rows but the own, by id.
     pub(super) fn others(&self) -> impl Iterator<Item = &Row> + Clone {
         self.rows().iter().filter(|row| row.is_live() && row.id != self.own)

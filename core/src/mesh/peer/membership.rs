@@ -130,28 +130,15 @@ impl Peer<'_> {
             return self.count_unexpected();
         }
         let was_alone = self.phase == Phase::Member && self.table.others().next().is_none();
-        // A member's page is held against the own table.
-        let is_compared = !is_riding && !matches!(self.phase, Phase::Rows | Phase::Claiming);
         let live = self.table.live();
-        let mut told = after;
         for row in rows.iter() {
             match row {
-                Ok(row) => {
-                    if is_compared {
-                        self.doubt_between(told, row.id);
-                        told = row.id;
-                    }
-                    if row.state().is_live() || self.takes_departure(sender.id, is_riding, &row) {
-                        self.hear_row(now, &row);
-                    } else {
-                        self.doubt(&row);
-                    }
+                Ok(row) if row.state().is_live() || self.takes_departure(sender.id, is_riding, &row) => {
+                    self.hear_row(now, &row);
                 }
+                Ok(row) => self.doubt(&row),
                 Err(error) => self.count_item(error),
             }
-        }
-        if is_compared {
-            self.doubt_between(told, until);
         }
         // A newcomer that claims is no group.
         if was_alone && !self.is_pristine && self.table.others().any(Row::is_member) {
@@ -176,15 +163,6 @@ impl Peer<'_> {
             if self.phase == Phase::Rows {
                 self.start_claim(now);
             }
-        }
-    }
-
-    /// A member's table has nobody between these two: who is there here may have died unnoticed. Work: a pass over these.
-    fn doubt_between(&mut self, after: PeerId, before: PeerId) {
-        let own = self.id();
-        let between = self.table.after_mut(after).iter_mut().take_while(|row| row.id < before);
-        for row in between.filter(|row| row.id != own && row.is_live() && row.doubt == Doubt::None) {
-            row.doubt = Doubt::Unprobed;
         }
     }
 
@@ -299,7 +277,7 @@ impl Peer<'_> {
     }
 
     /// Whom to probe: each once a round, in a random order. Whose name somebody claims comes first, then in every other case who has given
-    /// no token yet, because until then the two cannot talk; then whoever somebody's table lacks.
+    /// no token yet, because until then the two cannot talk; then whoever somebody holds dead.
     pub(super) fn choose_probed(&mut self) -> Option<PeerId> {
         let urgent = self.probe_next.take().filter(|&id| self.table.get(id).is_some_and(Row::is_live));
         if self.table.others().all(|row| row.probed) {
