@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tests::DEADLINE;
-use tests::process::RoomServer;
+use tests::process::{RoomServer, allow_files};
 use tests::tcp::{Connection, Heard};
 
 /// A server's counters, by name.
@@ -333,6 +333,7 @@ fn token_of_another_run_or_member_takes_nothing_over() {
 fn one_address_cannot_take_all_connections() {
     const TEST: &str = "one_address_cannot_take_all_connections";
     tests::namespace::in_namespace(TEST, || {
+        allow_files(AddressLimits::DEFAULT.connections_max.into());
         tests::namespace::run("ip", "address add 10.9.3.1/32 dev lo");
         tests::namespace::run("ip", "address add 10.9.3.2/32 dev lo");
         let room = RoomServer::start("0.0.0.0:0", &["--threads", "1"]);

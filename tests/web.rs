@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use tests::namespace;
-use tests::process::{Process, RoomServer};
+use tests::process::{Process, RoomServer, allow_files};
 use tests::tcp::{Connection, Heard};
 use tests::web::{self, Received, WebSocket, connect, exchange, frame, handshake, read_to_end};
 
@@ -262,6 +262,7 @@ fn slow_reader_on_a_websocket_is_told_exactly_what_it_lost() {
 
 #[test]
 fn silent_connections_keep_nobody_out_and_are_told_why_they_are_closed() {
+    allow_files(1_000);
     let server = RoomServer::start_with_page(&[]);
     let mut ann = Connection::joined(server.tcp, "ann", 1);
     let mut silent: Vec<_> = (0..1_000).map(|_| connect(server.page())).collect();

@@ -3,6 +3,7 @@
 use crate::DEADLINE;
 use crate::workspace::program;
 use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::HashMap;
@@ -17,6 +18,14 @@ use std::time::Instant;
 pub fn spawning() -> MutexGuard<'static, ()> {
     static SPAWNING: Mutex<()> = Mutex::new(());
     SPAWNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// This process may have so many files open besides the few of a test. Many systems begin with 1,024, and allow more to whoever asks.
+pub fn allow_files(count: u64) {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("every process has this limit");
+    let needed = count + 100;
+    assert!(hard >= needed, "{needed} files are needed, and at most {hard} may be open here (ulimit -Hn)");
+    setrlimit(Resource::RLIMIT_NOFILE, soft.max(needed), hard).expect("the limit may be raised up to the hard one");
 }
 
 /// A pipe that takes nothing more until its reader reads.
