@@ -143,8 +143,8 @@ impl Gap {
             if self.denials >= MESH_ASK_SOURCES {
                 return Step::Lost;
             }
-            // Somebody was silent: all are asked once more.
-            (self.source, self.tries, self.denials) = (0, 0, 0);
+            // Somebody was silent: all are asked once more, whoever was an other among them.
+            (self.source, self.tries, self.denials, self.other) = (0, 0, 0, PeerId::ZERO);
             return Step::Wait;
         };
         self.tries += 1;
@@ -175,7 +175,8 @@ impl Gap {
     /// Deadlines start anew.
     pub(super) fn restart(&mut self, now: Instant) {
         if self.is_open {
-            (self.source, self.tries, self.denials, self.since, self.ask_at) = (0, 0, 0, now, now);
+            (self.source, self.tries, self.denials, self.other) = (0, 0, 0, PeerId::ZERO);
+            (self.since, self.ask_at) = (now, now);
         }
     }
 
@@ -226,6 +227,18 @@ mod tests {
         assert_eq!(asked[11], (320 + 8 * 300, Source::Other));
         assert_eq!(asked[12].1, informer);
         assert_eq!(lost_at, 10_000);
+    }
+
+    #[test]
+    fn whoever_was_silent_may_be_asked_again_in_the_next_round() {
+        let mut gap = open(INFORMER);
+        gap.other = PeerId(3);
+        let asked_at = (0..100).map(|tenth| at(10 + tenth * 100)).find(|&now| {
+            let step = gap.step(now, &TIMERS, ORIGIN, 1);
+            step == Step::Ask(Source::Informer(INFORMER), 0) && now > at(1_000)
+        });
+        assert!(asked_at.is_some());
+        assert_eq!(gap.other, PeerId::ZERO);
     }
 
     #[test]
