@@ -168,17 +168,18 @@ impl Peer<'_> {
         }
     }
 
-    /// Writes a page of rows: of all but those who have left, and to a member that of the lost too, who may live there.
+    /// Writes a page of rows: of the live and the dead, and to a member those of the left and the lost too, who may live there.
     fn push_rows(&mut self, now: Instant, to: Recipient, after: PeerId) -> Result<(), Full> {
         let silence = self.config.timers.address_silence;
         let mut rows = Packer::<LIST_BYTES_MAX>::new(LIST_BYTES_MAX);
         let mut until = after;
         let is_member = self.table.get(to.id).is_some_and(Row::is_member);
-        let is_told = |row: &&Row| row.state != State::Left && (is_member || !row.is_lost);
+        let is_bare = |row: &Row| row.state == State::Left || row.is_lost;
+        let is_told = |row: &&Row| is_member || !is_bare(row);
         let told = self.table.after(after).iter().filter(is_told);
         let mut is_last = true;
         for row in told {
-            let wire = if row.is_lost { row.to_bare() } else { row.to_wire(to.address, now, silence) };
+            let wire = if is_bare(row) { row.to_bare() } else { row.to_wire(to.address, now, silence) };
             if rows.push(&wire).is_err() {
                 is_last = false;
                 break;

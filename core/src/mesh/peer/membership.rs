@@ -179,10 +179,10 @@ impl Peer<'_> {
         }
     }
 
-    /// A member holds somebody dead who lives here: that one is told, because the two may have no way to each other. It refutes it.
+    /// A member holds somebody gone who lives here: that one is told, because the two may have no way to each other. It refutes it.
     fn doubt(&mut self, told: &WireRow) {
         let own = self.id();
-        if told.state() == State::Dead
+        if !told.state().is_live()
             && told.id != own
             && let Some(row) = self.table.get_mut(told.id)
             && row.is_live()
