@@ -31,6 +31,8 @@ pub struct Checks {
     incarnations: HashMap<PeerId, u32>,
     /// When peers ended, by id.
     ended: HashMap<PeerId, u64>,
+    /// Which of the tally's deaths is that of this peer.
+    deaths: HashMap<PeerId, usize>,
     /// When a group was founded first.
     founded_ms: Option<u64>,
     /// When a running peer was last held dead by somebody.
@@ -56,6 +58,7 @@ impl Checks {
             said: HashMap::new(),
             incarnations: HashMap::new(),
             ended: HashMap::new(),
+            deaths: HashMap::new(),
             founded_ms: None,
             held_dead_ms: None,
             promises,

@@ -34,7 +34,7 @@ pub struct Promises {
     pub unique: bool,
     /// At most 30% of the datagrams are lost, and nobody floods: what a newcomer asks for comes in time.
     pub fetches: bool,
-    /// Cuts in both directions are all that goes wrong: the network falls into parts.
+    /// Cuts in both directions are all that goes wrong, and nobody reaches two who do not reach each other: the network falls into parts.
     pub only_parts: bool,
     /// From when on somebody may not reach everybody; `None` if that never happens.
     pub parted_ms: Option<u64>,
@@ -72,7 +72,8 @@ impl Promises {
             only_parts: !attacked
                 && !sleeps
                 && !has(|action| matches!(action, Action::Loss(_)))
-                && cuts_both_ways(scenario),
+                && cuts_both_ways(scenario)
+                && falls_into_parts(scenario),
             parted_ms,
             heard_ms_max: PERIOD_MS + if sleeps { LATE_MS_MAX } else { 0 },
         }
@@ -93,6 +94,31 @@ fn cuts_both_ways(scenario: &Scenario) -> bool {
     };
     let all: HashSet<_> = scenario.steps.iter().filter_map(pairs).collect();
     all.iter().all(|&(at_ms, is_cut, from, to)| all.contains(&(at_ms, is_cut, to, from)))
+}
+
+/// Whether at every time, whoever reaches two lets them reach each other: the hosts that reach each other are parts of the network.
+fn falls_into_parts(scenario: &Scenario) -> bool {
+    let mut cuts = HashSet::new();
+    scenario.steps.chunk_by(|step, next| step.at_ms == next.at_ms).all(|steps| {
+        let mut changes = false;
+        for step in steps {
+            changes |= match step.action {
+                Action::Cut(from, to) => cuts.insert((from, to)),
+                Action::Mend(from, to) => cuts.remove(&(from, to)),
+                Action::MendAll => {
+                    cuts.clear();
+                    true
+                }
+                _ => false,
+            };
+        }
+        // Who is cut off from somebody is cut off from all whom that one reaches.
+        let is_apart = |from, to| from != to && cuts.contains(&(from, to));
+        !changes
+            || cuts
+                .iter()
+                .all(|&(from, to)| (0..scenario.slots).all(|other| is_apart(to, other) || is_apart(from, other)))
+    })
 }
 
 /// Whether somebody may not reach everybody from this step on.

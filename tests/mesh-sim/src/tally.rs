@@ -97,7 +97,7 @@ impl Tally {
 }
 
 /// Longest times that 999 of 1,000 may take, in milliseconds (docs/mesh-protocol.md section 11.1): until a newcomer is admitted or refused, the
-/// same where others claim or had the name, until a message has reached a member, and until a table is rid of somebody who died.
+/// same where others claim or had the name, until a message has reached a member, and until all tables are rid of somebody who died.
 const TIMES_MS_MAX: [u64; 4] = [10_000, 20_000, 5_000, 10_000];
 
 /// The value below which so many of a thousand lie.

@@ -195,10 +195,16 @@ impl Watch {
         if hears(&self.rows, *sender) {
             self.heard.insert(*sender, now_ms);
         }
-        wire::visit(bytes, |from, _, item| {
-            if hears(&self.rows, from) {
-                self.heard.insert(from, now_ms);
+        for item in &items {
+            // What was passed on to a peer that was here before is not for this one.
+            if let Item::Via { target, from, .. } = item
+                && *target == self.id
+                && hears(&self.rows, *from)
+            {
+                self.heard.insert(*from, now_ms);
             }
+        }
+        wire::visit(bytes, |from, _, item| {
             match item {
                 Item::Welcome { nonce, .. } if self.claims.contains(&nonce.0) => {
                     self.welcomers.insert(from);

@@ -34,6 +34,13 @@ impl Checks {
             return;
         }
         let watch = &self.watches[index];
+        // Of a group that has died out meanwhile nobody decides.
+        let mut members =
+            self.watches.iter().filter(|other| other.admitted_ms.is_some_and(|at_ms| at_ms <= watch.started_ms));
+        let was_group = members.clone().any(|other| other.gone_ms.is_none_or(|gone_ms| gone_ms > watch.started_ms));
+        if was_group && members.all(|other| other.gone_ms.is_some()) {
+            return;
+        }
         let is_contested = self.has_lost_since(watch.started_ms)
             || (0..).zip(&self.watches).any(|(other_index, other)| {
                 let is_over = other.gone_ms.is_some_and(|gone_ms| gone_ms + CONTEST_MS < watch.started_ms);

@@ -84,7 +84,13 @@ impl Checks {
         }
         if let Some(&ended_ms) = self.ended.get(&row.id).filter(|_| timed) {
             // Who heard nobody could not know.
-            self.tally.deaths_ms.push(now_ms - ended_ms.max(watch.deaf_ms));
+            let time_ms = now_ms - ended_ms.max(watch.deaf_ms);
+            let all = &mut self.tally.deaths_ms;
+            let death = *self.deaths.entry(row.id).or_insert(all.len());
+            match all.get_mut(death) {
+                Some(longest_ms) => *longest_ms = time_ms.max(*longest_ms),
+                None => all.push(time_ms),
+            }
         }
         if watch.told_dead.contains(&(row.id, row.incarnation)) {
             // Whom a part holds dead is not believed there when it comes back and calls others dead.

@@ -4,7 +4,7 @@ use super::{Draw, PORT, name};
 use crate::scenario::{Action, Attack, Start};
 
 impl Draw {
-    /// All that can happen, without parts of the network that are cut off as a whole.
+    /// All that can happen, parts of the network that are cut off as a whole among it.
     pub(super) fn everything(&mut self) -> (usize, u64) {
         let slots = match self.between(0, 19) {
             0 => self.between(11, 40),
@@ -34,7 +34,7 @@ impl Draw {
     /// One thing that goes wrong.
     fn trouble(&mut self, slots: usize, at_ms: u64) {
         let slot = self.slot(slots);
-        match self.between(0, 11) {
+        match self.between(0, 12) {
             0..=2 => {
                 self.at(at_ms, Action::Crash(slot));
                 if self.percent(70) {
@@ -74,6 +74,12 @@ impl Draw {
             10 => {
                 let attack = self.one(&Attack::ALL);
                 self.at(at_ms, Action::Attack(attack, slot));
+            }
+            11 => {
+                let span_ms = self.one(&[1_000, 5_000, 12_000, 30_000]);
+                let sides: Vec<bool> = (0..slots).map(|_| self.percent(50)).collect();
+                let both = self.percent(75);
+                self.part(at_ms, span_ms, &sides, both);
             }
             _ => self.says(slots, 15, at_ms, at_ms + 300),
         }
