@@ -169,6 +169,7 @@ fn everything_was_shown(now_ms: u64, members: &[&Node<'_>], checks: &Checks) -> 
             })?;
             // Whom it welcomed it has heard from the beginning.
             let welcomed = checks.promises.members_stay
+                && watch_of(checks, origin).welcomers.contains(&watch.id)
                 && watch.handed_over_ms.is_some_and(|since_ms| since_ms < watch_of(checks, origin).claim_ms);
             let base = shown.map_or(0, |shown| shown.base.unwrap_or(0));
             check("MESH-REST-2", now_ms, !welcomed || head == 0 || (base == 0 && last == Some(head)), || {
