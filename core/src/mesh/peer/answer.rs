@@ -111,6 +111,10 @@ impl Peer<'_> {
         if let Answer::Forward { target, from } = answer {
             return Some(self.forward(now, target, from));
         }
+        // What rode behind the claim may say that the claimant is dead: only who has a row is welcomed (MESH-GUARD-2).
+        if matches!(answer, Answer::Welcome(_)) && !self.is_live(to.via_for.unwrap_or(to.id)) {
+            return Some(None);
+        }
         self.open(to.token);
         let ride = match answer {
             Answer::Welcome(_) | Answer::Object(..) | Answer::Departed(_) => Ride::UpTo(MESH_CLAIM_BYTES),
