@@ -6,7 +6,7 @@
 use super::random::Random;
 use super::{Arrival, Nonce, PeerId, config::Timers};
 use crate::address::Address;
-use crate::limits::{MESH_FOUNDS_MAX, MESH_SEEK_ANSWERS};
+use crate::limits::{MESH_FOUNDS_MAX, MESH_SEEK_ANSWERS, MESH_SEEK_WALKS};
 use crate::time::Instant;
 use core::time::Duration;
 use heapless::Vec;
@@ -42,6 +42,8 @@ pub(super) struct Discovery {
     round_at: Option<Instant>,
     /// How many of the round's destinations are still to come.
     left: u8,
+    /// If the last beacon of a member counted more members than were known here: how many, and how many were known. Else zeros.
+    behind: (u32, u32),
     /// A stranger that shows a group and is to be asked for it.
     callback: Option<Address>,
     /// When a group is founded, unless something is heard.
@@ -84,6 +86,7 @@ impl Discovery {
         rounds: 0,
         round_at: None,
         left: 0,
+        behind: (0, 0),
         callback: None,
         found_at: None,
         announced: None,
@@ -126,6 +129,15 @@ impl Discovery {
         if self.mode == Mode::Member && self.left == 0 {
             self.round_at = Some(now + random.between(timers.beacon_min, timers.beacon_max));
         }
+    }
+
+    /// A member's beacon counted so many members, `own` are known here: whether its sender is to be asked for rows. A few ask at once, because
+    /// what is new rides too. Who knows fewer than the beacon before counted, though nobody has gone since, was missed by what rides, and asks.
+    pub(super) fn is_left_behind(&mut self, random: &mut Random, members: u32, own: u32) -> bool {
+        let is_chosen = random.below(usize::try_from(own).unwrap_or(usize::MAX)) < MESH_SEEK_WALKS;
+        let is_behind = own < members;
+        let (counted, known) = core::mem::replace(&mut self.behind, if is_behind { (members, own) } else { (0, 0) });
+        is_behind && (is_chosen || (known..counted).contains(&own))
     }
 
     /// A stranger shows a group: it is to be asked for it.
@@ -287,6 +299,24 @@ mod tests {
             assert_eq!(discovery.due(at(second * 4_000), &TIMERS, &mut random, 1), None);
         }
         assert!(discovery.due_at().unwrap() <= at(29 * 4_000 + 10_000));
+    }
+
+    #[test]
+    fn who_stays_behind_what_a_beacon_counted_asks_at_the_next() {
+        let mut random = Random::new([7; 16]);
+        let mut asked = [0; 6];
+        for _ in 0..1_000 {
+            let mut discovery = Discovery::OFF;
+            // The members that a beacon counts, and those known here: more, again while nobody came, while some came, while others came as
+            // fast, while one has gone, and as many.
+            let beacons = [(240, 160), (240, 160), (240, 239), (250, 240), (250, 239), (239, 239)];
+            for (asked, (members, own)) in asked.iter_mut().zip(beacons) {
+                *asked += u32::from(discovery.is_left_behind(&mut random, members, own));
+            }
+        }
+        let [first, again, some, kept_up, fewer, equal] = asked;
+        assert!([first, kept_up, fewer].iter().all(|asked| (40..140).contains(asked)), "{asked:?}");
+        assert_eq!((again, some, equal), (1_000, 1_000, 0));
     }
 
     #[test]

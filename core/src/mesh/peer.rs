@@ -125,8 +125,10 @@ pub struct Peer<'s> {
     shown: Option<u64>,
     /// The datagram in the making.
     datagram: Datagram,
-    /// Since when datagrams are counted for the pace, and how many there were.
-    pace: (Instant, u8),
+    /// Since when datagrams are counted for the pace.
+    paced_at: Instant,
+    /// How many there were.
+    paced: u8,
     /// When [`Peer::handle_timeout`] was to be called.
     expected_at: Option<Instant>,
     /// What has happened so far.
@@ -192,7 +194,8 @@ impl<'s> Peer<'s> {
             floods: false,
             shown: None,
             datagram: Datagram::EMPTY,
-            pace: (now, 0),
+            paced_at: now,
+            paced: 0,
             expected_at: None,
             counters: Counters::ZERO,
             config,
@@ -274,8 +277,7 @@ impl<'s> Peer<'s> {
 
     /// When [`Peer::handle_timeout`] is to be called; `None` when the peer has stopped. Work: a pass over the rows.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let (since, count) = self.pace;
-        let paced_until = (count == MESH_PACE_DATAGRAMS_MAX).then(|| since + self.config.timers.pace);
+        let paced_until = (self.paced == MESH_PACE_DATAGRAMS_MAX).then(|| self.paced_at + self.config.timers.pace);
         self.due_at().map(|due_at| paced_until.map_or(due_at, |paced_until| due_at.max(paced_until)))
     }
 
@@ -354,9 +356,9 @@ mod tests {
     extern crate std;
     use super::*;
     use crate::mesh::Event;
-    use crate::mesh::item::{Item, PROTOCOL, Standing, WireRow};
+    use crate::mesh::item::{Body, Item, PROTOCOL, Standing, WireRow};
     use crate::mesh::list::Packer;
-    use crate::mesh::{SmallStorage, Token};
+    use crate::mesh::{Nonce, SmallStorage, Token};
     use crate::refusal::RefusalReason;
     use crate::username::Username;
     use core::net::SocketAddr;
@@ -770,6 +772,22 @@ mod tests {
     }
 
     #[test]
+    fn member_whose_token_is_missing_is_sought_before_it_is_asked_for_rows() {
+        let mut network = Network::of(&["anna", "bert"]);
+        let (bert, walked_at) = (network.peer(1).id(), network.peer(0).walked_at);
+        network.peer(0).table.get_mut(bert).unwrap().token = Token::NONE;
+        let beacon = datagram(bert, Token::NONE, &[Item::Seek { nonce: Nonce(9), members: 3 }]);
+        // Bert knows somebody whom Anna does not, and of whom he tells nothing any more.
+        let (now, name) = (network.now, Username::new("cleo").unwrap());
+        let body = Body { rank: 0, capacity_log2: 3, name, addresses: Addresses::default() };
+        network.peer(1).hear_row(now, &WireRow { id: PeerId(7), incarnation: 1, standing: Standing::Joining(body) });
+        network.peer(1).table.get_mut(PeerId(7)).unwrap().tells = 0;
+        network.deliver(0, Network::address(1), Arrival::Multicast, &beacon);
+        network.run(200);
+        assert!(network.peer(0).walked_at > walked_at);
+    }
+
+    #[test]
     fn forged_datagrams_change_nothing_and_are_counted() {
         let mut network = Network::of(&["anna", "bert"]);
         network.told(0);
@@ -825,7 +843,7 @@ mod tests {
 
     #[test]
     fn unproven_address_gets_what_it_sent_and_a_thousand_bytes() {
-        let nonce = crate::mesh::Nonce(1);
+        let nonce = Nonce(1);
         check_spared(&datagram(PeerId(77), Token::NONE, &[Item::Ping { nonce }]));
         let (token, table) = (Token(9), crate::mesh::Digest(1));
         let found = Item::Found { nonce, token, members: 3, capacity_log2: 8, table };

@@ -54,6 +54,9 @@ struct Arguments {
     /// measure groups of up to 250 members instead, and fail if a bound does not hold (minutes)
     #[argh(switch)]
     large: bool,
+    /// of --large measure only how long three groups take to become one (seconds)
+    #[argh(switch)]
+    merge: bool,
 }
 
 fn main() -> ExitCode {
@@ -77,8 +80,9 @@ fn main() -> ExitCode {
             Err(_) => return usage(&format!("--seed {number}: not a number, `random` or `commit`")),
         },
     };
-    if arguments.large {
-        return match large::print(seed) {
+    if arguments.large || arguments.merge {
+        let measured = if arguments.merge { large::print_merge(seed) } else { large::print(seed) };
+        return match measured {
             Ok(()) => ExitCode::SUCCESS,
             Err(violation) => {
                 println!("FAILED: {violation}");

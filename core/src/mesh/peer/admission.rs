@@ -4,7 +4,7 @@ use super::answer::Answer;
 use super::receive::Sender;
 use super::tell::Notice;
 use super::{Peer, Phase, Stranger};
-use crate::limits::{MESH_LEFT_ROUNDS, MESH_SEEK_WALKS};
+use crate::limits::MESH_LEFT_ROUNDS;
 use crate::mesh::claimant::{Claimant, Verdict};
 use crate::mesh::discovery::Mode;
 use crate::mesh::farewell::Farewell;
@@ -32,9 +32,8 @@ impl Peer<'_> {
                 if members > 0 && self.table.get(sender.id).is_some_and(Row::is_live) {
                     self.discovery.handle_beacon(now, timers, &mut self.random);
                     let own = self.members_count();
-                    let place = self.random.below(usize::try_from(own).unwrap_or(usize::MAX));
-                    if members > own && place < MESH_SEEK_WALKS {
-                        self.ask_back(now, sender.id);
+                    if self.discovery.is_left_behind(&mut self.random, members, own) {
+                        self.ask_back(now, sender);
                     }
                 } else if self.is_pristine && (members > 1 || (members == 1 && sender.id < self.id())) {
                     self.discovery.call_back(sender.address);

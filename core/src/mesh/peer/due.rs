@@ -16,15 +16,14 @@ pub(super) type Attempt = Option<Option<Target>>;
 impl Peer<'_> {
     /// The next datagram. Work: what could not be sent is passed over, so a pass over the rows at most.
     pub(super) fn next_datagram(&mut self, now: Instant) -> Option<Target> {
-        let (since, count) = self.pace;
-        if now - since >= self.config.timers.pace {
-            self.pace = (now, 0);
-        } else if count == MESH_PACE_DATAGRAMS_MAX {
+        if now - self.paced_at >= self.config.timers.pace {
+            (self.paced_at, self.paced) = (now, 0);
+        } else if self.paced == MESH_PACE_DATAGRAMS_MAX {
             return None;
         }
         loop {
             if let Some(to) = self.attempt(now)? {
-                self.pace.1 += 1;
+                self.paced += 1;
                 return Some(to);
             }
         }

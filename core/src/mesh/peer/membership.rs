@@ -75,14 +75,14 @@ impl Peer<'_> {
         }
     }
 
-    /// A member asks for rows because its table differs, or passes on what somebody says who is not known here: it may know more. Who has just walked over a table does not ask back, or two
-    /// would ask each other for ever.
-    pub(super) fn ask_back(&mut self, now: Instant, id: PeerId) {
+    /// A member asks for rows because its table differs, or passes on what somebody says who is not known here: it may know more. Who has just
+    /// walked over a table does not ask back, or two would ask each other for ever. Without its token it is sought first.
+    pub(super) fn ask_back(&mut self, now: Instant, sender: Sender) {
         let is_due = self.phase == Phase::Member
             && self.walk.is_none()
             && now - self.walked_at >= self.config.timers.sponsor_pause;
-        if is_due && self.table.get(id).is_some_and(Row::is_member) {
-            self.walk = Some(Walk::new(now, id));
+        if is_due && self.table.get(sender.id).is_some_and(Row::is_member) {
+            self.ask_who(now, sender);
         }
     }
 
@@ -148,7 +148,7 @@ impl Peer<'_> {
         }
         if is_riding && self.table.live() >= live + MESH_NEW_ROWS {
             // So many at once are another group: its other rows would take long to ride here.
-            self.ask_back(now, sender.id);
+            self.ask_back(now, sender);
         }
         if page == Some(true) {
             (self.walk, self.walked_at) = (None, now);

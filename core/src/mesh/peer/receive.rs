@@ -154,7 +154,7 @@ impl Peer<'_> {
                 self.answers.set_token(token);
                 self.answer(Answer::Rows(after));
                 if after == PeerId::ZERO {
-                    self.ask_back(now, sender.id);
+                    self.ask_back(now, sender);
                 }
             }
             Item::Rows { after, until, rows } => self.handle_rows(now, sender, after, until, rows),
@@ -227,7 +227,7 @@ impl Peer<'_> {
                 let dropped = self.answers.begin(to);
                 self.counters.answers_dropped =
                     self.counters.answers_dropped.saturating_add(u32::try_from(dropped).unwrap_or(u32::MAX));
-                let passer = sender.id;
+                let passer = sender;
                 let sender = Sender { id: from, is_proven: false, is_via: true, ..sender };
                 self.hear_life(now, from);
                 if !self.table.get(from).is_some_and(Row::is_live) && !matches!(item, Item::Claim { .. }) {
