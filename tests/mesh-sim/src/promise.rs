@@ -58,6 +58,7 @@ impl Promises {
         let attacked = has(|action| matches!(action, Action::Attack(..)));
         let denies = has(|action| matches!(action, Action::Start(start) if !start.denied.is_empty()));
         let sleeps = has(|action| matches!(action, Action::Sleep(..)));
+        let moves = has(|action| matches!(action, Action::Move(_) | Action::Rebind(_)));
         let members_stay = parted_ms.is_none() && loss_max <= LOSS_MAX;
         let link = scenario.link;
         // Once over the link, with some time for what is paced.
@@ -71,6 +72,7 @@ impl Promises {
             fetches: loss_max <= LOSS_MAX && !floods,
             only_parts: !attacked
                 && !sleeps
+                && !moves
                 && !has(|action| matches!(action, Action::Loss(_)))
                 && cuts_both_ways(scenario)
                 && falls_into_parts(scenario),
