@@ -172,26 +172,25 @@ impl Watch {
         self.came += 1;
         let items = wire::items(bytes);
         let Some(Item::From { id: sender, token, .. }) = items.first() else { return };
-        if token.0 != 0 && self.given.contains(&(source, token.0)) {
-            self.proven.insert(source);
-        }
+        let mut shows_proof = token.0 != 0 && self.given.contains(&(source, token.0));
         for item in &items {
             let nonce = match item {
                 Item::Found { nonce, .. } | Item::Welcome { nonce, .. } => nonce.0,
                 Item::Object { nonce, .. } | Item::Ack { nonce, .. } => nonce.0,
                 _ => continue,
             };
-            if self.nonces.contains(&nonce) {
-                self.proven.insert(source);
-            }
+            shows_proof |= self.nonces.contains(&nonce);
+        }
+        if shows_proof {
+            self.proven.insert(source);
         }
         if !self.proven.contains(&source) {
             let account = self.accounts.entry(source).or_default();
             account.came.push_back((now_ms, bytes.len()));
         }
         let is_proven = self.proven.contains(&source);
-        // Who has no row yet is nobody who was heard.
-        let hears = |rows: &[Seen], id: PeerId| is_proven && rows.iter().any(|row| row.id == id);
+        // Who has no row yet is nobody who was heard, nor who shows no proof in this very datagram.
+        let hears = |rows: &[Seen], id: PeerId| shows_proof && rows.iter().any(|row| row.id == id);
         if hears(&self.rows, *sender) {
             self.heard.insert(*sender, now_ms);
         }
