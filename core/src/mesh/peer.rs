@@ -322,7 +322,11 @@ impl<'s> Peer<'s> {
             if matches!(self.phase, Phase::Claiming | Phase::Member) {
                 self.prober.start(now);
             }
-            self.claimant.restart(now);
+            if self.phase == Phase::Claiming {
+                self.claim_anew(now);
+            } else {
+                self.claimant.restart(now);
+            }
             self.discovery.put_off(now, timers);
             self.handover.restart(now, timers);
             self.log.restart(now);

@@ -100,6 +100,11 @@ fn cuts_both_ways(scenario: &Scenario) -> bool {
 
 /// Whether at every time, whoever reaches two lets them reach each other: the hosts that reach each other are parts of the network.
 fn falls_into_parts(scenario: &Scenario) -> bool {
+    let started = |step: &Step| match &step.action {
+        Action::Start(start) => Some(start.slot),
+        _ => None,
+    };
+    let hosts: HashSet<_> = scenario.steps.iter().filter_map(started).collect();
     let mut cuts = HashSet::new();
     scenario.steps.chunk_by(|step, next| step.at_ms == next.at_ms).all(|steps| {
         let mut changes = false;
@@ -116,10 +121,8 @@ fn falls_into_parts(scenario: &Scenario) -> bool {
         }
         // Who is cut off from somebody is cut off from all whom that one reaches.
         let is_apart = |from, to| from != to && cuts.contains(&(from, to));
-        !changes
-            || cuts
-                .iter()
-                .all(|&(from, to)| (0..scenario.slots).all(|other| is_apart(to, other) || is_apart(from, other)))
+        let mut between = cuts.iter().filter(|(from, to)| hosts.contains(from) && hosts.contains(to));
+        !changes || between.all(|&(from, to)| hosts.iter().all(|&other| is_apart(to, other) || is_apart(from, other)))
     })
 }
 

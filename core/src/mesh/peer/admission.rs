@@ -136,6 +136,14 @@ impl Peer<'_> {
         self.notices.push(Notice::Claiming(u32::try_from(self.table.live() - 1).unwrap_or(u32::MAX)));
     }
 
+    /// Whoever has slept claims anew: others may have been admitted meanwhile, by those who welcomed it before.
+    pub(super) fn claim_anew(&mut self, now: Instant) {
+        let (incarnation, tells) = (self.incarnation().saturating_add(1), self.tells());
+        self.table.set_own(now, State::Joining, 0, incarnation, tells);
+        self.claimant.start(now);
+        self.sync_claimant(now);
+    }
+
     /// Tells the claimant whom to ask.
     pub(super) fn sync_claimant(&mut self, now: Instant) {
         let own = self.id();
