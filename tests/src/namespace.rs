@@ -1,8 +1,10 @@
 //! A network namespace for a test: nothing leaves the machine, because a namespace has no interface but its own loopback.
 
+use crate::DEADLINE;
 use std::ffi::OsStr;
 use std::io::Read as _;
 use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
 /// The environment variable that is set if a test already runs in its namespace.
 const VARIABLE: &str = "CHAT_HOST_NAMESPACE";
@@ -127,6 +129,17 @@ impl Machine {
     /// The cable is pulled, or plugged in.
     pub fn plug(&self, is_in: bool) {
         run("ip", &format!("link set {} {}", self.port, if is_in { "up" } else { "down" }));
+        // The kernel tells the machine a moment later.
+        let asked_at = Instant::now();
+        while self.has_link() != is_in {
+            assert!(asked_at.elapsed() < DEADLINE, "the machine has not noticed its cable");
+        }
+    }
+
+    /// Whether the machine's interface is ready.
+    fn has_link(&self) -> bool {
+        let output = self.command("ip").args(["-oneline", "link", "show", "eth0"]).output();
+        String::from_utf8_lossy(&output.expect("ip runs").stdout).contains(" state UP ")
     }
 
     /// A command that runs on the machine.
