@@ -143,7 +143,7 @@ impl Gap {
             if self.denials >= MESH_ASK_SOURCES {
                 return Step::Lost;
             }
-            // Somebody was silent: all are asked once more, whoever was an other among them.
+            // Somebody was silent: all are asked once more, and an other may be the same again.
             (self.source, self.tries, self.denials, self.other) = (0, 0, 0, PeerId::ZERO);
             return Step::Wait;
         };

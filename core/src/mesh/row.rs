@@ -30,7 +30,7 @@ impl State {
     }
 }
 
-/// What is still to be done about a live row that somebody holds dead.
+/// What is still to be done about a live row that a member's table has dead or left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Doubt {
     /// Nothing.
@@ -85,7 +85,7 @@ pub struct Row {
     pub(super) is_rumour: bool,
     /// Whether it died so long ago that nobody is told any more: it is still pinged, so that groups that were parted meet again.
     pub(super) is_lost: bool,
-    /// Whether somebody's table says otherwise.
+    /// What is still to be done because a member's table has it dead or left.
     pub(super) doubt: Doubt,
     /// Whether its user flooded and that is still to be told.
     pub(super) flooded: bool,

@@ -134,3 +134,27 @@ const fn parts(action: &Action) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether these cuts between three hosts make parts of the network. A fourth host never starts, so it belongs to none.
+    fn parts(cuts: &str) -> bool {
+        let starts = "0 start 0 ann 9292 discovery\n0 start 1 bob 9292 discovery\n0 start 2 cy 9292 discovery\n";
+        let text = format!("seed 1\nslots 4\nlink 0 0 0 0 0\n{starts}{cuts}calm 30000 15000\n");
+        falls_into_parts(&text.parse::<Scenario>().unwrap())
+    }
+
+    #[test]
+    fn hosts_that_reach_the_same_one_and_not_each_other_are_no_parts() {
+        let two = "10 cut 0 1\n10 cut 1 0\n";
+        let third = "10 cut 0 2\n10 cut 2 0\n";
+        assert!(parts(""));
+        assert!(!parts(two));
+        assert!(parts(&format!("{two}{third}")));
+        // Mended one after the other there is a moment when the third is reached by both.
+        assert!(!parts(&format!("{two}{third}20 mend 0 2\n20 mend 2 0\n30 mend-all\n")));
+        assert!(parts(&format!("{two}{third}20 mend-all\n")));
+    }
+}

@@ -277,7 +277,7 @@ impl Peer<'_> {
     }
 
     /// Whom to probe: each once a round, in a random order. Whose name somebody claims comes first, then in every other case who has given
-    /// no token yet, because until then the two cannot talk; then whoever somebody holds dead.
+    /// no token yet, because until then the two cannot talk; then whom a member's table has dead or left.
     pub(super) fn choose_probed(&mut self) -> Option<PeerId> {
         let urgent = self.probe_next.take().filter(|&id| self.table.get(id).is_some_and(Row::is_live));
         if self.table.others().all(|row| row.probed) {
