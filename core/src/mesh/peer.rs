@@ -766,6 +766,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn suspect_takes_no_turn_of_the_living() {
+        let mut network = Network::of(&["anna", "bert", "cleo"]);
+        let (bert, cleo) = (network.peer(1).id(), network.peer(2).id());
+        network.peers[2].take();
+        let anna = network.peer(0);
+        // Cleo's turn comes, and Cleo is silent.
+        anna.table.rows_mut().iter_mut().for_each(|row| row.probed = row.id == bert);
+        let now = anna.now;
+        anna.prober.start(now);
+        anna.run_membership(now);
+        assert!(anna.prober.is_on_trial(cleo));
+        assert_eq!([(); 6].map(|()| anna.choose_probed()), [Some(bert); 6]);
+    }
+
     /// A datagram that says it comes from a peer, with this token.
     fn datagram(id: PeerId, token: Token, items: &[Item<'_>]) -> Vec<u8> {
         let mut datagram = Datagram::EMPTY;

@@ -145,6 +145,11 @@ impl Prober {
         self.trials.len() < MESH_SUSPECTS_MAX
     }
 
+    /// Whether a peer is pinged in each period until it is heard.
+    pub(super) fn is_on_trial(&self, id: PeerId) -> bool {
+        self.trials.iter().any(|trial| trial.id == id)
+    }
+
     /// Learns whose silence means anything by now: a newcomer may have become a member since it was first probed.
     pub(super) fn refresh(&mut self, is_missed: impl Fn(PeerId) -> bool) {
         self.trials.iter_mut().for_each(|trial| trial.is_missed = is_missed(trial.id));

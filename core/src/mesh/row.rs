@@ -136,6 +136,17 @@ impl Row {
     /// It was heard: by itself, or passed on by somebody else. So it need not be probed.
     pub(super) fn hear(&mut self, now: Instant, is_indirect: bool) {
         (self.heard_at, self.was_heard, self.is_indirect) = (now, true, is_indirect);
+        self.clear_doubt();
+    }
+
+    /// It is probed in this round.
+    pub(super) fn handle_probed(&mut self) {
+        self.probed = true;
+        self.clear_doubt();
+    }
+
+    /// It was heard or is probed, so it need not be probed for what a member's table has.
+    fn clear_doubt(&mut self) {
         if self.doubt == Doubt::Unprobed {
             self.doubt = Doubt::None;
         }

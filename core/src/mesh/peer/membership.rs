@@ -277,11 +277,17 @@ impl Peer<'_> {
     }
 
     /// Whom to probe: each once a round, in a random order. Whose name somebody claims comes first, then in every other case who has given
-    /// no token yet, because until then the two cannot talk; then whom a member's table has dead or left.
+    /// no token yet, because until then the two cannot talk; then whom a member's table has dead or left. A suspect takes no turn: it is
+    /// pinged anyway, and its silence counts only where the turn brings a sign of life from somebody else.
     pub(super) fn choose_probed(&mut self) -> Option<PeerId> {
-        let urgent = self.probe_next.take().filter(|&id| self.table.get(id).is_some_and(Row::is_live));
-        if self.table.others().all(|row| row.probed) {
-            self.table.rows_mut().iter_mut().for_each(|row| row.probed = false);
+        let (table, prober) = (&mut self.table, &self.prober);
+        for suspect in table.rows_mut().iter_mut().filter(|row| prober.is_on_trial(row.id)) {
+            suspect.handle_probed();
+        }
+        let urgent =
+            self.probe_next.take().filter(|&id| table.get(id).is_some_and(Row::is_live) && !prober.is_on_trial(id));
+        if table.others().all(|row| row.probed) {
+            table.rows_mut().iter_mut().for_each(|row| row.probed = prober.is_on_trial(row.id));
         }
         let is_new = |row: &&Row| !row.probed && row.token == Token::NONE;
         let new = self.table.others().find(is_new).filter(|_| self.random.below(2) == 0).map(|row| row.id);
@@ -289,7 +295,7 @@ impl Peer<'_> {
         let chosen = chosen.or_else(|| self.random_other(|row| row.doubt == Doubt::Unprobed));
         let id = chosen.or_else(|| self.random_other(|row| !row.probed))?;
         if let Some(row) = self.table.get_mut(id) {
-            (row.probed, row.doubt) = (true, Doubt::None);
+            row.handle_probed();
         }
         Some(id)
     }
