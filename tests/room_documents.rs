@@ -4,9 +4,12 @@
 use chat_core::frame::{Decoder, Frame};
 use chat_core::limits;
 use chat_core::refusal::RefusalReason;
+use chat_core::room::client::{Client, Config as ClientConfig};
 use chat_core::room::message::TAG_COUNT;
 use chat_core::room::server::{Admission, Config, FixedRoster, History, Join, Journal, Mark, MemberId, Room, WallTime};
 use chat_core::room::{Kind, Message, Names, Seen, Sequence, Token, Welcome};
+use chat_core::time::Instant;
+use chat_core::username::Username;
 use chat_host::room::server::buffer::GrowingBuffer;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -172,7 +175,7 @@ fn limits_and_timers_are_those_of_the_code() {
         .filter_map(|row| Some((row[0].trim_matches('`').to_owned(), row[1].split(' ').next()?.parse().ok()?)))
         .collect();
     let millis = |span: Duration| usize::try_from(span.as_millis()).unwrap();
-    let (config, client) = (Config::DEFAULT, chat_core::room::client::Config::DEFAULT);
+    let (config, client) = (Config::DEFAULT, ClientConfig::DEFAULT);
     let rate = config.rate.unwrap();
     let address = chat_core::room::server::AddressLimits::DEFAULT;
     let expected: HashMap<_, usize> = [
@@ -234,6 +237,76 @@ fn requirement_numbers_are_unique_and_every_must_has_one() {
         .filter(|word| word.starts_with("ROOM-") && word.ends_with(|last: char| last.is_ascii_digit()))
         .collect();
     assert_eq!(referred, numbers);
+}
+
+/// The client's engine, whose first connection is open; with `was_in` it was let in, lost that connection, and opened another.
+fn client_that_asks(was_in: bool) -> Client {
+    let now = Instant::from_millis(0);
+    let mut client = Client::new(ClientConfig::DEFAULT, now, 1, Username::new("ann").unwrap(), TOKEN);
+    let drain = |client: &mut Client| while client.poll_output().is_some() {};
+    for connection in 0..=u32::from(was_in) {
+        client.handle_timeout(client.poll_timeout().unwrap());
+        client.handle_connected(now);
+        drain(&mut client);
+        if was_in && connection == 0 {
+            client.handle_bytes(now, &mut &*encode(&Message::Welcome(WELCOME)).1);
+            drain(&mut client);
+            client.handle_disconnected(now);
+            drain(&mut client);
+        }
+    }
+    client
+}
+
+#[test]
+fn client_does_after_each_refusal_what_the_table_says() {
+    let document = document();
+    let section = section(&document, "## 5. The client");
+    let table = section.split("**ROOM-CLIENT-11**").nth(1).unwrap().split("\n\nWhat WELCOME").next().unwrap();
+    let rows: Vec<_> = rows(table).skip(2).collect();
+    assert_eq!(rows.len(), 4);
+    let listed =
+        |row: &[&str], reason: u16| row[0].split(", ").any(|cell| cell.split(' ').next() == Some(&reason.to_string()));
+    for &reason in RefusalReason::ALL {
+        // Who is in no row is in the last one, which is that of any other reason.
+        let row = rows.iter().find(|row| listed(row, reason.into())).unwrap_or(&rows[3])[1];
+        for was_in in [false, true] {
+            let mut client = client_that_asks(was_in);
+            let now = Instant::from_millis(0);
+            client.handle_bytes(now, &mut &*encode(&Message::Refused { reason }).1);
+            let never = row.starts_with("never") || row.ends_with("if it was in before; else never") && !was_in;
+            assert_eq!(client.is_ended(), never, "{reason}, in before: {was_in}, {row}");
+            let pause_min = if row.contains("address_pause_min") { 60_000 } else { 1 };
+            let due = client.poll_timeout();
+            assert!(never || due.unwrap() - now >= Duration::from_millis(pause_min), "{reason}: {due:?}, {row}");
+        }
+    }
+}
+
+#[test]
+fn stages_hold_the_requirements_of_a_full_client_and_have_their_transcripts() {
+    let document = document();
+    let smallest = section(&document, "## The smallest client");
+    let named = |title: &str| rows(smallest).find(|row| row[0] == title).unwrap_or_else(|| panic!("no row {title:?}"));
+    let mut told = Vec::new();
+    for stage in ["talk", "reconnect", "resume", "lag"] {
+        let row = named(stage);
+        for transcript in row[3].split("; ") {
+            assert!(document.contains(&format!("\n### {transcript}\n")), "{stage}: no transcript {transcript:?}");
+        }
+        for words in row[2].split(", ").filter(|_| stage != "talk") {
+            let words: Vec<_> = words.split(' ').collect();
+            let (name, first) = words[0].rsplit_once('-').unwrap();
+            let first: u32 = first.parse().unwrap();
+            let last = if words.get(1) == Some(&"to") { words[2].parse().unwrap() } else { first };
+            told.extend((first..=last).map(|number| format!("{name}-{number}")));
+        }
+    }
+    told.sort();
+    told.dedup();
+    let mut full: Vec<_> = named("a full client besides")[1].split(", ").map(str::to_owned).collect();
+    full.sort();
+    assert_eq!(told, full);
 }
 
 #[test]

@@ -260,6 +260,20 @@ over_both_rosters! {
 }
 
 #[test]
+fn seen_at_a_room_without_a_journal_goes_on_at_the_head_and_counts_what_is_lost() {
+    let mut room = room(FixedRoster::<{ CAPACITY as usize }>::new(), 0);
+    let (ann, _) = join(&mut room, "ann", 1).unwrap();
+    for number in 1..=3 {
+        say(&mut room, ann, number, "x").unwrap();
+    }
+    let seen = Seen { epoch: 77, sequence: Sequence(1), messages: 1 };
+    let (_, again) = rejoin(&mut room, "ann", 1, Some(seen)).unwrap();
+    let Admission { cursor, lagged, welcome, .. } = again;
+    assert_eq!((welcome.next, welcome.head, welcome.messages), (Sequence(4), Sequence(4), 3));
+    assert_eq!((welcome.history, welcome.taken, lagged, cursor), (0, 3, 2, room.journal().head()));
+}
+
+#[test]
 fn joins_and_leaves_are_announced_in_rooms_up_to_the_limit_only() {
     let config = Config { announced_members_max: 2, ..Config::DEFAULT };
     let journal = Journal::new(vec![0; 4_096], vec![Mark::default(); 64]);

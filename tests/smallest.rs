@@ -46,6 +46,16 @@ fn room_of_the_document_can_be_typed() {
 }
 
 #[test]
+fn every_session_of_the_documents_is_typed_by_a_test() {
+    for (document, typed) in [("relay-protocol.md", "relay"), ("room-protocol.md", "room")] {
+        let text = read(&format!("docs/{document}"));
+        let blocks: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("```sh")).map(str::trim).collect();
+        assert_eq!(blocks, [typed], "{document}");
+        assert_eq!(text.matches("printf ").count(), 1, "{document}: a session outside its block");
+    }
+}
+
+#[test]
 fn smallest_relay_client_talks_with_the_program() {
     let server = Server::start("127.0.0.1:0", &[]);
     let address = server.udp.to_string();

@@ -300,6 +300,9 @@ impl Client {
                 self.retry.handle_steady();
                 self.malformed_in_a_row = 0;
             }
+            State::Connecting | State::Joining(_) if self.broken_at.is_none() => {
+                self.retry.handle_failed_first(&self.config);
+            }
             State::Connecting | State::Joining(_) | State::Member { .. } => {}
         }
         self.counts.broken += 1;
@@ -585,6 +588,23 @@ mod tests {
         now = now + Config::DEFAULT.steady_after;
         client.handle_disconnected(now);
         assert_eq!(client.poll_timeout(), Some(now));
+    }
+
+    #[test]
+    fn first_connection_that_fails_is_followed_by_another_behind_growing_pauses() {
+        for seed in 0..100 {
+            let mut client = Client::new(Config::DEFAULT, START, seed, Username::new("ann").unwrap(), [7; 16]);
+            let mut now = START;
+            for longest in [1_000, 2_000, 4_000] {
+                client.handle_timeout(now);
+                client.handle_disconnected(now);
+                drain(&mut client);
+                let due = client.poll_timeout().unwrap();
+                let pause = (due - now).as_millis();
+                assert!((longest / 2..=longest).contains(&pause), "seed {seed}: {pause} ms of {longest}");
+                now = due;
+            }
+        }
     }
 
     #[test]

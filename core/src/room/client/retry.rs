@@ -19,6 +19,11 @@ impl Retry {
         Self { pause: Duration::ZERO, random: seed }
     }
 
+    /// The first connection has failed: it was the try without a pause.
+    pub(super) fn handle_failed_first(&mut self, config: &Config) {
+        self.pause = self.pause.max(config.retry_pause_min);
+    }
+
     /// The connection has held: the next pause is none again.
     pub(super) fn handle_steady(&mut self) {
         self.pause = Duration::ZERO;

@@ -62,6 +62,17 @@ mod tests {
     }
 
     #[test]
+    fn who_has_said_nothing_or_has_no_token_makes_the_room_forget_nobody() {
+        let mut departed = Departed::new();
+        departed.push([0xff; 16], 7);
+        for index in 0..u8::try_from(DEPARTED_MAX).unwrap() {
+            departed.push([index + 1; 16], 0);
+            departed.push([0; 16], 5);
+        }
+        assert_eq!((departed.taken(&[0xff; 16]), departed.taken(&[0; 16])), (7, 0));
+    }
+
+    #[test]
     fn tokens_are_the_same_only_if_every_bit_is() {
         let token = [0x5a; 16];
         assert!(same_token(&token, &token));

@@ -552,6 +552,26 @@ mod tests {
     }
 
     #[test]
+    fn every_frame_counts_for_the_rate_but_ping_and_pong() {
+        let config = Config { rate: Some(Rate { burst: 1, per_second: 5 }), ..CONFIG };
+        let unknown = [63];
+        for (frame, counts) in [
+            (wire(&Message::Say { number: 1, kind: Kind::Plain, text: "hi" }), true),
+            (wire(&Message::Say { number: 1, kind: Kind::Plain, text: "" }), true),
+            (wire(&Message::Who { page: 0 }), true),
+            (unknown.to_vec(), true),
+            (wire(&Message::Ping), false),
+            (wire(&Message::Pong), false),
+        ] {
+            let mut session = Session::new(at(1_000));
+            session.handle_joined(at(1_000), ID);
+            session.handle_frame(&config, at(1_000), Ok(&frame));
+            drain(&mut session);
+            assert_eq!(session.may_read(&config, at(1_000)).is_err(), counts, "{frame:02x?}");
+        }
+    }
+
+    #[test]
     fn own_frames_come_in_their_order_and_losses_are_added_up() {
         let mut session = member();
         session.handle_frame(&CONFIG, at(1_000), Ok(&wire(&Message::Ping)));
