@@ -74,6 +74,16 @@ fn message_of_today_is_shown_with_the_time_alone() {
 }
 
 #[test]
+fn kind_of_a_later_version_is_shown_as_plain() {
+    let room = ScriptedRoom::new();
+    let client = room.client(&[]);
+    let (mut guest, ..) = room.welcome(WELCOME);
+    let (sequence, sent_ms, kind) = (Sequence(2), LONG_AGO_MS, Kind::Other(200));
+    guest.send(&Message::Said { sequence, sent_ms, number: 1, kind, name: "bob", text: "waves" });
+    assert!(client.output.next().is_some_and(|line| line.ends_with("] bob: waves")));
+}
+
+#[test]
 fn json_has_an_event_for_everything() {
     let room = ScriptedRoom::new();
     let mut client = room.client(&["--json"]);
