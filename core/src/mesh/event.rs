@@ -75,7 +75,7 @@ pub enum Event<'a> {
     Flooded(Member<'a>),
     /// Another group was met, and both together are more than one of their members has room for: they stay apart.
     TooMany {
-        /// How many the other group has.
+        /// How many the other group has that are not here.
         members: u32,
     },
     /// The peer has left; nothing more comes.

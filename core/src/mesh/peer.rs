@@ -9,6 +9,7 @@ mod admission;
 mod answer;
 mod due;
 mod envelope;
+mod meet;
 mod membership;
 mod output;
 mod receive;
@@ -692,6 +693,46 @@ mod tests {
         assert_eq!(network.members(7), ["e", "f", "g", "h"]);
         let told = (0..8).flat_map(|index| network.told(index)).filter(|told| told == "TooMany { members: 4 }").count();
         assert!(told > 0);
+    }
+
+    /// What a, of a group of three with room for four, is told when it meets somebody who knows three members, so many of them of the same group.
+    fn told_after_meeting(shared: usize) -> Vec<String> {
+        let mut network = Network::of(&["a", "b", "c"]);
+        network.told(0);
+        let (own, stranger) = (network.peer(0).id(), PeerId(77));
+        let name = |index: u64| Username::new(&format!("s{index}")).unwrap();
+        let body = |index| Body { rank: 1, capacity_log2: 2, name: name(index), addresses: Addresses::default() };
+        let known: Vec<_> =
+            network.peer(0).table.rows().iter().map(|row| row.to_wire_with(Addresses::default())).collect();
+        let known = known.into_iter().filter(|row| row.id != own).take(shared);
+        let new = (77..).map(|id| WireRow { id: PeerId(id), incarnation: 1, standing: Standing::Member(body(id)) });
+        let mut rows: Vec<_> = known.chain(new).take(3).collect();
+        rows.sort_by_key(|row| row.id);
+        let mut page = Packer::<600>::new(600);
+        rows.iter().for_each(|row| page.push(row).unwrap());
+        let page = Item::Rows { after: PeerId::ZERO, until: PeerId::LAST, rows: page.as_packed() };
+        let riding = WireRow { id: PeerId(77), incarnation: 1, standing: Standing::Member(body(77)) };
+        let mut ridden = Packer::<200>::new(200);
+        ridden.push(&riding).unwrap();
+        let ridden = Item::Rows { after: PeerId::ZERO, until: PeerId::ZERO, rows: ridden.as_packed() };
+        let nonce = network.peer(0).discovery.nonce();
+        let (members, table) = (3, crate::mesh::Digest(1));
+        let found = Item::Found { nonce, token: Token(9), members, capacity_log2: 2, table };
+        network.deliver(0, Network::address(9), Arrival::Unicast, &datagram(stranger, Token::NONE, &[found]));
+        let token = network.peer(0).tokens.token(stranger, Network::address(9).into());
+        network.flying.clear();
+        // Nothing that rides is taken while the rows are counted. Then they are asked for once more, if there is room.
+        for items in [&[ridden, page.clone()][..], &[page]] {
+            network.deliver(0, Network::address(9), Arrival::Unicast, &datagram(stranger, token, items));
+            network.now = network.now + Duration::from_millis(1);
+        }
+        network.told(0)
+    }
+
+    #[test]
+    fn who_is_in_both_groups_that_meet_counts_once() {
+        assert_eq!(told_after_meeting(2), ["+s77"]);
+        assert_eq!(told_after_meeting(1), ["TooMany { members: 2 }"]);
     }
 
     #[test]

@@ -15,6 +15,17 @@ pub(super) struct Walk {
     tries: u8,
     /// When it is asked for next.
     ask_at: Instant,
+    /// What was counted, if nothing of the pages is taken yet.
+    pub(super) count: Option<Count>,
+}
+
+/// What was counted of a table of rows: its group and the own one may be too large together.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Count {
+    /// How many live rows are not live here.
+    pub(super) new: u16,
+    /// The binary logarithm of the least capacity there.
+    pub(super) capacity_log2: u8,
 }
 
 /// Where a walk stands.
@@ -31,7 +42,12 @@ pub(super) enum Step {
 impl Walk {
     /// A walk whose first page is asked for at once.
     pub(super) const fn new(now: Instant, giver: PeerId) -> Self {
-        Self { giver, after: PeerId::ZERO, tries: 0, ask_at: now }
+        Self { giver, after: PeerId::ZERO, tries: 0, ask_at: now, count: None }
+    }
+
+    /// A walk that only counts the rows of a group with this least capacity.
+    pub(super) const fn counting(now: Instant, giver: PeerId, capacity_log2: u8) -> Self {
+        Self { count: Some(Count { new: 0, capacity_log2 }), ..Self::new(now, giver) }
     }
 
     /// What is to be done; a page that is to be asked for counts as asked for.

@@ -31,6 +31,11 @@ pub struct Room {
     ring: Vec<u8>,
 }
 
+/// Members that each peer of a scenario with so many hosts has room for: at most as many as a shipped one.
+pub fn members_max(hosts: usize) -> usize {
+    (2 * hosts).next_power_of_two().clamp(32, 256)
+}
+
 impl Room {
     /// Memory for a peer in a group of so many hosts.
     pub fn new(hosts: usize) -> Self {
@@ -42,7 +47,7 @@ impl Room {
     /// Makes it large enough for a group of so many hosts, strangers that only claim, and the tombs of those that went.
     pub fn fit(&mut self, hosts: usize) {
         // Half of the rows are for tombs.
-        let rows = 2 * (2 * hosts).next_power_of_two().max(32);
+        let rows = 2 * members_max(hosts);
         if self.rows.len() != rows {
             self.rows.resize(rows, Row::EMPTY);
             self.asks.resize(rows, Ask::EMPTY);

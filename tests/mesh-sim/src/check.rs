@@ -144,6 +144,11 @@ impl Checks {
                 *self.tally.refused.entry(format!("{reason:?}")).or_default() += 1;
                 self.decides(now_ms, index);
             }
+            Event::TooMany { members } => {
+                return check("MESH-GROUP-5", now_ms, !self.promises.all_fit, || {
+                    format!("{} is told that {members} more are too many", watch.slot)
+                });
+            }
             Event::Message(message) => return self.shows(now_ms, index, message),
             Event::Lost { origin, count, .. } => self.loses(*origin, index, *count),
             Event::Confirmed { number } => {

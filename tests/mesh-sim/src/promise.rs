@@ -1,5 +1,6 @@
 //! What a scenario may be asked for: the less goes wrong in it, the more is promised (docs/mesh-protocol.md sections 11.1 and 13).
 
+use crate::arena::members_max;
 use crate::scenario::{Action, Attack, Scenario, Step};
 use std::collections::HashSet;
 
@@ -32,6 +33,8 @@ pub struct Promises {
     pub message_ms_max: Option<u64>,
     /// Never two members have one name, though somebody alive is held dead.
     pub unique: bool,
+    /// Everybody has room for all who ever start, and no strangers claim names: no groups are too large together.
+    pub all_fit: bool,
     /// At most 30% of the datagrams are lost, and nobody floods: what a newcomer asks for comes in time.
     pub fetches: bool,
     /// Cuts in both directions are all that goes wrong, and nobody reaches two who do not reach each other: the network falls into parts.
@@ -69,6 +72,7 @@ impl Promises {
             names_are_won: members_stay && !claims && !denies,
             message_ms_max: (members_stay && loss_max == 0 && !floods).then_some(message_ms_max),
             unique: scenario.unique,
+            all_fit: !claims && scenario.starts() <= members_max(scenario.slots),
             fetches: loss_max <= LOSS_MAX && !floods,
             only_parts: !attacked
                 && !sleeps

@@ -91,25 +91,6 @@ impl Peer<'_> {
         }
     }
 
-    /// Asks somebody whose table differs for rows: a member, or a member of another group if both have room for all.
-    fn compare(&mut self, now: Instant, sender: Sender, token: Token, members: u32, capacity_log2: u8) {
-        let is_known = self.table.get(sender.id).is_some_and(Row::is_live);
-        let union = u64::from(members) + self.table.live() as u64;
-        let capacity = self.capacity().min(1_u64.checked_shl(u32::from(capacity_log2)).unwrap_or(u64::MAX));
-        if !is_known && union > capacity {
-            self.notices.push(Notice::TooMany(members));
-            return;
-        }
-        self.stranger = Some(Stranger { id: sender.id, address: sender.address, token });
-        self.walk = Some(Walk::new(now, sender.id));
-    }
-
-    /// How many members all that are known have room for.
-    fn capacity(&self) -> u64 {
-        let least = 1_u64.checked_shl(u32::from(self.table.capacity_log2())).unwrap_or(u64::MAX);
-        least.min(self.table.members_max() as u64)
-    }
-
     /// Asks a sponsor who the members of its group are.
     fn follow(&mut self, now: Instant, sender: Sender, token: Token, members: u32) {
         self.sponsor = sender.id;

@@ -119,6 +119,8 @@ impl Peer<'_> {
         let ride = match answer {
             Answer::Welcome(_) | Answer::Object(..) | Answer::Departed(_) => Ride::UpTo(MESH_CLAIM_BYTES),
             Answer::Ack(_) if !to.is_proven => Ride::UpTo(0),
+            // A stranger may be of a group that is too large to merge, and a newcomer gets all rows by pages.
+            Answer::Rows(_) if !self.is_live(to.id) => Ride::UpTo(0),
             _ => Ride::All,
         };
         if self.push_answer(now, to, &answer).is_err() {

@@ -54,9 +54,14 @@ impl Peer<'_> {
     /// One datagram of one item to somebody with a row.
     pub(super) fn send(&mut self, now: Instant, id: PeerId, item: &Item<'_>) -> Option<Target> {
         let to = self.recipient(now, id)?;
+        self.send_with(now, to, item, Ride::All)
+    }
+
+    /// One item for a recipient, and as much behind it as may ride.
+    fn send_with(&mut self, now: Instant, to: Recipient, item: &Item<'_>, ride: Ride) -> Option<Target> {
         self.open(to.token);
         self.push(to, item).ok()?;
-        self.close(now, to, Ride::All, 0)
+        self.close(now, to, ride, 0)
     }
 
     /// That the peer leaves, or that it is a member.
@@ -146,13 +151,15 @@ impl Peer<'_> {
     fn next_page(&mut self, now: Instant) -> Attempt {
         let timers = self.config.timers;
         let walk = self.walk.as_mut()?;
-        let giver = walk.giver;
+        let (giver, is_counting) = (walk.giver, walk.count.is_some());
         match walk.step(now, timers) {
             walk::Step::Wait => None,
             walk::Step::Ask(after) => {
                 let Some(to) = self.recipient(now, giver) else { return Some(None) };
                 let token = self.tokens.token(giver, to.address);
-                Some(self.send(now, giver, &Item::RowsAsk { after, token }))
+                // Where the groups may be too large together, none tells the other its rows.
+                let ride = if is_counting { Ride::UpTo(0) } else { Ride::All };
+                Some(self.send_with(now, to, &Item::RowsAsk { after, token }, ride))
             }
             walk::Step::Failed => {
                 (self.walk, self.stranger, self.rises) = (None, None, false);

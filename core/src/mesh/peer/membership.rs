@@ -126,6 +126,9 @@ impl Peer<'_> {
         }
         let is_riding = until == PeerId::ZERO;
         let page = self.walk.as_mut().and_then(|walk| walk.handle_page(now, sender.id, after, until));
+        if self.walk.is_some_and(|walk| walk.giver == sender.id && walk.count.is_some()) {
+            return self.count_rows(now, sender.id, rows, page);
+        }
         if !is_riding && page.is_none() {
             return self.count_unexpected();
         }
