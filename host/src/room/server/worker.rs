@@ -309,13 +309,9 @@ impl Worker {
             if gone { self.end(key) } else { self.settle(key) }
         }
         if self.phase == Phase::Closing && self.pass.is_none() {
+            // No connection is left but those that linger: an engine that is put out ends in the same call, also where the socket takes
+            // nothing. Such a client cannot be told, and is not waited for.
             self.phase = Phase::Closed;
-            // A client that takes nothing cannot be told, and is not waited for.
-            for key in 0..self.connections.capacity() {
-                if self.connections.get(key).is_some_and(|connection| connection.lingering.is_none()) {
-                    self.remove(key);
-                }
-            }
         }
     }
 
@@ -381,9 +377,8 @@ mod tests {
     use chat_core::room::Message;
     use chat_core::room::server::AddressLimits;
     use smol::channel::{Sender, unbounded};
-    use std::io::Read as _;
-    use std::net::TcpListener;
-    use std::net::TcpStream;
+    use std::io::{Read as _, Write as _};
+    use std::net::{TcpListener, TcpStream};
 
     /// A worker, and what hands it connections.
     fn worker(poller: Poller) -> (Worker, Sender<Accepted>) {
@@ -427,6 +422,21 @@ mod tests {
             let mut refused = chat_core::frame::Frame::EMPTY;
             assert_eq!(told, refused.encode(&Message::Refused { reason: RefusalReason::ShuttingDown }).unwrap());
         }
+    }
+
+    #[test]
+    fn client_that_takes_nothing_is_gone_once_all_have_been_told_of_the_end() {
+        let (mut worker, sender) = worker(Poller::new().unwrap());
+        let (_taking, _full) = (connect(&sender), connect(&sender));
+        worker.admit();
+        let mut socket = &worker.connections[1].stream.socket;
+        while socket.write(&[1; 4_096]).is_ok() {}
+        worker.setup.registry.close();
+        while worker.phase != Phase::Closed {
+            worker.round().unwrap();
+        }
+        let left: Vec<_> = worker.connections.iter().map(|(key, left)| (key, left.lingering.is_some())).collect();
+        assert_eq!(left, [(0, true)]);
     }
 
     #[test]
