@@ -92,7 +92,7 @@ impl Driver {
         let (site, executor, visits) = (&*site, &*executor, &*visits);
         let mut all: Pin<Box<dyn Future<Output = io::Result<()>>>> = Box::pin(future::pending());
         for listener in listeners {
-            let turn_away = |unserved: Unserved<'_>| site.turn_away_unserved(unserved);
+            let turn_away = |unserved: Unserved| site.turn_away_unserved(unserved);
             let serve = |stream, origin| visit(site, executor, visits, stream, origin);
             let run = async move { listener.run(&site.dispatcher, turn_away, serve).await };
             all = Box::pin(future::or(all, run));
@@ -147,10 +147,10 @@ fn visit(
 
 impl Site {
     /// Counts a connection that is not served, and tells it why, if it is there.
-    fn turn_away_unserved(&self, unserved: Unserved<'_>) {
+    fn turn_away_unserved(&self, unserved: Unserved) {
         match unserved {
-            Unserved::Refused(socket) => self.turn_away(socket, Refusal::Connections),
-            Unserved::Shed(socket) | Unserved::Late(socket) => self.turn_away(socket, Refusal::Shed),
+            Unserved::Refused(socket) => self.turn_away(&socket, Refusal::Connections),
+            Unserved::Shed(socket) | Unserved::Late(socket) => self.turn_away(&socket, Refusal::Shed),
             Unserved::Failed => self.counters.count(Counter::AcceptsFailed),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::addresses::Addresses;
 use super::counters::Counters;
-use super::dispatcher::Dispatcher;
+use super::dispatcher::{Dispatcher, Entrance};
 use super::listener::{Listener, Unserved};
 use super::poller::Poller;
 use super::registry::Registry;
@@ -78,7 +78,7 @@ impl Driver {
             let waker = Waker::from(Arc::clone(poller.alarm()));
             let setup = Setup { index, registry, config: options.config, counters, addresses, trust, accepted, poller };
             threads.push(spawn(setup, end_sender.clone())?);
-            workers.push((sender, waker));
+            workers.push(Entrance { sender, waker });
         }
         let dispatcher = Arc::new(Dispatcher::new(workers, addresses));
         Ok(Self { listener, dispatcher, threads, ends, registry, counters, trust })
@@ -99,13 +99,14 @@ impl Driver {
             }
         };
         let serve = |socket, origin| dispatcher.dispatch(Stream::plain(socket), origin);
-        future::or(failed, listener.run(dispatcher, |unserved| turn_away(counters, unserved), serve)).await
+        future::or(failed, listener.run(dispatcher, |unserved| turn_away(counters, dispatcher, unserved), serve)).await
     }
 
     /// Puts all connections out with the reason, lets nobody in any more, and ends the workers.
     pub fn close(&mut self) {
+        // Who waits to be accepted comes first: a worker that has closed has nobody left to wait for.
+        self.listener.turn_all_away(|unserved| turn_away(&self.counters, &self.dispatcher, unserved));
         self.registry.close();
-        self.listener.turn_all_away(|unserved| turn_away(&self.counters, unserved));
         for thread in self.threads.drain(..) {
             // A worker that failed has nothing left to close.
             let _ = thread.join();
@@ -137,20 +138,19 @@ impl Driver {
 }
 
 /// Counts a connection that is not served, and tells it why, if it is there.
-fn turn_away(counters: &Counters, unserved: Unserved<'_>) {
-    let (counter, refusal) = match unserved {
+fn turn_away(counters: &Counters, dispatcher: &Dispatcher, unserved: Unserved) {
+    match unserved {
         Unserved::Refused(socket) => {
-            (Some(Counter::ConnectionsRefused), Some((socket, RefusalReason::AddressConnections)))
+            counters.add(Counter::ConnectionsRefused, 1);
+            dispatcher.turn_away(socket, RefusalReason::AddressConnections);
         }
-        Unserved::Shed(socket) => (Some(Counter::ConnectionsShed), Some((socket, RefusalReason::Busy))),
-        Unserved::Late(socket) => (None, Some((socket, RefusalReason::ShuttingDown))),
-        Unserved::Failed => (Some(Counter::AcceptsFailed), None),
-    };
-    if let Some(counter) = counter {
-        counters.add(counter, 1);
-    }
-    if let Some((socket, reason)) = refusal {
-        stream::turn_away(socket, reason);
+        Unserved::Shed(socket) => {
+            counters.add(Counter::ConnectionsShed, 1);
+            stream::turn_away(socket, RefusalReason::Busy);
+        }
+        // It is served for the moment that is left, and told with all others.
+        Unserved::Late(socket) => dispatcher.dispatch(Stream::plain(socket), None),
+        Unserved::Failed => counters.add(Counter::AcceptsFailed, 1),
     }
 }
 

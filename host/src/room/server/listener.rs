@@ -40,14 +40,14 @@ pub struct Listener {
 }
 
 /// A connection that is not served.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Unserved<'s> {
-    /// There are too many from its address; it is closed.
-    Refused(&'s TcpStream),
-    /// There is no file descriptor for it; it is closed.
-    Shed(&'s TcpStream),
-    /// The server ends; it is closed.
-    Late(&'s TcpStream),
+#[derive(Debug)]
+pub(crate) enum Unserved {
+    /// There are too many from its address.
+    Refused(TcpStream),
+    /// There is no file descriptor for it; it is to be closed at once.
+    Shed(TcpStream),
+    /// The server ends.
+    Late(TcpStream),
     /// It was gone before it was accepted.
     Failed,
 }
@@ -84,7 +84,7 @@ impl Listener {
     pub(crate) async fn run(
         &mut self,
         dispatcher: &Dispatcher,
-        turn_away: impl Fn(Unserved<'_>),
+        turn_away: impl Fn(Unserved),
         mut serve: impl FnMut(TcpStream, Option<Origin>),
     ) -> io::Result<()> {
         loop {
@@ -95,7 +95,7 @@ impl Listener {
                         if dispatcher.connect(origin) {
                             serve(stream, origin);
                         } else {
-                            turn_away(Unserved::Refused(&stream));
+                            turn_away(Unserved::Refused(stream));
                         }
                     }
                     Err(error) => match Trouble::of(&error) {
@@ -121,19 +121,19 @@ impl Listener {
     }
 
     /// Accepts the connections that wait, and hands them to `turn_away`: the server ends.
-    pub(crate) fn turn_all_away(&self, turn_away: impl Fn(Unserved<'_>)) {
+    pub(crate) fn turn_all_away(&self, turn_away: impl Fn(Unserved)) {
         for _ in 0..TURNED_AWAY_MAX {
             let Ok((stream, _)) = self.inner.get_ref().accept() else { break };
-            turn_away(Unserved::Late(&stream));
+            turn_away(Unserved::Late(stream));
         }
     }
 
     /// Closes the spare descriptor, and uses it to accept the connections that wait and to hand them to `turn_away`.
-    fn shed(&mut self, turn_away: impl Fn(Unserved<'_>)) {
+    fn shed(&mut self, turn_away: impl Fn(Unserved)) {
         self.spare = None;
         for _ in 0..ACCEPT_ROUND {
             let Ok((stream, _)) = self.inner.get_ref().accept() else { break };
-            turn_away(Unserved::Shed(&stream));
+            turn_away(Unserved::Shed(stream));
         }
         self.spare = File::open("/dev/null").ok();
     }

@@ -16,6 +16,9 @@ use std::net::{Shutdown, TcpStream};
 /// So much is copied together rather than handed to the kernel in pieces, in bytes: `send` of one slice is cheaper than `writev`.
 const COPIED_BYTES_MAX: usize = 512;
 
+/// So much is read of a newcomer that is turned away at once, in bytes: more than a client sends before it is let in.
+const TURNED_AWAY_BYTES: usize = 4_096;
+
 /// A socket that never waits.
 #[derive(Debug)]
 pub(crate) struct Stream {
@@ -104,17 +107,6 @@ impl Stream {
         self.write(&[], &[]).is_ok() && !self.owes()
     }
 
-    /// Tells a newcomer why it is turned away; it is to be closed then.
-    pub(super) fn turn_away(&mut self, reason: RefusalReason) {
-        // Its send buffer is empty, so this does not wait; if it fails, the newcomer is gone.
-        let mut frame = Frame::EMPTY;
-        let _ = self.write(frame.encode(&Message::Refused { reason }).unwrap_or_default(), &[]);
-        if let Some(framing) = &mut self.framing {
-            framing.close();
-            let _ = self.write(&[], &[]);
-        }
-    }
-
     /// Ends what is sent; what comes may still be read.
     ///
     /// # Errors
@@ -124,11 +116,15 @@ impl Stream {
     }
 }
 
-/// Tells somebody who was just accepted why it is turned away.
-pub(super) fn turn_away(socket: &TcpStream, reason: RefusalReason) {
-    // Its send buffer is empty, so this does not wait; if it fails, the newcomer is gone.
+/// Tells a newcomer why it is turned away, and closes the connection without waiting. What has come is read, else the close would be
+/// a reset, which may cost the newcomer the reason; what comes later still makes one.
+pub(super) fn turn_away(mut socket: TcpStream, reason: RefusalReason) {
+    // Its send buffer is empty, so this does not wait; if one of these calls fails, the newcomer is gone.
     let mut frame = Frame::EMPTY;
-    let _ = write(socket, &[frame.encode(&Message::Refused { reason }).unwrap_or_default()]);
+    let _ = write(&socket, &[frame.encode(&Message::Refused { reason }).unwrap_or_default()]);
+    if socket.set_nonblocking(true).is_ok() && socket.shutdown(Shutdown::Write).is_ok() {
+        let _ = socket.read(&mut [0; TURNED_AWAY_BYTES]);
+    }
 }
 
 /// Writes what fits of these slices, in one call, and says how much that is.
@@ -156,4 +152,22 @@ fn write(socket: &TcpStream, slices: &[&[u8]]) -> io::Result<usize> {
 /// Whether the same may work later.
 fn is_for_now(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn newcomer_that_has_sent_something_is_told_why_it_is_turned_away_and_sees_no_reset() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut newcomer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        newcomer.write_all(b"a JOIN").unwrap();
+        turn_away(listener.accept().unwrap().0, RefusalReason::Busy);
+        let mut told = Vec::new();
+        newcomer.read_to_end(&mut told).unwrap();
+        let mut refused = Frame::EMPTY;
+        assert_eq!(told, refused.encode(&Message::Refused { reason: RefusalReason::Busy }).unwrap());
+    }
 }

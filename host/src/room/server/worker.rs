@@ -10,7 +10,7 @@ use super::desk::Desk;
 use super::poller::{Interest, Poller, ROUND_EVENTS};
 use super::registry::{Registry, Ring};
 use super::schedule::Schedule;
-use super::stream::Stream;
+use super::stream::{self, Stream};
 use crate::clock;
 use crate::serve::clock_state::Trust;
 use chat_core::frame::Decoder;
@@ -28,6 +28,10 @@ const READ_BYTES: usize = 4_096;
 
 /// Connections written to before the worker waits for its sockets again.
 const PASS_CONNECTIONS: usize = 256;
+
+/// Most connections of a worker that linger, members that were put out among them, so that one more may that was refused: a refused
+/// connection counts for no address, so only this bounds them.
+pub(super) const REFUSED_MAX: usize = 64;
 
 /// What a worker thread is given.
 #[derive(Debug)]
@@ -55,8 +59,10 @@ pub(super) struct Setup {
 pub(super) struct Accepted {
     /// Its socket.
     pub(super) stream: Stream,
-    /// The address that it counts for; `None` for the server's own machine.
+    /// The address that it counts for; `None` for the server's own machine, and for one that is refused.
     pub(super) origin: Option<Origin>,
+    /// Why it is refused; `None` if it may stay.
+    pub(super) refusal: Option<RefusalReason>,
 }
 
 /// A worker on its thread.
@@ -73,6 +79,8 @@ struct Worker {
     buffer: Vec<u8>,
     /// The connections.
     connections: Slab<Connection>,
+    /// How many of them linger.
+    lingering_count: usize,
     /// When the connections have something to do.
     schedule: Schedule,
     /// The key with which the pass over the connections goes on; `None` if none has begun.
@@ -100,7 +108,7 @@ enum Phase {
 /// The worker cannot wait for its sockets any more; its connections are gone.
 pub(super) fn run(setup: Setup) -> io::Result<()> {
     let mut worker = Worker::new(setup);
-    while worker.phase != Phase::Closed || !worker.connections.is_empty() {
+    while worker.phase != Phase::Closed || !worker.connections.is_empty() || !worker.setup.accepted.is_empty() {
         worker.round()?;
     }
     Ok(())
@@ -115,6 +123,7 @@ impl Worker {
             decoder: Decoder::new(),
             buffer: vec![0; READ_BYTES],
             connections: Slab::new(),
+            lingering_count: 0,
             schedule: Schedule::default(),
             pass: None,
             pausing: false,
@@ -146,8 +155,8 @@ impl Worker {
         let news = || {
             let mut context = task::Context::from_waker(&self.waker);
             // A registry that closes has news for ever.
-            self.phase != Phase::Closed
-                && (!accepted.is_empty() || registry.poll_news(*index, self.ring.head(), &mut context).is_ready())
+            let is_closed = self.phase == Phase::Closed;
+            !accepted.is_empty() || !is_closed && registry.poll_news(*index, self.ring.head(), &mut context).is_ready()
         };
         if self.pass.is_some() || !poller.alarm().set_unless(news) {
             return Some(Duration::ZERO);
@@ -157,12 +166,14 @@ impl Worker {
 
     /// Takes the connections that were accepted.
     fn admit(&mut self) {
-        while let Ok(Accepted { mut stream, origin }) = self.setup.accepted.try_recv() {
-            self.setup.counters.add(Counter::Connections, 1);
-            if self.phase != Phase::Serving {
-                stream.turn_away(RefusalReason::ShuttingDown);
-                self.setup.addresses.disconnect(origin, clock::now());
-                continue;
+        while let Ok(Accepted { stream, origin, refusal }) = self.setup.accepted.try_recv() {
+            match refusal {
+                None => self.setup.counters.add(Counter::Connections, 1),
+                Some(reason) if self.lingering_count >= REFUSED_MAX => {
+                    stream::turn_away(stream.socket, reason);
+                    continue;
+                }
+                Some(_) => {}
             }
             if stream.socket.set_nonblocking(true).is_err() {
                 // The connection cannot be served, so it is closed, which its client sees.
@@ -170,9 +181,13 @@ impl Worker {
                 self.setup.addresses.disconnect(origin, clock::now());
                 continue;
             }
-            let engine = Engine::new(clock::now(), origin);
+            let mut engine = Engine::new(clock::now(), origin);
+            let is_late = self.phase != Phase::Serving;
+            if let Some(reason) = refusal.or(is_late.then_some(RefusalReason::ShuttingDown)) {
+                engine.refuse(reason);
+            }
             let key = self.connections.insert(Connection::new(stream, engine));
-            self.settle(key);
+            self.go_on(key);
         }
     }
 
@@ -248,6 +263,7 @@ impl Worker {
         if until.is_none() {
             return self.remove(key);
         }
+        self.lingering_count += 1;
         if self.setup.poller.change(&stream.socket, key, *interest, wanted).is_err() {
             self.setup.counters.add(Counter::ConnectionsFailed, 1);
             return self.remove(key);
@@ -261,6 +277,7 @@ impl Worker {
     fn remove(&mut self, key: usize) {
         if let Some(mut connection) = self.connections.try_remove(key) {
             self.schedule.remove(key, &mut connection.scheduled);
+            self.lingering_count -= usize::from(connection.lingering.is_some());
             self.setup.addresses.disconnect(connection.engine.origin(), clock::now());
         }
     }
@@ -374,6 +391,7 @@ fn desk<'w>(setup: &'w Setup, ring: &'w Ring) -> Desk<'w> {
 mod tests {
     use super::*;
     use crate::room::server::roster::GrowingRoster;
+    use chat_core::frame::Frame;
     use chat_core::room::Message;
     use chat_core::room::server::AddressLimits;
     use smol::channel::{Sender, unbounded};
@@ -401,8 +419,14 @@ mod tests {
     fn connect(sender: &Sender<Accepted>) -> TcpStream {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let other = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        sender.try_send(Accepted { stream: Stream::plain(listener.accept().unwrap().0), origin: None }).unwrap();
+        let (stream, origin, refusal) = (Stream::plain(listener.accept().unwrap().0), None, None);
+        sender.try_send(Accepted { stream, origin, refusal }).unwrap();
         other
+    }
+
+    /// A REFUSED as it travels.
+    fn refused(reason: RefusalReason) -> Vec<u8> {
+        Frame::EMPTY.clone().encode(&Message::Refused { reason }).unwrap().to_vec()
     }
 
     fn counted(worker: &Worker, name: &str) -> u64 {
@@ -415,13 +439,47 @@ mod tests {
         for phase in [Phase::Closing, Phase::Closed] {
             worker.phase = phase;
             let mut other = connect(&sender);
+            // Closing a socket with something unread resets the connection.
+            other.write_all(b"a JOIN").unwrap();
             worker.admit();
-            assert!(worker.connections.is_empty());
             let mut told = Vec::new();
             other.read_to_end(&mut told).unwrap();
-            let mut refused = chat_core::frame::Frame::EMPTY;
-            assert_eq!(told, refused.encode(&Message::Refused { reason: RefusalReason::ShuttingDown }).unwrap());
+            assert_eq!(told, refused(RefusalReason::ShuttingDown));
+            drop(other);
+            while !worker.connections.is_empty() {
+                worker.round().unwrap();
+            }
         }
+    }
+
+    #[test]
+    fn refused_connections_linger_up_to_the_limit_and_all_are_told_without_a_reset() {
+        let (mut worker, sender) = worker(Poller::new().unwrap());
+        let (listener, reason) = (TcpListener::bind("127.0.0.1:0").unwrap(), RefusalReason::AddressConnections);
+        let address = listener.local_addr().unwrap();
+        let others: Vec<_> = (0..REFUSED_MAX + 3)
+            .map(|_| {
+                let mut other = TcpStream::connect(address).unwrap();
+                other.write_all(b"a JOIN").unwrap();
+                let stream = Stream::plain(listener.accept().unwrap().0);
+                sender.try_send(Accepted { stream, origin: None, refusal: Some(reason) }).unwrap();
+                other
+            })
+            .collect();
+        worker.admit();
+        assert_eq!((worker.connections.len(), worker.lingering_count), (REFUSED_MAX, REFUSED_MAX));
+        for (index, mut other) in others.into_iter().enumerate() {
+            if index < REFUSED_MAX {
+                other.write_all(b"a SAY that comes behind the refusal").unwrap();
+            }
+            let mut told = Vec::new();
+            other.read_to_end(&mut told).unwrap();
+            assert_eq!(told, refused(reason));
+        }
+        while !worker.connections.is_empty() {
+            worker.round().unwrap();
+        }
+        assert_eq!((worker.lingering_count, counted(&worker, "connections")), (0, 0));
     }
 
     #[test]
