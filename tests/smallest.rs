@@ -90,6 +90,17 @@ fn smallest_room_client_talks_with_the_program() {
 }
 
 #[test]
+fn examples_without_arguments_say_how_they_are_used() {
+    let examples = std::fs::read_dir(root().join("docs/examples/python")).unwrap();
+    let names: Vec<_> = examples.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    for name in names.iter().filter(|name| name.ends_with(".py")) {
+        let finished = start(name, &[]).finish();
+        assert_eq!((finished.code, finished.output.len()), (Some(2), 0), "{name}: {finished:?}");
+        assert!(finished.errors[0].starts_with(&format!("usage: {name} ")), "{name}: {finished:?}");
+    }
+}
+
+#[test]
 fn smallest_clients_are_small_and_use_the_standard_library_alone() {
     for name in ["relay_client.py", "room_client.py"] {
         let text = read(&format!("docs/examples/python/{name}"));

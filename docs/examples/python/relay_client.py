@@ -4,12 +4,10 @@ import contextlib, ipaddress, itertools, os, random, socket, sys, threading, tim
 
 def varint(n):
     return bytes([n]) if n < 128 else bytes([n % 128 + 128]) + varint(n // 128)
-
 def take(data, count):  # data is an iterator over bytes
     if len(taken := bytes(itertools.islice(data, count))) < count:
         raise ValueError("the end comes too early")
     return taken
-
 def take_varint(data):
     byte = take(data, 1)[0]
     return byte if byte < 128 else byte - 128 + 128 * take_varint(data)
@@ -41,7 +39,9 @@ def hear():
                         text = shown(take(item, take_varint(item)).decode())
                         print(f"<From [{ip}]:{port}>: {text}" if kind else f"<From {ip}:{port}>: {text}", flush=True)
                         back.set() if come == number else None
-
+if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+    print("usage: relay_client.py HOST[:PORT]", file=sys.stderr)
+    sys.exit(2)
 url = urllib.parse.urlsplit("//" + sys.argv[1])
 family, kind, _, _, address = socket.getaddrinfo(url.hostname, url.port or 9090, type=socket.SOCK_DGRAM)[0]
 server = socket.socket(family, kind)

@@ -3,7 +3,6 @@ what is said. It ends behind the input, when the last text has come back or afte
 import contextlib, os, re, socket, sys, threading, time, unicodedata, urllib.parse
 REASONS = {10: "the name is empty", 11: "the name is too long", 12: "the name has a character that is not allowed",
            15: "the name mixes scripts", 16: "the name is taken", 20: "it is full", 44: "the server ends"}
-
 def varint(n):
     return bytes([n]) if n < 128 else bytes([n % 128 + 128]) + varint(n // 128)
 def take(data, count):  # data is an iterator over bytes; RuntimeError says that it has fewer, and so is malformed
@@ -18,7 +17,6 @@ def send(message):  # as runs without a 0, each behind its length plus 1; a run 
     runs = [run.rstrip(b"\0") for run in re.findall(rb"[^\0]{254}|[^\0]*\0", message + b"\0")]
     with contextlib.suppress(OSError):  # hear() meets it too
         server.sendall(b"".join(bytes([len(run) + 1]) + run for run in runs) + b"\0")
-
 def take_message(message):
     tag = take(message, 1)[0]
     if tag == 5: send(b"\6")  # PING, PONG
@@ -47,7 +45,9 @@ def hear():
         joined.clear()
         print("! no connection; trying again in 2 s", file=sys.stderr)
         time.sleep(2)
-
+if len(sys.argv) != 3 or sys.argv[1].startswith("-"):
+    print("usage: room_client.py HOST[:PORT] NAME", file=sys.stderr)
+    sys.exit(2)
 url, own_name = urllib.parse.urlsplit("//" + sys.argv[1]), unicodedata.normalize("NFC", sys.argv[2]).encode()
 joined, back = threading.Event(), threading.Event()
 threading.Thread(target=hear, daemon=True).start()
