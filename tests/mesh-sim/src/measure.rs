@@ -62,6 +62,12 @@ pub fn print_table(rounds: u64, peers: Option<usize>) {
     }
 }
 
+/// How long a group that has come together is left alone, in milliseconds: until each member has told each row as often as it tells
+/// what is new (docs/mesh-protocol.md), which takes a crowd of hundreds two minutes.
+const fn settle_ms(size: usize) -> u64 {
+    if size > 100 { 150_000 } else { 20_000 }
+}
+
 /// One run: a group of `size` - 1 stands, one more joins, and then one says something.
 fn sample(runner: &mut Runner, size: usize, loss: u32, seed: u64) -> Result<Sample, String> {
     let link = Link { delay_ms: 1, spread_ms: 10, jitter_ms: 10, loss: 0, duplicates: 0 };
@@ -77,7 +83,7 @@ fn sample(runner: &mut Runner, size: usize, loss: u32, seed: u64) -> Result<Samp
     };
     let mut steps = vec![Step { at_ms: 0, action: start(0) }];
     steps.extend((1..size - 1).map(|slot| Step { at_ms: 4_500 + 60 * slot as u64, action: start(slot) }));
-    let join_ms = 4_500 + 60 * size as u64 + 20_000;
+    let join_ms = 4_500 + 60 * size as u64 + settle_ms(size);
     steps.push(Step { at_ms: join_ms - 3_000, action: Action::Loss(loss) });
     steps.push(Step { at_ms: join_ms, action: start(size - 1) });
     let say_ms = join_ms + 40_000;
