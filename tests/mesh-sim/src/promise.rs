@@ -37,8 +37,10 @@ pub struct Promises {
     pub all_fit: bool,
     /// At most 30% of the datagrams are lost, and nobody floods: what a newcomer asks for comes in time.
     pub fetches: bool,
-    /// Cuts in both directions are all that goes wrong, and nobody reaches two who do not reach each other: the network falls into parts.
+    /// Cuts in both directions are all that goes wrong.
     pub only_parts: bool,
+    /// When, from and until, somebody who ran reached two who did not reach each other: then the network had not fallen into parts.
+    bridged_ms: Vec<(u64, u64)>,
     /// From when on somebody may not reach everybody; `None` if that never happens.
     pub parted_ms: Option<u64>,
     /// How long before it declares somebody dead a peer has heard somebody else at the latest.
@@ -78,11 +80,17 @@ impl Promises {
                 && !sleeps
                 && !moves
                 && !has(|action| matches!(action, Action::Loss(_)))
-                && cuts_both_ways(scenario)
-                && falls_into_parts(scenario),
+                && cuts_both_ways(scenario),
+            bridged_ms: bridged_ms(scenario),
             parted_ms,
             heard_ms_max: PERIOD_MS + if sleeps { LATE_MS_MAX } else { 0 },
         }
+    }
+
+    /// Whether at this time the network had been in parts, as it was then, for so long.
+    pub fn were_parts(&self, at_ms: u64, span_ms: u64) -> bool {
+        self.only_parts
+            && self.bridged_ms.iter().all(|&(from_ms, until_ms)| from_ms > at_ms || until_ms + span_ms < at_ms)
     }
 
     /// Asks for none of what a crowd of newcomers at one moment may break.
@@ -102,32 +110,35 @@ fn cuts_both_ways(scenario: &Scenario) -> bool {
     all.iter().all(|&(at_ms, is_cut, from, to)| all.contains(&(at_ms, is_cut, to, from)))
 }
 
-/// Whether at every time, whoever reaches two lets them reach each other: the hosts that reach each other are parts of the network.
-fn falls_into_parts(scenario: &Scenario) -> bool {
-    let started = |step: &Step| match &step.action {
-        Action::Start(start) => Some(start.slot),
-        _ => None,
-    };
-    let hosts: HashSet<_> = scenario.steps.iter().filter_map(started).collect();
-    let mut cuts = HashSet::new();
-    scenario.steps.chunk_by(|step, next| step.at_ms == next.at_ms).all(|steps| {
-        let mut changes = false;
+/// When, from and until, somebody who runs reaches two who do not reach each other.
+fn bridged_ms(scenario: &Scenario) -> Vec<(u64, u64)> {
+    let (mut hosts, mut cuts) = (HashSet::new(), HashSet::new());
+    let (mut spans, mut since_ms) = (Vec::new(), None);
+    for steps in scenario.steps.chunk_by(|step, next| step.at_ms == next.at_ms) {
         for step in steps {
-            changes |= match step.action {
-                Action::Cut(from, to) => cuts.insert((from, to)),
-                Action::Mend(from, to) => cuts.remove(&(from, to)),
-                Action::MendAll => {
-                    cuts.clear();
-                    true
-                }
-                _ => false,
-            };
+            match &step.action {
+                Action::Start(start) => _ = hosts.insert(start.slot),
+                Action::Crash(slot) | Action::Leave(slot) => _ = hosts.remove(slot),
+                Action::Cut(from, to) => _ = cuts.insert((*from, *to)),
+                Action::Mend(from, to) => _ = cuts.remove(&(*from, *to)),
+                Action::MendAll => cuts.clear(),
+                _ => {}
+            }
         }
-        // Who is cut off from somebody is cut off from all whom that one reaches.
+        // In parts, who is cut off from somebody is cut off from all whom that one reaches.
         let is_apart = |from, to| from != to && cuts.contains(&(from, to));
         let mut between = cuts.iter().filter(|(from, to)| hosts.contains(from) && hosts.contains(to));
-        !changes || between.all(|&(from, to)| hosts.iter().all(|&other| is_apart(to, other) || is_apart(from, other)))
-    })
+        let are_parts =
+            between.all(|&(from, to)| hosts.iter().all(|&other| is_apart(to, other) || is_apart(from, other)));
+        let at_ms = steps[0].at_ms;
+        if are_parts {
+            spans.extend(since_ms.take().map(|since_ms| (since_ms, at_ms)));
+        } else {
+            since_ms.get_or_insert(at_ms);
+        }
+    }
+    spans.extend(since_ms.map(|since_ms| (since_ms, u64::MAX)));
+    spans
 }
 
 /// Whether somebody may not reach everybody from this step on.
@@ -143,22 +154,34 @@ const fn parts(action: &Action) -> bool {
 mod tests {
     use super::*;
 
-    /// Whether these cuts between three hosts make parts of the network. A fourth host never starts, so it belongs to none.
-    fn parts(cuts: &str) -> bool {
+    /// When these cuts between three hosts make no parts of the network. A fourth host never starts, so it belongs to none.
+    fn bridged(cuts: &str) -> Vec<(u64, u64)> {
         let starts = "0 start 0 ann 9292 discovery\n0 start 1 bob 9292 discovery\n0 start 2 cy 9292 discovery\n";
-        let text = format!("seed 1\nslots 4\nlink 0 0 0 0 0\n{starts}{cuts}calm 30000 15000\n");
-        falls_into_parts(&text.parse::<Scenario>().unwrap())
+        let text = format!("seed 1\nslots 4\nlink 1 0 0 0 0\n{starts}{cuts}calm 99000 15000\n");
+        bridged_ms(&text.parse::<Scenario>().unwrap())
     }
 
     #[test]
     fn hosts_that_reach_the_same_one_and_not_each_other_are_no_parts() {
         let two = "10 cut 0 1\n10 cut 1 0\n";
         let third = "10 cut 0 2\n10 cut 2 0\n";
-        assert!(parts(""));
-        assert!(!parts(two));
-        assert!(parts(&format!("{two}{third}")));
+        assert_eq!(bridged(""), []);
+        assert_eq!(bridged(two), [(10, u64::MAX)]);
+        assert_eq!(bridged(&format!("{two}{third}")), []);
         // Mended one after the other there is a moment when the third is reached by both.
-        assert!(!parts(&format!("{two}{third}20 mend 0 2\n20 mend 2 0\n30 mend-all\n")));
-        assert!(parts(&format!("{two}{third}20 mend-all\n")));
+        let mended = "20 mend 0 2\n20 mend 2 0\n30 mend-all\n";
+        assert_eq!(bridged(&format!("{two}{third}{mended}")), [(20, 30)]);
+        assert_eq!(bridged(&format!("{two}{third}20 mend-all\n")), []);
+        // The only one that reaches both is gone: these are parts now.
+        assert_eq!(bridged(&format!("{two}25 crash 2\n30 mend-all\n")), [(10, 25)]);
+    }
+
+    #[test]
+    fn network_is_in_parts_once_it_was_for_long_enough_before() {
+        let scenario = "seed 1\nslots 4\nlink 1 0 0 0 0\n0 start 0 ann 9292 discovery\ncalm 99000 15000\n";
+        let mut promises = Promises::of(&scenario.parse().unwrap());
+        assert!(promises.were_parts(0, 12));
+        promises.bridged_ms = vec![(10, 20)];
+        assert_eq!([9, 10, 32, 33].map(|at_ms| promises.were_parts(at_ms, 12)), [true, false, false, true]);
     }
 }

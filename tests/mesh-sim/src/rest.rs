@@ -221,10 +221,9 @@ fn hand_over(now_ms: u64, members: &[&Node<'_>], checks: &mut Checks) -> Checked
             .filter(|other| other.admitted_ms.is_some_and(|since_ms| since_ms < admitted_ms))
             .collect();
         let messages: HashSet<(PeerId, u32)> = older.iter().flat_map(|other| all_shown(other)).collect();
-        // Somebody who lacks a message asks two besides its origin and whoever told of it: where there are more, they may be the wrong ones.
-        let is_lost = |of: &(PeerId, u32)| {
-            members.len() > ASKED_MAX && members.iter().any(|other| has_lost(watch_of(checks, other), *of))
-        };
+        // Who lacks a message asks its origin, whoever told of it, and two more. When all four say that they do not have it, it counts as lost
+        // at once, though a fifth may have it; and who joins begins with the vector of somebody who has counted it so.
+        let is_lost = |of: &(PeerId, u32)| members.len() > ASKED_MAX && older.iter().any(|other| has_lost(other, *of));
         for of in messages.iter().filter(|of| place(of) >= lowest && !is_lost(of)) {
             if !has_shown(watch, *of) {
                 unfetched += 1;

@@ -94,6 +94,10 @@ pub struct Watch {
     pub lamport: u64,
     /// When it last heard nobody of its table.
     pub deaf_ms: u64,
+    /// When it heard nobody of its table: from and until.
+    deaf_spans: Vec<(u64, u64)>,
+    /// When it was last looked whether it hears somebody.
+    looked_ms: u64,
     /// When it last woke late.
     pub woke_ms: Option<u64>,
     /// Tokens that it gave, and to which address.
@@ -115,6 +119,9 @@ pub struct Watch {
     /// Datagrams that came.
     pub came: u64,
 }
+
+/// Who has heard somebody so long ago hears somebody: three periods of probes.
+const HEARD_MS: u64 = 1_500;
 
 /// The time over which the budget counts.
 const BUDGET_MS: u64 = 60_000;
@@ -147,6 +154,8 @@ impl Watch {
             told_dead: HashSet::new(),
             heard: HashMap::new(),
             deaf_ms: now_ms,
+            deaf_spans: Vec::new(),
+            looked_ms: now_ms,
             woke_ms: None,
             given: HashSet::new(),
             last_given: HashMap::new(),
@@ -165,6 +174,23 @@ impl Watch {
     /// Whether it is a member.
     pub const fn is_admitted(&self) -> bool {
         self.admitted_ms.is_some()
+    }
+
+    /// Looks whether it hears somebody of its table.
+    pub fn look(&mut self, now_ms: u64) {
+        let is_there = |id: &PeerId| self.rows.iter().any(|row| row.id == *id && *id != self.id);
+        if !self.heard.iter().any(|(id, at_ms)| at_ms + HEARD_MS >= now_ms && is_there(id)) {
+            self.deaf_ms = now_ms;
+            self.deaf_spans.push((self.looked_ms, now_ms));
+        }
+        self.looked_ms = now_ms;
+    }
+
+    /// For how long it has run and heard somebody since.
+    pub fn hearing_ms(&self, since_ms: u64, now_ms: u64) -> u64 {
+        let since_ms = since_ms.max(self.started_ms);
+        let deaf = self.deaf_spans.iter().map(|&(from_ms, until_ms)| until_ms.saturating_sub(from_ms.max(since_ms)));
+        (now_ms - since_ms) - deaf.sum::<u64>()
     }
 
     /// A datagram comes from this address.

@@ -34,21 +34,22 @@ impl Checks {
             return;
         }
         let watch = &self.watches[index];
-        // Of a group that has died out meanwhile nobody decides.
-        let mut members =
-            self.watches.iter().filter(|other| other.admitted_ms.is_some_and(|at_ms| at_ms <= watch.started_ms));
-        let was_group = members.clone().any(|other| other.gone_ms.is_none_or(|gone_ms| gone_ms > watch.started_ms));
-        if was_group && members.all(|other| other.gone_ms.is_some()) {
+        let others = || (0..).zip(&self.watches).filter(|(other, _)| *other != index).map(|(_, other)| other);
+        // Of a group that has died out nobody decides: then the time counts from the last death, and who hears nobody waits in vain.
+        let group = || others().filter(|other| other.admitted_ms.is_some());
+        let has_died_out = group().all(|other| other.gone_ms.is_some());
+        let died_ms = group().filter_map(|other| other.gone_ms).max().filter(|_| has_died_out).unwrap_or(0);
+        if died_ms > watch.started_ms && watch.refused_deaf {
             return;
         }
         let is_contested = self.has_lost_since(watch.started_ms)
-            || (0..).zip(&self.watches).any(|(other_index, other)| {
+            || others().any(|other| {
                 let is_over = other.gone_ms.is_some_and(|gone_ms| gone_ms + CONTEST_MS < watch.started_ms);
-                other_index != index && other.key == watch.key && !is_over
+                other.key == watch.key && !is_over
             });
         let times = if is_contested { &mut self.tally.contests_ms } else { &mut self.tally.decisions_ms };
         // Before that there was nobody who could decide.
-        let since_ms = self.founded_ms.map_or(watch.started_ms, |founded_ms| founded_ms.max(watch.started_ms));
+        let since_ms = self.founded_ms.unwrap_or(0).max(watch.started_ms).max(died_ms);
         times.push(now_ms - since_ms);
     }
 

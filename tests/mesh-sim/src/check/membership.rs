@@ -69,7 +69,7 @@ impl Checks {
 
     /// A row that was live is dead or left now.
     fn departs(&mut self, now_ms: u64, index: usize, (old, row): (&Seen, &Seen), rows: &[Seen]) -> Checked {
-        let Promises { timed, members_stay, only_parts, heard_ms_max, .. } = self.promises;
+        let Promises { timed, members_stay, heard_ms_max, .. } = self.promises;
         let runs = self.runs().find(|other| other.id == row.id);
         let lives = runs.is_some_and(|other| other.is_admitted() && !other.leaving);
         let its_slot = runs.map(|other| other.slot);
@@ -83,8 +83,8 @@ impl Checks {
             });
         }
         if let Some(&ended_ms) = self.ended.get(&row.id).filter(|_| timed) {
-            // Who heard nobody could not know.
-            let time_ms = now_ms - ended_ms.max(watch.deaf_ms);
+            // While it hears nobody it cannot know.
+            let time_ms = watch.hearing_ms(ended_ms, now_ms);
             let all = &mut self.tally.deaths_ms;
             let death = *self.deaths.entry(row.id).or_insert(all.len());
             match all.get_mut(death) {
@@ -96,7 +96,8 @@ impl Checks {
             // Whom a part holds dead is not believed there when it comes back and calls others dead.
             let pair = its_slot.map(|other| (slot.min(other), slot.max(other)));
             let were_together = pair.is_some_and(|pair| !self.cut_pairs.contains(&pair));
-            let healed = only_parts && self.cut_ms + HEALED_MS < self.mended_ms.unwrap_or(0);
+            let mended_ms = self.mended_ms.unwrap_or(0);
+            let healed = self.cut_ms + HEALED_MS < mended_ms && self.promises.were_parts(mended_ms, HEALED_MS);
             self.tally.healed_drops += usize::from(lives && is_present && were_together && healed);
             return check("MESH-REST-4", now_ms, self.tally.healed_drops == 0, || {
                 format!("{slot} is told that {row:?} is dead, from which it was never cut off, as others were")
@@ -141,20 +142,13 @@ impl Checks {
         if !self.promises.timed {
             return Ok(());
         }
-        // Who hears nobody may itself be cut off: its time begins when it hears somebody again.
         for &index in self.running.iter().flatten() {
-            let watch = &mut self.watches[index];
-            let is_there = |id: &PeerId| watch.rows.iter().any(|row| row.id == *id && *id != watch.id);
-            if !watch.heard.iter().any(|(id, at_ms)| at_ms + 1_500 >= now_ms && is_there(id)) {
-                watch.deaf_ms = now_ms;
-            }
+            self.watches[index].look(now_ms);
         }
-        for watch in
-            self.runs().filter(|watch| watch.is_admitted() && !watch.leaving && watch.deaf_ms + DEATH_MS < now_ms)
-        {
-            let late = watch.rows.iter().find(|row| {
-                is_live(row.state) && self.ended.get(&row.id).is_some_and(|ended_ms| ended_ms + DEATH_MS < now_ms)
-            });
+        for watch in self.runs().filter(|watch| watch.is_admitted() && !watch.leaving) {
+            // Who hears nobody may itself be cut off: that time does not count.
+            let is_late = |ended_ms: &u64| watch.hearing_ms(*ended_ms, now_ms) > DEATH_MS;
+            let late = watch.rows.iter().find(|row| is_live(row.state) && self.ended.get(&row.id).is_some_and(is_late));
             check("MESH-LIVE-5", now_ms, late.is_none(), || {
                 format!("{} still has {late:?}, dead for 12 s", watch.slot)
             })?;
