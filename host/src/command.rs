@@ -12,6 +12,7 @@ mod peer;
 mod serve;
 #[cfg(feature = "peer")]
 mod talk;
+mod usage;
 
 #[cfg(feature = "client")]
 pub use client::Client;
@@ -121,7 +122,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action, Failur
     let parsed = match Arguments::from_args(&["chat-host"], &words) {
         Ok(parsed) => parsed,
         Err(early) if early.status.is_ok() => return Ok(Action::Print(early.output)),
-        Err(early) => return Err(Failure::usage(help::wrong_usage(&early.output, &arguments))),
+        Err(early) => return Err(Failure::usage(usage::wrong(&early.output, &arguments))),
     };
     match parsed.command {
         Some(command) => {
@@ -214,12 +215,20 @@ mod tests {
             ("serve --journal 4095", "from 4096 to"),
             ("serve --rate 0", "from 1 to 1000, or off"),
             ("serve --udp 127.0.0.1:65536", "ADDR:PORT"),
-            ("serv", "there is no command \"serv\"; chat-host --help lists them"),
+            ("talk", "there is no command \"talk\"; chat-host --help lists them"),
+            ("serv", "there is no command \"serv\"; did you mean serve? (chat-host --help lists them)"),
             ("--jsn", "there is no command \"--jsn\"; chat-host --help lists them"),
-            ("serve --tpc [::]:0", "\"--tpc\" is no option of chat-host serve; chat-host serve --help lists them"),
-            ("check pi", "\"pi\" is no option of chat-host check; chat-host check --help lists them"),
+            ("--tcp pi", "\"--tcp\" is an option; the command comes first: serve, check"),
+            ("serve --port 80", "\"--port\" is no option of chat-host serve; chat-host serve --help lists them"),
+            ("serve --tpc [::]:0", "\"--tpc\" is no option of chat-host serve; did you mean --tcp? (chat-host serve --help"),
+            ("serve --max-client 9", "did you mean --max-clients?"),
+            ("serve -tcp [::]:0", "did you mean --tcp?"),
+            ("serve \u{2014}tcp [::]:0", "did you mean --tcp?"),
+            ("serve --qr=yes", "--qr takes no value"),
+            ("check pi", "\"pi\" stands behind no option; write for example --udp HOST[:PORT] (chat-host check --help"),
+            ("check --tcp pi --tcp po", "--tcp is there twice; leave one out"),
             ("serve --tcp", "--tcp has no value; write --tcp ADDR:PORT"),
-            ("check --udp 127.0.0.1:99999", "--udp: 127.0.0.1:99999: \"99999\" is no port"),
+            ("check --udp 127.0.0.1:99999", "--udp: \"127.0.0.1:99999\": \"99999\" is no port"),
         ] {
             let message = action(line).unwrap_err().to_string();
             assert!(message.contains(part), "{line}: {message}");

@@ -4,6 +4,12 @@ use crate::failure::{Failure, cause};
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6, ToSocketAddrs as _};
 use std::str::FromStr;
 
+/// How a host is written. It names no port: each option has another.
+const HOST_SHAPE: &str = "write HOST or HOST:PORT, for example pi or 192.168.1.5";
+
+/// What the standard library puts before the system's words for a name that is not found.
+const LOOK_UP_PREFIX: &str = "failed to lookup address information: ";
+
 /// A host by name or address, and a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
@@ -17,12 +23,16 @@ impl FromStr for Endpoint {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        // Only browsers know addresses with `/`; a port of the page in one is none of a room.
+        if text.contains('/') {
+            return Err(format!("{text:?} is an address for a browser; {HOST_SHAPE}"));
+        }
         let (host, port) = if let Some(rest) = text.strip_prefix('[') {
-            let (host, rest) = rest.split_once(']').ok_or_else(|| format!("{text}: the bracket is not closed"))?;
+            let (host, rest) = rest.split_once(']').ok_or_else(|| format!("{text:?}: the bracket is not closed"))?;
             match rest.strip_prefix(':') {
                 Some(port) => (host, Some(port)),
                 None if rest.is_empty() => (host, None),
-                None => return Err(format!("{text}: after ] comes :PORT or nothing")),
+                None => return Err(format!("{text:?}: after ] comes :PORT or nothing")),
             }
         } else {
             match text.split_once(':') {
@@ -32,14 +42,15 @@ impl FromStr for Endpoint {
                 None => (text, None),
             }
         };
-        if host.is_empty() {
-            return Err(format!("{text:?} names no host; write HOST or HOST:PORT, for example pi or 192.168.1.5:9090"));
+        let foreign = |character: char| character.is_whitespace() || character.is_control() || character == '@';
+        if host.is_empty() || host.starts_with('-') || host.contains(foreign) {
+            return Err(format!("{text:?} names no host; {HOST_SHAPE}"));
         }
         let port = match port {
             None => None,
             Some(port) => match port.parse() {
                 Ok(0) | Err(_) => {
-                    return Err(format!("{text}: {port:?} is no port; a port is a number from 1 to 65535"));
+                    return Err(format!("{text:?}: {port:?} is no port; a port is a number from 1 to 65535"));
                 }
                 Ok(port) => Some(port),
             },
@@ -72,13 +83,18 @@ impl Endpoint {
         let reason = match found.map(Iterator::collect::<Vec<_>>) {
             Ok(addresses) if !addresses.is_empty() => return Ok(addresses),
             Ok(_) => "it has no address".to_owned(),
-            Err(error) => cause(&error),
+            Err(error) => look_up_cause(&cause(&error)),
         };
         Err(Failure::lost(format!(
             "cannot find {}: {reason}; check the name, or give the address in its place",
             self.host
         )))
     }
+}
+
+/// Why a name is not found, without the name of the function that was called.
+fn look_up_cause(text: &str) -> String {
+    text.strip_prefix(LOOK_UP_PREFIX).map_or_else(|| text.to_owned(), str::to_lowercase)
 }
 
 /// Reads `ADDR:PORT`, an address of this machine to bind.
@@ -147,6 +163,32 @@ mod tests {
     fn malformed_endpoints_are_refused() {
         for text in ["", ":9090", "pi:", "pi:0", "pi:65536", "pi:x", "[::1", "[::1]9", "[]:9"] {
             assert!(endpoint(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_host_is_told_before_anybody_is_asked_for_it() {
+        for (text, part) in [
+            ("http://192.168.1.5:9393/", "\"http://192.168.1.5:9393/\" is an address for a browser; write HOST"),
+            ("pi:9393/invite", "for a browser"),
+            ("my pi", "\"my pi\" names no host"),
+            ("ann@pi", "names no host"),
+            ("--name", "names no host"),
+            ("pi\n", "names no host"),
+            ("", "for example pi or 192.168.1.5"),
+        ] {
+            let message = endpoint(text).unwrap_err();
+            assert!(message.contains(part), "{text:?}: {message}");
+        }
+    }
+
+    #[test]
+    fn name_that_is_not_found_is_told_in_the_words_of_the_system() {
+        for (text, cause) in [
+            ("failed to lookup address information: Name or service not known", "name or service not known"),
+            ("no such host", "no such host"),
+        ] {
+            assert_eq!(look_up_cause(text), cause);
         }
     }
 

@@ -42,38 +42,6 @@ pub(super) fn takes_value(command: &CommandInfoWithArgs, word: &str) -> bool {
     option.is_some_and(|flag| matches!(flag.kind, FlagInfoKind::Option { .. }))
 }
 
-/// What is wrong with these words, in one sentence with what to do about it, from what argh says of them.
-pub(super) fn wrong_usage(output: &str, words: &[String]) -> String {
-    let info = info();
-    let command = words.first().and_then(|word| info.commands.iter().find(|command| command.name == *word));
-    let program = command.map_or("chat-host".to_owned(), |command| format!("chat-host {}", command.name));
-    let with_value = |name: &str| {
-        let flags = command.map(|command| &command.command.flags);
-        let flag = flags.and_then(|flags| flags.iter().find(|flag| flag.long == name));
-        flag.map_or(name.to_owned(), option)
-    };
-    let output = output.trim();
-    if let Some(word) = output.strip_prefix("Unrecognized argument: ") {
-        return match command {
-            Some(_) => format!("{word:?} is no option of {program}; {program} --help lists them"),
-            None => format!("there is no command {word:?}; {program} --help lists them"),
-        };
-    }
-    if let Some(name) = output.strip_prefix("No value provided for option '").and_then(|rest| rest.split('\'').next()) {
-        return format!("{name} has no value; write {}", with_value(name));
-    }
-    if let Some(names) = output.strip_prefix("Required options not provided:") {
-        let names: Vec<_> = names.split_whitespace().map(with_value).collect();
-        return format!("{program} wants {}", names.join(" "));
-    }
-    // The reason names the value.
-    let parsed = output.strip_prefix("Error parsing option '").and_then(|rest| rest.split_once("' with value '"));
-    match parsed.and_then(|(name, rest)| Some((name, rest.split_once("': ")?.1))) {
-        Some((name, reason)) => format!("{name}: {reason}"),
-        None => output.to_owned(),
-    }
-}
-
 /// The program's name, its version, and the commit that it was built from, if that is known.
 pub fn version() -> String {
     match option_env!("CHAT_HOST_COMMIT") {
