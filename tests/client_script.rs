@@ -6,6 +6,7 @@ use chat_core::room::{Kind, Message, Welcome};
 use nix::sys::signal::Signal;
 use std::io::Write as _;
 use std::net::{TcpListener, UdpSocket};
+use std::os::fd::AsRawFd as _;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 use tests::DEADLINE;
@@ -28,6 +29,27 @@ fn say(connection: &mut Connection, number: u32, text: &str) {
 /// A client of this room.
 fn client(room: &RoomServer, arguments: &[&str]) -> Process {
     Process::start(&[&["client", "--tcp", &room.tcp.to_string()], arguments].concat())
+}
+
+/// Runs a program to its end with a standard output that is always full.
+fn finish_on_full_disk(arguments: &[&str]) -> (Option<i32>, String) {
+    let disk = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut process = Process::start_with_output(arguments, disk);
+    process.end_input();
+    let finished = process.finish();
+    (finished.code, finished.errors.join("\n"))
+}
+
+#[test]
+fn help_that_cannot_be_written_is_a_failure() {
+    for arguments in [&["--help"][..], &["--version"], &["client", "--help"]] {
+        let (code, errors) = finish_on_full_disk(arguments);
+        assert_eq!(
+            (code, errors.as_str()),
+            (Some(1), "chat-host: cannot write standard output: no space left on device"),
+            "{arguments:?}"
+        );
+    }
 }
 
 // --- JSON ---
@@ -149,6 +171,26 @@ fn display_waits_for_its_server_and_observes() {
     assert!(display.output.next().unwrap().ends_with("] bob: hi"));
     display.signal(Signal::SIGTERM);
     assert_eq!(display.finish().code, Some(0));
+}
+
+#[test]
+fn program_that_ends_before_there_is_a_server_ends_the_client() {
+    // Bound and not listening: nobody else has the port, and connections are refused.
+    let closed = nix::sys::socket::socket(
+        nix::sys::socket::AddressFamily::Inet,
+        nix::sys::socket::SockType::Stream,
+        nix::sys::socket::SockFlag::SOCK_CLOEXEC,
+        None,
+    )
+    .unwrap();
+    nix::sys::socket::bind(closed.as_raw_fd(), &nix::sys::socket::SockaddrIn::new(127, 0, 0, 1, 0)).unwrap();
+    let port = nix::sys::socket::getsockname::<nix::sys::socket::SockaddrIn>(closed.as_raw_fd()).unwrap().port();
+    for (command, code) in [("exit 3", Some(1)), ("true", Some(0))] {
+        let arguments =
+            ["client", "--tcp", &format!("127.0.0.1:{port}"), "--name", "bot", "--headless", "--exec", command];
+        let finished = Process::start(&arguments).finish();
+        assert_eq!(finished.code, code, "{command}: {finished:?}");
+    }
 }
 
 #[test]

@@ -177,7 +177,7 @@ fn newcomer_is_shown_the_last_ten_messages_and_who_is_here() {
         finished.errors,
         [
             format!("-- looking for others ... at {join} --"),
-            "-- you are cy; 2 others here: ann, bob; /help lists the commands --".to_owned(),
+            "-- you are cy; 2 others here: ann, bob --".to_owned(),
             "-- 10 messages before you came --".to_owned(),
         ]
     );

@@ -3,7 +3,7 @@
 use crate::clock;
 use crate::command::Client;
 use crate::failure::{Failure, cause};
-use crate::script::Talk;
+use crate::script::{Talk, Way};
 use crate::terminal::display::Shown;
 use crate::wait::Waiter;
 use crate::{relay, room};
@@ -16,14 +16,14 @@ use unicode_normalization::UnicodeNormalization as _;
 /// Wrong usage, or the server refuses or is lost.
 pub fn run(options: &Client) -> Result<(), Failure> {
     let setup = options.setup();
-    let open = |kind| Talk::open(&setup, kind, clock::now());
+    let open = |way| Talk::open(&setup, way, clock::now());
     match (&options.tcp, &options.udp) {
         (Some(endpoint), None) => {
             let name = name(options)?;
-            waiter()?.block_on(room::client::run(endpoint, name, open("the room")?))
+            waiter()?.block_on(room::client::run(endpoint, name, open(Way::Room)?))
         }
         (None, Some(_)) if options.name.is_some() => Err(Failure::usage("--name is for --tcp: a relay knows no names")),
-        (None, Some(endpoint)) => waiter()?.block_on(relay::client::run(endpoint, open("the relay")?)),
+        (None, Some(endpoint)) => waiter()?.block_on(relay::client::run(endpoint, open(Way::Relay)?)),
         (Some(_), Some(_)) => Err(Failure::usage("say --tcp HOST[:PORT] or --udp HOST[:PORT], not both")),
         (None, None) => Err(Failure::usage(
             "say where to: client --tcp HOST[:PORT] for a room, client --udp HOST[:PORT] for a relay",

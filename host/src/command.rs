@@ -220,7 +220,10 @@ mod tests {
             ("--jsn", "there is no command \"--jsn\"; chat-host --help lists them"),
             ("--tcp pi", "\"--tcp\" is an option; the command comes first: serve, check"),
             ("serve --port 80", "\"--port\" is no option of chat-host serve; chat-host serve --help lists them"),
-            ("serve --tpc [::]:0", "\"--tpc\" is no option of chat-host serve; did you mean --tcp? (chat-host serve --help"),
+            (
+                "serve --tpc [::]:0",
+                "\"--tpc\" is no option of chat-host serve; did you mean --tcp? (chat-host serve --help",
+            ),
             ("serve --max-client 9", "did you mean --max-clients?"),
             ("serve -tcp [::]:0", "did you mean --tcp?"),
             ("serve \u{2014}tcp [::]:0", "did you mean --tcp?"),

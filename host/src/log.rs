@@ -7,6 +7,7 @@
 
 mod queue;
 
+use crate::failure::{Failure, cause};
 use queue::{Entry, Queue};
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -39,7 +40,7 @@ pub enum Level {
 static OUTPUT: Stream = Stream::new(
     |bytes| write_all(io::stdout(), bytes),
     |lost| {
-        say(Level::Warning, format_args!("standard output cannot be written: {lost} lines are lost"));
+        say(Level::Warning, format_args!("standard output cannot be written: {} lost", counted(lost)));
         true
     },
 );
@@ -48,10 +49,23 @@ static OUTPUT: Stream = Stream::new(
 static ERRORS: Stream = Stream::new(
     |bytes| write_all(io::stderr(), bytes),
     |lost| {
-        let line = line(Level::Warning, format_args!("{lost} lines could not be written here and are lost"));
+        let line = line(Level::Warning, format_args!("{} could not be written here", counted(lost)));
         write_all(io::stderr(), line.as_bytes()).is_ok()
     },
 );
+
+/// Writes a text to standard output at once, for a program that says nothing else. A reader that has gone has what it wanted.
+///
+/// # Errors
+/// The text cannot be written: the disk is full, for example.
+pub fn print_now(text: &str) -> Result<(), Failure> {
+    match write_all(io::stdout(), text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::lost(format!("cannot write standard output: {}", cause(&error))))
+        }
+        _ => Ok(()),
+    }
+}
 
 /// Writes whole lines to standard output.
 pub fn print(lines: String) {
@@ -91,6 +105,11 @@ pub fn finish(patience: Option<Duration>) {
     let deadline = patience.map(|patience| Instant::now() + patience);
     OUTPUT.finish(deadline);
     ERRORS.finish(deadline);
+}
+
+/// So many lines, in words.
+fn counted(lines: u64) -> String {
+    if lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") }
 }
 
 /// A line with its prefix.
@@ -258,6 +277,11 @@ mod tests {
         let mut sink = Sink(vec![Ok(3), Ok(0), Err(ErrorKind::Interrupted), Ok(2), Ok(0)], Vec::new());
         write_all(&mut sink, b"abcde").unwrap();
         assert_eq!(sink.1, b"abcde");
+    }
+
+    #[test]
+    fn one_line_is_one() {
+        assert_eq!((counted(1), counted(12)), ("1 line".to_owned(), "12 lines".to_owned()));
     }
 
     #[test]

@@ -23,10 +23,7 @@ fn main() -> ExitCode {
     // What is said is written before the end; a program that runs until it is ended does not wait for that without a limit.
     let mut patience = None;
     let outcome = match command::parse(std::env::args_os()) {
-        Ok(command::Action::Print(text)) => {
-            log::print(text);
-            Ok(())
-        }
+        Ok(command::Action::Print(text)) => log::print_now(&text),
         Ok(command::Action::Run(command)) => {
             if command.is_lasting() {
                 patience = Some(log::PATIENCE);

@@ -36,11 +36,11 @@ use network::Network;
 /// Wrong usage, an address that cannot be bound, or the members refuse.
 #[cfg(feature = "client")]
 pub fn run(options: &Peer) -> Result<(), Failure> {
-    use crate::script::Talk;
+    use crate::script::{Talk, Way};
     let name = crate::client::checked_name(Some(options.name.clone()))?;
     let denied = denied(options)?;
     let network = Network::open(options)?;
-    let talk = Talk::open(&options.setup(), "the group", crate::clock::now())?;
+    let talk = Talk::open(&options.setup(), Way::Mesh, crate::clock::now())?;
     driver::run(name, &denied, options, network, talk)
 }
 

@@ -9,8 +9,10 @@ mod input;
 mod program;
 mod talk;
 mod typed;
+mod way;
 
 pub use conclusion::{Stop, Tally};
 pub use input::{Input, Lines};
 pub use talk::{Contact, Said, Setup, Step, Talk, Task};
 pub use typed::{COMMANDS, Typed};
+pub use way::Way;

@@ -327,7 +327,9 @@ impl View {
             0 => "nobody else is here yet, and you are found by whoever comes".to_owned(),
             others => format!("{} here: {}", tell_others(others), few(self.known.values())),
         };
-        Ok(talk.screen.aside(&format!("-- you are {}; {who}; /help lists the commands --", self.shown_name))?)
+        // The lines of a script are no commands.
+        let hint = if talk.screen.is_person() { "; /help lists the commands" } else { "" };
+        Ok(talk.screen.aside(&format!("-- you are {}; {who}{hint} --", self.shown_name))?)
     }
 
     /// The history is over.

@@ -104,7 +104,9 @@ impl Driver<'_, '_> {
             }
             // Until the client has caught up, own messages that were taken while the connection was broken are not shown yet.
             let is_caught_up = self.view.has_history() && !self.client.is_behind();
-            if self.talk.is_done() && is_caught_up {
+            // A patient client whose program has ended waits for no server: it has nothing to say there.
+            let is_away = self.connection.is_none() && self.opening.is_none();
+            if self.talk.is_done() && (is_caught_up || is_away && self.talk.is_patient()) {
                 return Ok(());
             }
             let give_up_at = self.talk.give_up_at(self.contact(), is_caught_up);

@@ -1,5 +1,6 @@
 //! What every client tells programs in the same words (docs/client-events.schema.json).
 
+use super::way::Way;
 use crate::terminal::{Appearance, Show};
 use chat_core::refusal::RefusalReason;
 use serde::Serialize;
@@ -22,9 +23,9 @@ pub struct Unconfirmed<'a> {
     pub count: u64,
     /// The server.
     pub server: &'a str,
-    /// What people call it: the room, for example.
+    /// With whom one talks there.
     #[serde(skip)]
-    pub kind: &'a str,
+    pub way: Way,
 }
 
 /// The server refuses this client, or puts it out. People are told of it as the program ends.
@@ -55,8 +56,8 @@ impl Show for Unsent<'_> {
 impl Show for Unconfirmed<'_> {
     fn appearance(&self) -> Appearance<'_> {
         Appearance::Fault(match self.count {
-            1 => format!("1 message was not confirmed by {} at {} and may be lost", self.kind, self.server),
-            count => format!("{count} messages were not confirmed by {} at {} and may be lost", self.kind, self.server),
+            1 => format!("1 message was not confirmed by {} at {} and may be lost", self.way, self.server),
+            count => format!("{count} messages were not confirmed by {} at {} and may be lost", self.way, self.server),
         })
     }
 }

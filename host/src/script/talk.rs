@@ -10,6 +10,7 @@ use super::event::Unconfirmed;
 use super::input::Input;
 use super::program::Program;
 use super::typed::COMMANDS;
+use super::way::Way;
 use crate::failure::Failure;
 use crate::signals::{SignalRequest, SignalRequests};
 use crate::terminal::{Appearance, Entry, Line, Options, OutputError, Screen, Show, feed_line};
@@ -31,8 +32,8 @@ const QUEUE_MAX: usize = 2;
 
 /// The user's side of a client.
 pub struct Talk {
-    /// What people call the other side: the room, for example.
-    kind: &'static str,
+    /// With whom one talks.
+    way: Way,
     /// Where things are shown.
     pub screen: Screen,
     /// Where lines come from.
@@ -151,11 +152,11 @@ pub struct Setup {
 }
 
 impl Talk {
-    /// Takes the terminal, standard input or a program, and the signals. `kind` is what people call the other side.
+    /// Takes the terminal, standard input or a program, and the signals.
     ///
     /// # Errors
     /// The system does not give them.
-    pub fn open(setup: &Setup, kind: &'static str, now: Instant) -> Result<Self, Failure> {
+    pub fn open(setup: &Setup, way: Way, now: Instant) -> Result<Self, Failure> {
         let reads_input = setup.exec.is_none() && !setup.headless;
         let at_terminal = reads_input && io::stdin().is_terminal();
         let requests = if at_terminal { SignalRequests::at_terminal()? } else { SignalRequests::new()? };
@@ -171,7 +172,7 @@ impl Talk {
             None => Input::with_standard_input(entries),
         };
         Ok(Self {
-            kind,
+            way,
             screen,
             input,
             requests,
@@ -338,7 +339,7 @@ impl Talk {
         let unconfirmed = u64::try_from(self.under_way.len() + texts).unwrap_or(u64::MAX);
         if unconfirmed > 0 {
             // If nobody reads the event, the line on standard error still tells.
-            let _ = self.screen.show_json(&Unconfirmed { count: unconfirmed, server, kind: self.kind });
+            let _ = self.screen.show_json(&Unconfirmed { count: unconfirmed, server, way: self.way });
         }
         let lines = self.texts + u64::try_from(texts).unwrap_or(u64::MAX);
         let tally = Tally { lines, lost: self.lost, unconfirmed };
@@ -362,7 +363,7 @@ impl Talk {
             Err(Stop::Unwritable(_)) => Duration::ZERO,
             _ => PROGRESS_MAX,
         };
-        conclude(outcome, self.screen.close(unread_max), tally, &format!("{} at {server}", self.kind))
+        conclude(outcome, self.screen.close(unread_max), tally, &format!("{} at {server}", self.way))
     }
 
     /// Shows the lines that were not said, so that they are not lost with the program. At a person's terminal they stand there.

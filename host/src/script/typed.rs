@@ -2,17 +2,27 @@
 //!
 //! Lines of a script are never commands: what a file holds is sent as it is.
 
+use super::Way;
+
 /// The commands, for completion.
 pub const COMMANDS: &[&str] = &["/help", "/me", "/quit", "/who"];
 
-/// What `/help` shows.
-pub(super) const HELP: &[&str] = &[
+/// How commands and keys are used; no line is longer than a row of a terminal of 80 columns.
+const HELP: &[&str] = &[
     "/me TEXT   say what you do",
     "/who       show who is here",
     "/quit      leave (so do Ctrl-D and Ctrl-C)",
     "//TEXT     say /TEXT",
-    "Up, Down: lines typed before.  Tab: complete a name.  Ctrl-A, -E, -W, -U, -K, -Y: as in a shell.",
+    "Up, Down: lines typed before.  Tab: complete a name.",
+    "Ctrl-A, -E, -W, -U, -K, -Y: as in a shell.",
 ];
+
+/// What `/help` shows where one talks in this way. A relay has no names: it has nothing of what is for them.
+pub(super) fn help(way: Way) -> impl Iterator<Item = &'static str> {
+    HELP.iter()
+        .copied()
+        .filter(move |line| way != Way::Relay || !["/me", "/who"].iter().any(|word| line.starts_with(word)))
+}
 
 /// What a line asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +92,14 @@ mod tests {
         ] {
             assert_eq!(Typed::new(line), typed, "{line:?}");
         }
+    }
+
+    #[test]
+    fn help_fits_a_terminal_and_a_relay_has_no_commands_for_names() {
+        assert!(help(Way::Room).all(|line| "-- ".len() + line.len() <= 80));
+        let words = |way| help(way).filter_map(|line| line.split_once("  ").map(|(word, _)| word)).collect::<Vec<_>>();
+        assert_eq!(words(Way::Room)[..4], ["/me TEXT", "/who", "/quit", "//TEXT"]);
+        assert_eq!(words(Way::Relay)[..2], ["/quit", "//TEXT"]);
     }
 
     #[test]

@@ -30,10 +30,15 @@ impl Unreached {
     /// The failure in one sentence.
     pub(super) fn into_failure(self, endpoint: &Endpoint) -> Failure {
         Failure::lost(match self.server {
-            Some(server) => format!(
-                "cannot reach the room at {server}: {}; check the address, and that the server runs",
-                self.cause
-            ),
+            Some(server) => {
+                // Who names a port may have taken that of the relay or of the page.
+                let usual =
+                    if server.port() == PORT { String::new() } else { format!(" (a room has port {PORT} as a rule)") };
+                format!(
+                    "cannot reach the room at {server}: {}; check the address{usual}, and that the server runs",
+                    self.cause
+                )
+            }
             None if self.cause.contains(&endpoint.host) => self.cause,
             None => format!("cannot reach the room at {}: {}", endpoint.host, self.cause),
         })

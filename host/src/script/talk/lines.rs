@@ -2,7 +2,7 @@
 
 use super::{Contact, PROGRESS_MAX, Queued, Said, Stop, Talk, Task, UnderWay};
 use crate::script::event::{Unconfirmed, Unsent};
-use crate::script::typed::{HELP, Typed};
+use crate::script::typed::{Typed, help};
 use crate::terminal::{Line, OutputError};
 use chat_core::limits::TEXT_BYTES_MAX;
 use chat_core::time::Instant;
@@ -69,7 +69,7 @@ impl Talk {
                 Typed::Who => return Ok(Some(Task::Who)),
                 Typed::Quit => return Err(Stop::Left),
                 Typed::Help => {
-                    for line in HELP {
+                    for line in help(self.way) {
                         self.screen.aside(&format!("-- {line}"))?;
                     }
                 }
@@ -188,7 +188,7 @@ impl Talk {
     /// Nothing can be shown any more.
     pub fn handle_unconfirmed(&mut self, number: u32, server: &str) -> Result<(), OutputError> {
         self.handle_lost(number);
-        self.screen.show(&Unconfirmed { count: 1, server, kind: self.kind })
+        self.screen.show(&Unconfirmed { count: 1, server, way: self.way })
     }
 
     /// The oldest own messages are not waited for any more; they may still come.
@@ -213,7 +213,7 @@ impl Talk {
         if self.screen.is_person() {
             Ok(())
         } else {
-            self.screen.show(&Unconfirmed { count: count.into(), server, kind: self.kind })
+            self.screen.show(&Unconfirmed { count: count.into(), server, way: self.way })
         }
     }
 
