@@ -44,8 +44,8 @@ pub struct Storage<
     ring: [u8; RING],
 }
 
-/// For a microcontroller: eight members, 6 KiB of messages; together with the peer less than 16 KiB.
-pub type SmallStorage = Storage<12, 10, 16, 2, 6_144>;
+/// For a microcontroller: eight members, 4.5 KiB of messages; together with the peer less than 16 KiB.
+pub type SmallStorage = Storage<16, 10, 16, 2, 4_608>;
 
 /// For a computer: 256 members, 256 KiB of messages.
 pub type HostStorage = Storage<512, 512, 64, 16, 262_144>;

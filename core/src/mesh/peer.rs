@@ -572,11 +572,12 @@ mod tests {
 
     #[test]
     fn ninth_member_of_a_small_room_is_refused() {
-        let names = ["a", "b", "c", "d", "e", "f"];
+        let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
         let mut network = Network::of(&names);
-        network.start(config("g"));
+        assert_eq!(network.members(0), names);
+        network.start(config("i"));
         network.run(4_000);
-        assert!(network.told(6).contains(&format!("refused: {}, , ", u16::from(RefusalReason::Full))));
+        assert!(network.told(8).contains(&format!("refused: {}, , ", u16::from(RefusalReason::Full))));
         assert_eq!(network.members(0), names);
     }
 
@@ -683,30 +684,30 @@ mod tests {
     fn groups_that_are_too_large_together_stay_apart_and_say_so() {
         let mut network = Network::of(&[]);
         network.cut = |from, to| (from < 4) != (to < 4);
-        for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+        for name in ["a", "b", "c", "d", "e", "f", "g", "h", "i"] {
             network.start(config(name));
             network.run(5_000);
         }
         network.cut = |_, _| false;
         network.run(30_000);
         assert_eq!(network.members(0), ["a", "b", "c", "d"]);
-        assert_eq!(network.members(7), ["e", "f", "g", "h"]);
-        let told = (0..8).flat_map(|index| network.told(index)).filter(|told| told == "TooMany { members: 4 }").count();
-        assert!(told > 0);
+        assert_eq!(network.members(8), ["e", "f", "g", "h", "i"]);
+        let told: Vec<_> = (0..9).flat_map(|index| network.told(index)).collect();
+        assert!(told.iter().any(|told| ["TooMany { members: 4 }", "TooMany { members: 5 }"].contains(&told.as_str())));
     }
 
-    /// What a, of a group of three with room for four, is told when it meets somebody who knows three members, so many of them of the same group.
+    /// What a, of a group of five with room for eight, is told when it meets somebody who knows six members, so many of them of the same group.
     fn told_after_meeting(shared: usize) -> Vec<String> {
-        let mut network = Network::of(&["a", "b", "c"]);
+        let mut network = Network::of(&["a", "b", "c", "d", "e"]);
         network.told(0);
         let (own, stranger) = (network.peer(0).id(), PeerId(77));
         let name = |index: u64| Username::new(&format!("s{index}")).unwrap();
-        let body = |index| Body { rank: 1, capacity_log2: 2, name: name(index), addresses: Addresses::default() };
+        let body = |index| Body { rank: 1, capacity_log2: 3, name: name(index), addresses: Addresses::default() };
         let known: Vec<_> =
             network.peer(0).table.rows().iter().map(|row| row.to_wire_with(Addresses::default())).collect();
         let known = known.into_iter().filter(|row| row.id != own).take(shared);
         let new = (77..).map(|id| WireRow { id: PeerId(id), incarnation: 1, standing: Standing::Member(body(id)) });
-        let mut rows: Vec<_> = known.chain(new).take(3).collect();
+        let mut rows: Vec<_> = known.chain(new).take(6).collect();
         rows.sort_by_key(|row| row.id);
         let mut page = Packer::<600>::new(600);
         rows.iter().for_each(|row| page.push(row).unwrap());
@@ -716,8 +717,8 @@ mod tests {
         ridden.push(&riding).unwrap();
         let ridden = Item::Rows { after: PeerId::ZERO, until: PeerId::ZERO, rows: ridden.as_packed() };
         let nonce = network.peer(0).discovery.nonce();
-        let (members, table) = (3, crate::mesh::Digest(1));
-        let found = Item::Found { nonce, token: Token(9), members, capacity_log2: 2, table };
+        let (members, table) = (6, crate::mesh::Digest(1));
+        let found = Item::Found { nonce, token: Token(9), members, capacity_log2: 3, table };
         network.deliver(0, Network::address(9), Arrival::Unicast, &datagram(stranger, Token::NONE, &[found]));
         let token = network.peer(0).tokens.token(stranger, Network::address(9).into());
         network.flying.clear();
@@ -731,8 +732,8 @@ mod tests {
 
     #[test]
     fn who_is_in_both_groups_that_meet_counts_once() {
-        assert_eq!(told_after_meeting(2), ["+s77"]);
-        assert_eq!(told_after_meeting(1), ["TooMany { members: 2 }"]);
+        assert_eq!(told_after_meeting(3), ["+s77", "+s78", "+s79"]);
+        assert_eq!(told_after_meeting(2), ["TooMany { members: 4 }"]);
     }
 
     #[test]
