@@ -4,6 +4,9 @@ use crate::unstamped;
 use chat_core::refusal::RefusalReason;
 use chat_core::room::{Kind, Message, Seen, Sequence, Welcome};
 use nix::sys::signal::Signal;
+use nix::sys::socket::{self, Backlog};
+use std::net::{TcpListener, TcpStream};
+use std::time::{Duration, Instant};
 use tests::process::Process;
 use tests::room::{ScriptedRoom, WELCOME};
 
@@ -120,4 +123,18 @@ fn name_that_was_taken_meanwhile_is_told_with_the_lines_that_were_not_said() {
             )
         ]
     );
+}
+
+#[test]
+fn server_that_does_not_answer_is_waited_for_ten_seconds() {
+    // The system accepts one connection for a listener of this kind, and drops the first packet of every other.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    socket::listen(&listener, Backlog::new(0).unwrap()).unwrap();
+    let address = listener.local_addr().unwrap();
+    let _accepted = TcpStream::connect(address).unwrap();
+    let begin = Instant::now();
+    let finished = Process::start(&["client", "--tcp", &address.to_string(), "--name", "ann"]).finish();
+    assert_eq!((finished.code, finished.errors.len()), (Some(1), 1), "{finished:?}");
+    assert!(finished.errors[0].contains(&format!("{address}: no answer for 10 s; check")), "{finished:?}");
+    assert!(begin.elapsed() >= Duration::from_secs(10));
 }
