@@ -188,11 +188,24 @@ fn paste_of_many_lines_is_asked_about() {
     }
     // The last line had no line end.
     terminal.find_on_screen("] six");
-    // A few lines are sent at once, without characters that cannot be typed.
-    terminal.type_keys("\x15");
-    terminal.paste("a\x1b[2Jb\r\nc\n");
+}
+
+#[test]
+fn paste_of_a_few_lines_is_sent_at_once_and_control_characters_that_it_loses_are_told() {
+    let (room, mut terminal) = ann(100, 20);
+    let mut bob = Connection::joined(room.tcp, "bob", 2);
+    terminal.paste("a\x1b[2Jb\x07\r\nc\n");
     assert_eq!(bob.hear_journal(), "ann: a[2Jb");
     assert_eq!(bob.hear_journal(), "ann: c");
+    terminal.find_on_screen("-- 2 control characters of the paste left out --");
+    // More that is pasted while a paste is asked about is treated alike.
+    terminal.paste(&"x\n".repeat(6));
+    terminal.find_on_screen("send these 6 lines? y/n");
+    terminal.paste("y\x1bz\r\n");
+    terminal.find_on_screen("-- 1 control character of the paste left out --");
+    terminal.find_on_screen("send these 7 lines? y/n");
+    terminal.paste(&"x\n".repeat(1_000));
+    terminal.find_on_screen("-- 1007 lines pasted, at most 1000 can be");
 }
 
 #[test]

@@ -152,15 +152,16 @@ impl Keys {
         if sequence == "[200~" { self.read_paste() } else { Ok(sequence_meaning(&sequence)) }
     }
 
-    /// Reads a paste up to its end. What is not text in it is left out.
+    /// Reads a paste up to its end. Control characters, which come as keys, are in it again, each key as one character.
     fn read_paste(&mut self) -> io::Result<Key> {
         const END: &str = "\x1b[201~";
         let mut text = String::new();
         while !text.ends_with(END) {
             let Some(event) = self.soon()? else { break };
             match event {
-                Event::Key(KeyEvent { code: KeyCode::Esc, .. }) => text.push('\x1b'),
-                other => text.extend(typed(&other)),
+                event if is_release(&event) => {}
+                Event::Key(_) => text.push(typed(&event).unwrap_or('\x1b')),
+                _ => {}
             }
         }
         Ok(Key::Paste(text.strip_suffix(END).unwrap_or(&text).to_owned()))
@@ -321,5 +322,18 @@ mod tests {
         let text = [KeyCode::Char('a'), KeyCode::Enter, KeyCode::Tab, KeyCode::Char('b')];
         let codes = [KeyCode::Esc].into_iter().chain(start).chain(text).chain([KeyCode::Esc]).chain(end);
         assert_eq!(pressed(codes).next().unwrap(), Key::Paste("a\n\tb".to_owned()));
+    }
+
+    #[test]
+    fn control_characters_of_a_bracketed_paste_in_pieces_are_not_lost_on_the_way() {
+        let mut keys =
+            pressed("\u{1b}[200~a".chars().map(|it| if it == '\u{1b}' { KeyCode::Esc } else { KeyCode::Char(it) }));
+        // BEL, and ESC [ A, which is a key.
+        for (code, modifiers) in [(KeyCode::Char('g'), KeyModifiers::CONTROL), (KeyCode::Up, KeyModifiers::NONE)] {
+            keys.ahead.push_back(Event::Key(KeyEvent::new(code, modifiers)));
+        }
+        keys.ahead.extend(pressed([KeyCode::Char('b'), KeyCode::Esc]).ahead);
+        keys.ahead.extend(pressed("[201~".chars().map(KeyCode::Char)).ahead);
+        assert_eq!(keys.next().unwrap(), Key::Paste("a\u{1b}\u{1b}b".to_owned()));
     }
 }

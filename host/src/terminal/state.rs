@@ -238,7 +238,13 @@ impl State {
     fn paste(&mut self, text: &str) -> Vec<KeyRequest> {
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
         // What cannot be typed is not pasted.
-        let text: String = text.chars().filter(|&it| !it.is_control() || matches!(it, '\n' | '\t')).collect();
+        let (text, left_out): (String, String) =
+            text.chars().partition(|&it| !it.is_control() || matches!(it, '\n' | '\t'));
+        match left_out.chars().count() {
+            0 => {}
+            1 => self.aside("-- 1 control character of the paste left out --"),
+            count => self.aside(&format!("-- {count} control characters of the paste left out --")),
+        }
         match text.trim_end_matches('\n').split('\n').count() {
             0..=ENTERS_MAX => self.insert_lines(&text),
             lines if lines > PASTE_LINES_MAX => {
@@ -281,7 +287,10 @@ impl State {
                 let lines = self.question.take().map_or(0, |text| lines(&text));
                 self.aside(&format!("-- {lines} lines not sent --"));
             }
-            Key::Paste(more) => self.question.iter_mut().for_each(|text| text.push_str(more)),
+            Key::Paste(more) => {
+                let text = self.question.take().unwrap_or_default() + more;
+                return self.paste(&text);
+            }
             Key::Resize(columns, rows) => self.resize(Size::new(*columns, *rows)),
             Key::Suspend => return vec![KeyRequest::Suspend],
             _ => {}
