@@ -18,6 +18,7 @@ mod mode;
 mod options;
 mod output;
 mod palette;
+mod paste;
 mod recall;
 mod screen;
 mod show;

@@ -5,6 +5,7 @@ use super::edit::{Edit, Place};
 use super::entry::{Entry, Line};
 use super::frame::{Area, Content, Frame, Size};
 use super::keys::{ENTERS_MAX, Key};
+use super::paste::{self, PASTE_LINES_MAX};
 use super::recall::Recall;
 use super::styled::{Look, Style, Styled};
 use chat_core::limits::TEXT_BYTES_MAX;
@@ -24,9 +25,6 @@ const FRESH_LINES_MAX: usize = 1_000;
 
 /// Lines that are drawn in one frame.
 const FRAME_LINES_MAX: usize = 100;
-
-/// Lines that a paste may have. Longer ones belong into a pipe.
-const PASTE_LINES_MAX: usize = 1_000;
 
 /// What is said of an own line that has not come back in time.
 const MARK: &str = " (not confirmed)";
@@ -236,16 +234,13 @@ impl State {
 
     /// Inserts a paste line by line, or asks about it if it has many.
     fn paste(&mut self, text: &str) -> Vec<KeyRequest> {
-        let text = text.replace("\r\n", "\n").replace('\r', "\n");
-        // What cannot be typed is not pasted.
-        let (text, left_out): (String, String) =
-            text.chars().partition(|&it| !it.is_control() || matches!(it, '\n' | '\t'));
-        match left_out.chars().count() {
+        let (text, left_out) = paste::typable(text);
+        match left_out {
             0 => {}
             1 => self.aside("-- 1 control character of the paste left out --"),
             count => self.aside(&format!("-- {count} control characters of the paste left out --")),
         }
-        match text.trim_end_matches('\n').split('\n').count() {
+        match paste::lines(&text) {
             0..=ENTERS_MAX => self.insert_lines(&text),
             lines if lines > PASTE_LINES_MAX => {
                 self.aside(&format!(
@@ -284,7 +279,7 @@ impl State {
                 return self.insert_lines(&text);
             }
             Key::Character('n' | 'N') | Key::Interrupt | Key::Escape | Key::DeleteOrEnd => {
-                let lines = self.question.take().map_or(0, |text| lines(&text));
+                let lines = self.question.take().map_or(0, |text| paste::lines(&text));
                 self.aside(&format!("-- {lines} lines not sent --"));
             }
             Key::Paste(more) => {
@@ -387,7 +382,7 @@ impl State {
     /// What stands before the line that is typed, and its style: a question, how long the line is, or nothing but the invitation.
     fn prompt(&self) -> (String, Style) {
         if let Some(text) = &self.question {
-            return (format!("send these {} lines? y/n ", lines(text)), Style::Bold);
+            return (format!("send these {} lines? y/n ", paste::lines(text)), Style::Bold);
         }
         match self.edit.text().len() {
             length if length > TEXT_BYTES_MAX => (format!("{length}/{TEXT_BYTES_MAX}{PROMPT}"), Style::Fault),
@@ -395,9 +390,4 @@ impl State {
             _ => (PROMPT.to_owned(), Style::Plain),
         }
     }
-}
-
-/// The lines of a paste.
-fn lines(text: &str) -> usize {
-    text.trim_end_matches('\n').split('\n').count()
 }
