@@ -3,8 +3,9 @@
 use crate::unstamped;
 use chat_core::refusal::RefusalReason;
 use chat_core::room::{Kind, Message, Seen, Sequence, Welcome};
+use nix::libc::linger;
 use nix::sys::signal::Signal;
-use nix::sys::socket::{self, Backlog};
+use nix::sys::socket::{self, Backlog, setsockopt, sockopt};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 use tests::process::Process;
@@ -35,6 +36,27 @@ fn client_comes_back_with_its_token_and_says_again_only_what_was_not_taken() {
     assert_eq!((finished.code, shown), (Some(0), vec!["ann: one", "ann: two"]));
     assert!(finished.errors[1].contains(&format!("no connection to the room at {}", room.address)), "{finished:?}");
     assert!(finished.errors[2].starts_with("-- back after ") && finished.errors[2].ends_with(", nothing missed --"));
+}
+
+#[test]
+fn refusal_that_waits_unread_while_a_write_fails_is_told() {
+    let room = ScriptedRoom::new();
+    let mut client = room.client(&[]);
+    client.write(b"one\n");
+    let (mut guest, ..) = room.welcome(WELCOME);
+    guest.hear_say();
+    // Without this the refusal may wait for an acknowledgement (RFC 896), and the reset would throw it away.
+    guest.stream.set_nodelay(true).unwrap();
+    // While the client sleeps, the refusal and the end of the connection come, and its user says something.
+    client.signal(Signal::SIGSTOP);
+    guest.send(&Message::Refused { reason: RefusalReason::Replaced });
+    setsockopt(&guest.stream, sockopt::Linger, &linger { l_onoff: 1, l_linger: 0 }).unwrap();
+    drop(guest);
+    client.write(b"two\n");
+    client.signal(Signal::SIGCONT);
+    let finished = client.finish();
+    assert_eq!(finished.code, Some(1));
+    assert!(finished.errors.last().unwrap().contains("(reason 43)"), "{finished:?}");
 }
 
 #[test]

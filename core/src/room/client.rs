@@ -300,10 +300,12 @@ impl Client {
                 self.retry.handle_steady();
                 self.malformed_in_a_row = 0;
             }
-            State::Connecting | State::Joining(_) if self.broken_at.is_none() => {
-                self.retry.handle_failed_first(&self.config);
-            }
+            State::Connecting | State::Joining(_) if self.broken_at.is_none() => self.retry.skip_first(&self.config),
             State::Connecting | State::Joining(_) | State::Member { .. } => {}
+        }
+        if !pause_min.is_zero() {
+            // Many clients may have been put out together: they are not to come back together.
+            self.retry.skip_first(&self.config);
         }
         self.counts.broken += 1;
         if self.due.leave != Leave::No {
@@ -383,6 +385,7 @@ impl Client {
                     return None;
                 }
             }
+            State::Joining(_) if core::mem::take(&mut due.pong) => Message::Pong,
             _ => return None,
         };
         // None of these messages is longer than a frame may be.
@@ -457,7 +460,12 @@ mod tests {
 
     /// A client that has sent its first Join.
     fn joining() -> Client {
-        let mut client = Client::new(Config::DEFAULT, START, 5, Username::new("ann").unwrap(), [7; 16]);
+        joining_with(5)
+    }
+
+    /// The same, whose pauses depend on this seed.
+    fn joining_with(seed: u64) -> Client {
+        let mut client = Client::new(Config::DEFAULT, START, seed, Username::new("ann").unwrap(), [7; 16]);
         assert_eq!(client.poll_timeout(), Some(START));
         client.handle_timeout(START);
         assert_eq!(drain(&mut client), ["Connect"]);
@@ -625,6 +633,26 @@ mod tests {
         let mut client = member();
         let outputs = deliver(&mut client, START, &frames(&[Message::Refused { reason: RefusalReason::Replaced }]));
         assert_eq!((outputs[1].as_str(), client.is_ended()), ("Refused(Replaced)", true));
+    }
+
+    #[test]
+    fn clients_that_are_put_out_together_come_back_one_after_the_other() {
+        let dues = [1, 2, 3].map(|seed| {
+            let mut client = joining_with(seed);
+            deliver(&mut client, START, &frames(&[Message::Welcome(welcome())]));
+            let later = START + Config::DEFAULT.steady_after;
+            deliver(&mut client, later, &frames(&[Message::Refused { reason: RefusalReason::ShuttingDown }]));
+            client.poll_timeout().unwrap() - later
+        });
+        assert!(dues.iter().all(|due| (500..=1_000).contains(&due.as_millis())), "{dues:?}");
+        assert!(dues[0] != dues[1] && dues[1] != dues[2], "{dues:?}");
+    }
+
+    #[test]
+    fn ping_before_the_welcome_is_answered_behind_the_join() {
+        let mut client = joining();
+        deliver(&mut client, START, &frames(&[Message::Ping]));
+        assert_eq!(written(&mut client), frames(&[Message::Pong]));
     }
 
     #[test]

@@ -124,7 +124,8 @@ impl Driver<'_, '_> {
                 Err(Traffic::Opened(outcome)) => self.handle_opened(outcome)?,
                 Err(Traffic::Read(Ok(0))) => self.handle_broken(None),
                 Err(Traffic::Read(Ok(length))) => self.handle_bytes(&buffer[..length])?,
-                Err(Traffic::Read(Err(error)) | Traffic::Writable(Err(error))) => self.handle_broken(Some(&error)),
+                Err(Traffic::Read(Err(error))) => self.handle_broken(Some(&error)),
+                Err(Traffic::Writable(Err(error))) => self.handle_unwritable(&error)?,
             }
         }
     }
@@ -227,8 +228,21 @@ impl Driver<'_, '_> {
     fn drain(&mut self) -> Result<(), Stop> {
         self.drain_outputs()?;
         if let Err(error) = self.write() {
-            self.handle_broken(Some(&error));
+            self.handle_unwritable(&error)?;
             self.drain_outputs()?;
+        }
+        Ok(())
+    }
+
+    /// The connection takes no more bytes. What has come before its end is read first: a refusal may be there.
+    fn handle_unwritable(&mut self, error: &io::Error) -> Result<(), Stop> {
+        let mut buffer = [0; READ_BYTES];
+        while let Some(length) = self.connection.as_ref().and_then(|connection| connection.read_at_once(&mut buffer)) {
+            self.handle_bytes(&buffer[..length])?;
+        }
+        // The engine closes the connection itself when it is refused.
+        if self.connection.is_some() {
+            self.handle_broken(Some(error));
         }
         Ok(())
     }

@@ -21,6 +21,7 @@ impl Client {
                 // The server does not know observers.
                 self.handle_refused(now, RefusalReason::Unsupported);
             }
+            (State::Joining(_), Message::Ping) => self.due.pong = true,
             (_, Message::Refused { reason }) => self.handle_refused(now, reason),
             (State::Member { watch, .. }, message) => match message {
                 Message::Said { sequence, number, name, text, .. } => {

@@ -19,8 +19,8 @@ impl Retry {
         Self { pause: Duration::ZERO, random: seed }
     }
 
-    /// The first connection has failed: it was the try without a pause.
-    pub(super) fn handle_failed_first(&mut self, config: &Config) {
+    /// The next pause is not none: the try without a pause was made already, or there must be none.
+    pub(super) fn skip_first(&mut self, config: &Config) {
         self.pause = self.pause.max(config.retry_pause_min);
     }
 

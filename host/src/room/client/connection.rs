@@ -89,6 +89,11 @@ impl Connection {
         self.stream.read_with(|mut stream| stream.read(buffer)).await
     }
 
+    /// Reads what has come without waiting for more: how many bytes; `None` if nothing is there, at the end, and after an error.
+    pub(super) fn read_at_once(&self, buffer: &mut [u8]) -> Option<usize> {
+        self.stream.get_ref().read(buffer).ok().filter(|&length| length > 0)
+    }
+
     /// Waits until something may be written, for ever if there is nothing to write.
     ///
     /// # Errors
