@@ -4,11 +4,12 @@
 use chat_core::datagram::{Datagram, open};
 use chat_core::limits;
 use chat_core::mesh::{
-    Addresses, Body, Digest, Item, Nonce, PROTOCOL, Packer, Pair, PeerId, Say, Standing, TAG_COUNT, Timers, Token,
-    WireRow,
+    Addresses, Arrival, Body, Config, Digest, Item, Nonce, PROTOCOL, Packer, Pair, Peer, PeerId, Say, SmallStorage,
+    Standing, TAG_COUNT, Timers, Token, WireRow,
 };
 use chat_core::refusal::RefusalReason;
 use chat_core::text::Text;
+use chat_core::time::Instant;
 use chat_core::username::Username;
 use std::collections::{HashMap, HashSet};
 use tests::document::{dumps, requirements, rows, section, written_name};
@@ -120,6 +121,7 @@ fn with_items(mut check: impl FnMut(&str, &Item<'_>)) {
 fn every_dump_is_what_core_writes_and_reads() {
     let mut dumps = dumps(&document());
     let datagram = dumps.remove("seek-datagram").expect("the document has a whole datagram");
+    dumps.remove("table-hashed").expect("the document has what a hash is over");
     with_items(|name, item| {
         let dump = dumps.remove(name).unwrap_or_else(|| panic!("no dump {name}"));
         let mut buffer = [0xa5; 256];
@@ -135,6 +137,43 @@ fn every_dump_is_what_core_writes_and_reads() {
     bytes.resize(limits::MESH_SEEK_BYTES, 0);
     assert_eq!(bytes, datagram);
     assert_eq!(open(PROTOCOL, &datagram).unwrap().count(), 2);
+}
+
+/// A hash as MESH-ENC-5 says it, and as it travels.
+fn hashed(bytes: &[u8]) -> (Digest, String) {
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325, step);
+    let written: Vec<_> = hash.to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    (Digest(hash), written.join(" "))
+}
+
+#[test]
+fn hashes_are_those_that_the_document_shows_and_that_a_peer_has() {
+    let document = document();
+    for bytes in [&dumps(&document)["table-hashed"][..], &[]] {
+        let (_, written) = hashed(bytes);
+        assert!(document.contains(&format!("travels as `{written}`")), "{written}");
+    }
+    // A founder that has welcomed a newcomer.
+    let now = Instant::from_millis(0);
+    let mut storage = SmallStorage::EMPTY;
+    let config = Config { discovery: false, ..Config::new(Username::new("bob").unwrap()) };
+    let mut peer = Peer::new(storage.memory(), config, now, [7; 16]);
+    peer.handle_timeout(now);
+    let mut claim = Datagram::EMPTY;
+    claim.begin(PROTOCOL);
+    claim.push(&Item::From { id: ANN, incarnation: 1, token: Token::NONE }).unwrap();
+    let name = Username::new("ann").unwrap();
+    let addresses = Addresses::default();
+    claim.push(&Item::Claim { nonce: nonce(), incarnation: 1, token: token(), name, addresses }).unwrap();
+    let mut bytes = claim.as_bytes().to_vec();
+    bytes.resize(limits::MESH_CLAIM_BYTES, 0);
+    peer.handle_datagram(now, "192.0.2.7:9292".parse().unwrap(), Arrival::Unicast, &bytes);
+    let mut rows = [(peer.id(), 1_u8), (ANN, 0)];
+    rows.sort();
+    let over: Vec<u8> =
+        rows.iter().flat_map(|(id, state)| [&id.0.to_le_bytes()[..], &[1, 0, 0, 0, *state]].concat()).collect();
+    assert_eq!(peer.table_digest(), hashed(&over).0);
 }
 
 #[test]
