@@ -13,6 +13,8 @@ pub mod client;
 mod clock;
 #[cfg(not(loom))]
 pub mod command;
+#[cfg(all(not(loom), target_os = "linux"))]
+mod datagrams;
 #[cfg(not(loom))]
 pub mod endpoint;
 #[cfg(not(loom))]

@@ -5,6 +5,7 @@
 //!
 //! With the feature `client` a person or a script sits before it; with `peer` alone it is a machine that only keeps the group.
 
+mod batch;
 #[cfg(feature = "client")]
 pub mod doctor;
 #[cfg(feature = "client")]

@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::log;
 use crate::terminal::json;
 use chat_core::datagram::Datagram;
-use chat_core::limits::{DATAGRAM_BYTES_MAX, MESH_SEEK_BYTES};
+use chat_core::limits::MESH_SEEK_BYTES;
 use chat_core::mesh::{Item, Nonce, PORT, PROTOCOL, PeerId, Token};
 use chat_core::relay;
 use finding::Finding;
@@ -148,7 +148,6 @@ impl Look {
     fn listen(&mut self, listen_max: Duration) {
         let begin = clock::now();
         let mut call_at = begin;
-        let mut buffer = [0; DATAGRAM_BYTES_MAX + 1];
         loop {
             let now = clock::now();
             let passed = now - begin;
@@ -161,9 +160,9 @@ impl Look {
                 call_at = now + CALL_PAUSE;
             }
             self.sockets.wait(Some(call_at), future::pending::<()>());
-            while let Ok(Some(Received { length, source, arrival })) = self.sockets.receive(&mut buffer) {
+            while let Ok(Some(Received { bytes, source, arrival })) = self.sockets.receive() {
                 let nonces = [self.calls[0].nonce, self.calls[1].nonce];
-                self.observed.handle_datagram(nonces, source, arrival, &buffer[..length]);
+                self.observed.handle_datagram(nonces, source, arrival, bytes);
             }
         }
     }

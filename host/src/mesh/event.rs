@@ -219,10 +219,14 @@ impl Show for Event<'_> {
 
 /// The time before a message: the sender's, marked where it may mislead.
 fn stamp(sent_ms: i64, late: bool, clock_off: bool) -> String {
-    let stamp = Stamp::new(sent_ms).to_string();
-    let marks = [(late, ", late"), (clock_off, ", clock off")].into_iter().filter(|(is_marked, _)| *is_marked);
-    let marks: String = marks.map(|(_, mark)| mark).collect();
-    format!("{}{marks}] ", stamp.trim_end_matches(']'))
+    let stamp = Stamp::new(sent_ms);
+    let marks = match (late, clock_off) {
+        (false, false) => return format!("{stamp} "),
+        (true, false) => "late",
+        (false, true) => "clock off",
+        (true, true) => "late, clock off",
+    };
+    format!("{}, {marks}] ", stamp.to_string().trim_end_matches(']'))
 }
 
 /// Who is told apart by another number from now on, and why.

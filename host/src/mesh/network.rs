@@ -7,7 +7,6 @@ use super::targets::Targets;
 use crate::clock;
 use crate::command::Peer as Options;
 use crate::failure::{Failure, cause};
-use chat_core::limits::DATAGRAM_BYTES_MAX;
 use chat_core::mesh::{self, Member, Output, Peer, Phase, State, Target};
 use chat_core::time::Instant;
 use smol::future;
@@ -35,8 +34,6 @@ pub(super) struct Network {
     pub(super) pauses: Pauses,
     /// How many datagrams may be taken before the next wait.
     receivable: u32,
-    /// Room for one datagram, and one byte more, so that a longer one shows.
-    buffer: [u8; DATAGRAM_BYTES_MAX + 1],
 }
 
 impl Network {
@@ -53,7 +50,6 @@ impl Network {
             save_at: clock::now() + pauses.save,
             pauses,
             receivable: 0,
-            buffer: [0; DATAGRAM_BYTES_MAX + 1],
         })
     }
 
@@ -156,18 +152,19 @@ impl Network {
     /// # Errors
     /// Nothing can be received any more: what, in a sentence.
     pub(super) fn receive(&mut self, peer: &mut Peer<'_>) -> Result<bool, String> {
-        if self.receivable == 0 {
+        // What has been received already shows in no wait.
+        if self.receivable == 0 && !self.sockets.has_received() {
             return Ok(false);
         }
-        self.receivable -= 1;
-        let received = self.sockets.receive(&mut self.buffer);
+        self.receivable = self.receivable.saturating_sub(1);
+        let received = self.sockets.receive();
         let received =
             received.map_err(|error| format!("cannot receive anything any more: {}; start again", cause(&error)))?;
         let Some(received) = received else {
             peer.acknowledge(clock::now());
             return Ok(false);
         };
-        peer.handle_datagram(clock::now(), received.source, received.arrival, &self.buffer[..received.length]);
+        peer.handle_datagram(clock::now(), received.source, received.arrival, received.bytes);
         Ok(true)
     }
 

@@ -1,6 +1,7 @@
 //! The peer's sockets: one of its own for each of IPv4 and IPv6, from which everything is sent, and those at the port that all peers
 //! of a machine share, which only hear.
 
+use super::batch::Batch;
 use super::interfaces::Interface;
 use crate::clock;
 use crate::failure::{Failure, cause};
@@ -33,9 +34,9 @@ const ANSWERS_PAUSE: Duration = Duration::from_millis(3);
 
 /// A datagram that came.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Received {
-    /// How many bytes it has; one more than allowed if it has more.
-    pub(super) length: usize,
+pub(super) struct Received<'b> {
+    /// Its bytes; one more than allowed if it has more.
+    pub(super) bytes: &'b [u8],
     /// Where it came from.
     pub(super) source: SocketAddr,
     /// At which kind of address it came in.
@@ -55,8 +56,10 @@ pub(super) struct Sockets {
     readable: [bool; SOCKETS],
     /// The address that the user is told; `[::]` stands for all of IPv4 too.
     pub(super) address: SocketAddr,
-    /// Which socket is read next.
+    /// Which socket was read last.
     turn: usize,
+    /// What came from it.
+    batch: Batch,
     /// Failures to receive since something was received.
     failures: u32,
     /// Datagrams sent since the last wait.
@@ -97,6 +100,7 @@ impl Sockets {
             readable: [false; SOCKETS],
             address,
             turn: 0,
+            batch: Batch::new(),
             failures: 0,
             sent: 0,
             unsent: 0,
@@ -163,23 +167,36 @@ impl Sockets {
         self.waiter.block_on(future::or(future, future::or(readable, due)))
     }
 
-    /// The next datagram that is there, of each socket in turn of those that had some after the last wait.
+    /// The next datagram that is there.
     ///
     /// # Errors
     /// Nothing can be received any more.
-    pub(super) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<Received>> {
+    pub(super) fn receive(&mut self) -> io::Result<Option<Received<'_>>> {
+        if self.batch.is_empty() {
+            self.receive_batch()?;
+        }
+        let arrival = if self.turn < 2 { Arrival::Unicast } else { Arrival::Multicast };
+        Ok(self.batch.next().map(|(bytes, source)| Received { bytes, source, arrival }))
+    }
+
+    /// Whether the next datagram has been received already.
+    pub(super) fn has_received(&self) -> bool {
+        !self.batch.is_empty()
+    }
+
+    /// Receives from the next socket in turn of those that had something after the last wait.
+    fn receive_batch(&mut self) -> io::Result<()> {
         for _ in 0..SOCKETS {
             self.turn = (self.turn + 1) % SOCKETS;
             if !self.readable[self.turn] {
                 continue;
             }
-            let (sockets, arrival) =
-                if self.turn < 2 { (&self.own, Arrival::Unicast) } else { (&self.shared, Arrival::Multicast) };
+            let sockets = if self.turn < 2 { &self.own } else { &self.shared };
             let Some(socket) = &sockets[self.turn % 2] else { continue };
-            match socket.get_ref().recv_from(buffer) {
-                Ok((length, source)) => {
-                    self.failures = 0;
-                    return Ok(Some(Received { length, source, arrival }));
+            match self.batch.receive(socket.get_ref(), self.turn % 2 == 1) {
+                Ok(may_have_more) => {
+                    (self.readable[self.turn], self.failures) = (may_have_more, 0);
+                    return Ok(());
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable[self.turn] = false,
                 // Windows reports here that an earlier datagram did not arrive, or that this one is too long.
@@ -192,7 +209,7 @@ impl Sockets {
                 }
             }
         }
-        Ok(None)
+        Ok(())
     }
 
     /// Sends a datagram to one address.
@@ -300,15 +317,15 @@ fn shared_socket(address: SocketAddr) -> io::Result<wait::Socket> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chat_core::limits::DATAGRAM_BYTES_MAX;
 
     /// Receives the next datagram.
-    fn next(sockets: &mut Sockets) -> (Vec<u8>, Received) {
-        let mut buffer = [0; 100];
+    fn next(sockets: &mut Sockets) -> (Vec<u8>, SocketAddr, Arrival) {
         loop {
-            sockets.wait(None, future::pending::<()>());
-            if let Some(received) = sockets.receive(&mut buffer).unwrap() {
-                return (buffer[..received.length].to_vec(), received);
+            if let Some(Received { bytes, source, arrival }) = sockets.receive().unwrap() {
+                return (bytes.to_vec(), source, arrival);
             }
+            sockets.wait(None, future::pending::<()>());
         }
     }
 
@@ -318,11 +335,24 @@ mod tests {
             let mut ann = Sockets::open(Some(address.parse().unwrap())).unwrap();
             let mut bob = Sockets::open(Some(address.parse().unwrap())).unwrap();
             ann.send(bob.address, b"hi");
-            let (bytes, received) = next(&mut bob);
-            assert_eq!(
-                (bytes.as_slice(), received.source, received.arrival),
-                (&b"hi"[..], ann.address, Arrival::Unicast)
-            );
+            assert_eq!(next(&mut bob), (b"hi".to_vec(), ann.address, Arrival::Unicast));
+        }
+    }
+
+    #[test]
+    fn datagrams_that_came_together_are_received_in_their_order_and_one_that_is_too_long_is_cut_behind_its_limit() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let mut ann = Sockets::open(Some(address.parse().unwrap())).unwrap();
+            let mut bob = Sockets::open(Some(address.parse().unwrap())).unwrap();
+            // More than are received by one system call anywhere.
+            for number in 0..40 {
+                ann.send(bob.address, &vec![number; usize::from(number) * 40]);
+            }
+            for number in 0..40 {
+                let length = (usize::from(number) * 40).min(DATAGRAM_BYTES_MAX + 1);
+                assert_eq!(next(&mut bob), (vec![number; length], ann.address, Arrival::Unicast));
+            }
+            assert!(bob.receive().unwrap().is_none());
         }
     }
 

@@ -16,6 +16,9 @@ use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
+/// Bytes that are kept ready for a line: most have less.
+const LINE_BYTES: usize = 256;
+
 /// Standard output and standard error of a client, or a person's terminal.
 #[derive(Debug)]
 pub struct Screen {
@@ -180,7 +183,9 @@ impl Screen {
         {
             self.aside(&date)?;
         }
-        let mention = !said.own && mentions(said.text, &self.name);
+        // It shows only in how the line looks, and sounds.
+        let may_show = self.is_person() || self.look.color || self.look.attributes;
+        let mention = may_show && !said.own && mentions(said.text, &self.name);
         let rings = match self.bell {
             Bell::Off => false,
             Bell::Mention => mention,
@@ -199,7 +204,7 @@ impl Screen {
             // An object for each event says all.
             Mode::Json(_) => Ok(()),
             Mode::Linear(output) | Mode::Lines(output) => {
-                let mut text = String::new();
+                let mut text = String::with_capacity(LINE_BYTES);
                 line.write(self.look, &mut text);
                 text.push_str(if bell { "\x07\n" } else { "\n" });
                 output.push(stream, text.into_bytes())

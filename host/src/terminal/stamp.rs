@@ -1,7 +1,11 @@
 //! When something was said, in local time.
 
+use std::cell::Cell;
 use std::fmt;
 use time::{Date, OffsetDateTime, UtcOffset};
+
+/// Clocks are put forward and back only at multiples of so many seconds of UTC.
+const OFFSET_SECONDS: i64 = 15 * 60;
 
 /// Tells when the day changes between two messages.
 #[derive(Debug, Default)]
@@ -67,13 +71,38 @@ fn local_now() -> OffsetDateTime {
 
 /// How far local time is from UTC at a moment; a system that does not know has UTC.
 fn offset_at(moment: OffsetDateTime) -> UtcOffset {
-    UtcOffset::local_offset_at(moment).unwrap_or(UtcOffset::UTC)
+    thread_local! {
+        /// The answer to the last question, which is expensive, and to which span it belongs.
+        static LAST: Cell<(i64, UtcOffset)> = const { Cell::new((i64::MIN, UtcOffset::UTC)) };
+    }
+    let span = moment.unix_timestamp().div_euclid(OFFSET_SECONDS);
+    let (last, offset) = LAST.get();
+    if span == last {
+        return offset;
+    }
+    let offset = UtcOffset::local_offset_at(moment).unwrap_or(UtcOffset::UTC);
+    LAST.set((span, offset));
+    offset
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use time::Month;
+    use time::{Duration, Month};
+
+    #[test]
+    fn offset_is_that_of_the_moment_whichever_was_asked_before() {
+        let begin = OffsetDateTime::from_unix_timestamp(1_700_000_000).unwrap();
+        for hours in 0..366 * 24 {
+            let moment = begin + Duration::hours(hours);
+            let offsets = [moment, moment + Duration::seconds(1), begin].map(offset_at);
+            assert_eq!(
+                offsets,
+                [moment, moment + Duration::seconds(1), begin]
+                    .map(|it| UtcOffset::local_offset_at(it).unwrap_or(UtcOffset::UTC))
+            );
+        }
+    }
 
     /// A stamp in UTC, on this day.
     fn stamp(unix_ms: i64, today: Date) -> String {

@@ -3,6 +3,7 @@
 //! An IPv6 socket serves IPv4 too. A socket on all addresses answers each client from the own address that the client sends to:
 //! otherwise the network would choose the address, and a client that accepts answers from one address alone would hear nothing.
 
+use crate::datagrams::{self, Buffer, to_address};
 use crate::serve::dual_stack;
 use chat_core::limits::DATAGRAM_BYTES_MAX;
 use chat_core::relay::server::{Local, Transmit};
@@ -12,7 +13,7 @@ use nix::sys::socket::{
     self, ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockType, SockaddrStorage, sockopt,
 };
 use smol::Async;
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd as _;
 
@@ -40,9 +41,6 @@ const _: () = assert!(SEGMENT_BYTES as usize == DATAGRAM_BYTES_MAX);
 
 /// Own addresses that are told apart. Clients that send to further own addresses are answered from the one that the network chooses.
 const LOCAL_ADDRESSES_MAX: usize = 256;
-
-/// Room for one received datagram: one byte more than is allowed, so that a longer datagram shows.
-type Buffer = [u8; DATAGRAM_BYTES_MAX + 1];
 
 /// A bound UDP socket.
 #[derive(Debug)]
@@ -127,33 +125,25 @@ impl Socket {
         // the count of dropped datagrams would be lost.
         let control = nix::cmsg_space!(u32, libc::in6_pktinfo, libc::in_pktinfo);
         let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(RECEIVE_BATCH, Some(control));
-        let mut buffers = self.buffers.iter_mut();
-        let mut slices: [_; RECEIVE_BATCH] =
-            std::array::from_fn(|_| [IoSliceMut::new(buffers.next().map_or(&mut [], |buffer| buffer))]);
-        let descriptor = self.inner.as_raw_fd();
-        let messages = socket::recvmmsg(descriptor, &mut headers, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None)?;
-        let (mut count, mut total) = (0, self.dropped_total);
-        for message in messages {
-            count += 1;
+        let Self { inner, buffers, is_ipv6, local_addresses, dropped_total, .. } = self;
+        let mut total = *dropped_total;
+        let count = datagrams::receive::<RECEIVE_BATCH>(inner, &mut headers, buffers, |message| {
             let mut own = None;
             for control in message.cmsgs().into_iter().flatten() {
                 match control {
                     ControlMessageOwned::RxqOvfl(dropped) => total = dropped,
-                    ControlMessageOwned::Ipv4PacketInfo(info) if self.is_ipv6 => {
-                        own = Some(LocalAddress::of_mapped(info));
-                    }
+                    ControlMessageOwned::Ipv4PacketInfo(info) if *is_ipv6 => own = Some(LocalAddress::of_mapped(info)),
                     ControlMessageOwned::Ipv4PacketInfo(info) => own = Some(LocalAddress::of_ipv4(info)),
                     ControlMessageOwned::Ipv6PacketInfo(info) => own = own.or(Some(LocalAddress::of_ipv6(info))),
                     _ => {}
                 }
             }
-            let local = own.map_or_else(Local::default, |own| number_of(&mut self.local_addresses, own));
+            let local = own.map_or_else(Local::default, |own| number_of(local_addresses, own));
             // Linux always gives a source and the bytes; without them, the engine would count the datagram as unusable.
             let source = message.address.as_ref().and_then(to_address).unwrap_or((Ipv4Addr::UNSPECIFIED, 0).into());
             handle(source, local, message.iovs().next().unwrap_or_default());
-        }
-        let dropped = total.wrapping_sub(self.dropped_total);
-        self.dropped_total = total;
+        })?;
+        let dropped = total.wrapping_sub(std::mem::replace(dropped_total, total));
         Ok(Received { count, dropped })
     }
 
@@ -269,12 +259,4 @@ fn collect<A, B, const N: usize>(pairs: impl Iterator<Item = (A, B)>) -> (heaple
         let _ = (lists.0.push(first), lists.1.push(second));
     }
     lists
-}
-
-/// The socket address in the kernel's form as the standard library's.
-fn to_address(address: &SockaddrStorage) -> Option<SocketAddr> {
-    if let Some(v4) = address.as_sockaddr_in() {
-        return Some(SocketAddr::V4((*v4).into()));
-    }
-    address.as_sockaddr_in6().map(|v6| SocketAddr::V6((*v6).into()))
 }
