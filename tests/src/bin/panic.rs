@@ -1,4 +1,4 @@
-//! A client's terminal whose program panics as soon as a line was typed, for tests/terminal.rs.
+//! A client's terminal whose program panics as soon as a line was typed, for tests/terminal/.
 #![cfg_attr(loom, allow(unused))]
 
 #[cfg(not(loom))]
