@@ -158,6 +158,20 @@ fn program_that_says_much_is_slowed_and_its_failure_is_told() {
 }
 
 #[test]
+fn interrupt_that_ends_the_program_too_is_no_failure_of_the_program() {
+    let room = room();
+    // Ctrl-C at a terminal, and a service manager, end both; the program may be gone first.
+    // Here the signal comes once the client knows that the program has failed.
+    let program = "(while kill -0 $$; do :; done; kill -INT $PPID) >/dev/null 2>&1 & exit 130";
+    let finished = client(&room, &["--name", "bot", "--exec", program]).finish();
+    assert_eq!(
+        (finished.code, finished.errors.iter().any(|line| line.contains("--exec"))),
+        (Some(0), false),
+        "{finished:?}"
+    );
+}
+
+#[test]
 fn display_waits_for_its_server_and_observes() {
     let place = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let mut display = Process::start(&["client", "--tcp", &place, "--headless"]);

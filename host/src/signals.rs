@@ -88,6 +88,24 @@ impl SignalRequests {
         Ok(Self(receiver))
     }
 
+    /// Whether an end is asked for within this time; blocks until then.
+    #[cfg(feature = "client")]
+    pub(crate) fn ends_within(&self, time_max: Duration) -> bool {
+        let asked = async {
+            while let Ok(request) = self.0.recv().await {
+                if request == SignalRequest::End {
+                    return true;
+                }
+            }
+            false
+        };
+        let late = async {
+            Timer::after(time_max).await;
+            false
+        };
+        future::block_on(future::or(asked, late))
+    }
+
     /// Waits for the next request. Cancelling loses nothing.
     pub(crate) async fn next(&mut self) -> SignalRequest {
         match self.0.recv().await {

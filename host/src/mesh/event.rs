@@ -176,7 +176,7 @@ impl Show for Event<'_> {
             }
             Self::Network { interfaces } => Appearance::Aside(format!(
                 "-- the network has changed: others are looked for on {} --",
-                interfaces.join(", ")
+                named(interfaces)
             )),
             Self::Waiting { reason, by: Some(by) } => {
                 Appearance::Aside(format!("-- {by} says: {reason}; trying again --"))
@@ -243,11 +243,19 @@ fn renamed(before: &str, name: &str, own: bool) -> String {
     format!("-- {who} now {name}: {why} --")
 }
 
+/// The interfaces as people read them: not everybody knows that the loopback leads to nobody else.
+fn named(interfaces: &[&str]) -> String {
+    let is_loopback =
+        |name: &&str| name.strip_prefix("lo").is_some_and(|rest| rest.parse::<u8>().is_ok() || rest.is_empty());
+    let alone = if interfaces.iter().all(is_loopback) { " (this machine alone)" } else { "" };
+    format!("{}{alone}", interfaces.join(", "))
+}
+
 /// Where others are looked for.
 fn looking(interfaces: &[&str], join: &[SocketAddr]) -> String {
     let mut places = Vec::new();
     if !interfaces.is_empty() {
-        places.push(format!(" on {}", interfaces.join(", ")));
+        places.push(format!(" on {}", named(interfaces)));
     }
     if !join.is_empty() {
         places.push(format!(" at {}", join.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")));
@@ -263,6 +271,8 @@ mod tests {
     fn search_says_where() {
         let join = ["127.0.0.1:7".parse().unwrap()];
         assert_eq!(looking(&["eth0", "wlan0"], &[]), "-- looking for others ... on eth0, wlan0 --");
+        assert_eq!(looking(&["lo"], &[]), "-- looking for others ... on lo (this machine alone) --");
+        assert_eq!(looking(&["lo", "lora0"], &[]), "-- looking for others ... on lo, lora0 --");
         assert_eq!(looking(&["eth0"], &join), "-- looking for others ... on eth0 and at 127.0.0.1:7 --");
     }
 

@@ -27,6 +27,10 @@ const PROGRESS_MAX: Duration = Duration::from_secs(3);
 /// How long the reader of standard output may take nothing once the user has left.
 const LEAVE_UNREAD_MAX: Duration = Duration::from_millis(500);
 
+/// A program that fails within this time before a signal has been ended by that very signal: a terminal's Ctrl-C goes to both, and so
+/// does the SIGTERM of a service manager.
+const SAME_SIGNAL_MAX: Duration = Duration::from_millis(500);
+
 /// Lines of a script that wait to be said: one, and one more to see whether the input has ended behind it.
 const QUEUE_MAX: usize = 2;
 
@@ -353,6 +357,7 @@ impl Talk {
             self.show_unsaid();
         }
         let outcome = match self.program.as_mut().and_then(|program| program.finish(self.input_ended)) {
+            Some(_) if outcome.is_ok() && self.requests.ends_within(SAME_SIGNAL_MAX) => Err(Stop::Left),
             Some(sentence) if outcome.is_ok() => Err(Stop::Program(sentence)),
             _ => outcome,
         };
