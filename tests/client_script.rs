@@ -211,9 +211,9 @@ fn program_that_ends_before_there_is_a_server_ends_the_client() {
 fn display_of_a_relay_waits_too() {
     let place = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let mut display = Process::start(&["client", "--udp", &place, "--headless"]);
-    display.errors.find("going on trying");
+    assert!(display.errors.find("going on trying").starts_with("chat-host: warning: "));
     let relay = Server::start(&place, &[]);
-    display.errors.find("answers");
+    assert_eq!(display.errors.find("answers"), format!("-- the relay at {place} answers --"));
     Client::greeted("127.0.0.1:0", relay.udp).send(&[message(1, "hi")]);
     assert!(display.output.next().unwrap().ends_with(">: hi"));
     display.signal(Signal::SIGTERM);
@@ -295,7 +295,13 @@ fn sentences_behind_an_output_that_nobody_reads_are_told_all_the_same() {
     ann.end_input();
     let finished = ann.finish();
     assert_eq!(finished.code, Some(1), "{finished:?}");
-    assert!(finished.errors.iter().any(|line| line.contains("line 2 was not sent: it has 1025 bytes")), "{finished:?}");
+    assert!(
+        finished
+            .errors
+            .iter()
+            .any(|line| line.starts_with("chat-host: warning: line 2 was not sent: it has 1025 bytes")),
+        "{finished:?}"
+    );
     drop(reader);
 }
 

@@ -147,12 +147,13 @@ impl Screen {
         self.write(Stream::Error, Styled::new(Style::Dim, text), false)
     }
 
-    /// Shows that something goes wrong, to people.
+    /// Shows that something goes wrong while the program goes on, to people.
     ///
     /// # Errors
     /// Standard output cannot be written.
     pub fn fault(&mut self, sentence: &str) -> Result<(), OutputError> {
-        let text = if self.reads_keys() { format!("-- {sentence} --") } else { format!("chat-host: {sentence}") };
+        let text =
+            if self.reads_keys() { format!("-- {sentence} --") } else { format!("chat-host: warning: {sentence}") };
         self.write(Stream::Error, Styled::new(Style::Fault, &text), false)
     }
 

@@ -44,7 +44,9 @@ impl Show for Event<'_> {
                 own,
                 history: false,
             }),
-            Self::Presence { answers: true, server, .. } => Appearance::Fault(format!("the relay at {server} answers")),
+            Self::Presence { answers: true, server, .. } => {
+                Appearance::Aside(format!("-- the relay at {server} answers --"))
+            }
             Self::Presence { server, cause: Some(cause), .. } => {
                 Appearance::Fault(format!("no answer from the relay at {server} ({cause}); going on trying"))
             }
