@@ -216,7 +216,7 @@ mod tests {
             ("serve --rate 0", "from 1 to 1000, or off"),
             ("serve --udp 127.0.0.1:65536", "ADDR:PORT"),
             ("talk", "there is no command \"talk\"; chat-host --help lists them"),
-            ("serv", "there is no command \"serv\"; did you mean serve? (chat-host --help lists them)"),
+            ("serv", "there is no command \"serv\"; did you mean serve? (chat-host --help lists all)"),
             ("--jsn", "there is no command \"--jsn\"; chat-host --help lists them"),
             ("--tcp pi", "\"--tcp\" is an option; the command comes first: serve, check"),
             ("serve --port 80", "\"--port\" is no option of chat-host serve; chat-host serve --help lists them"),

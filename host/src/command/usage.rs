@@ -52,7 +52,7 @@ fn wrong_option(command: &CommandInfoWithArgs, program: &str, word: &str) -> Str
     match first_with_value.filter(|_| !word.starts_with(DASHES)) {
         Some(flag) => {
             let example = option(flag);
-            format!("{word:?} stands behind no option; write for example {example} ({program} --help lists them)")
+            format!("{word:?} stands behind no option; write for example {example} ({program} --help lists all)")
         }
         None => {
             // Programs that set text make one long dash of two.
@@ -70,7 +70,7 @@ const DASHES: [char; 3] = ['-', '\u{2013}', '\u{2014}'];
 /// The word that was meant, if one is near, and where all are listed.
 fn suggestion(meant: Option<&str>, program: &str) -> String {
     match meant {
-        Some(meant) => format!("did you mean {meant}? ({program} --help lists them)"),
+        Some(meant) => format!("did you mean {meant}? ({program} --help lists all)"),
         None => format!("{program} --help lists them"),
     }
 }
