@@ -140,7 +140,9 @@ impl Checks {
             Event::HandedOver => watch.handed_over_ms = Some(now_ms),
             Event::Refused { reason, .. } => {
                 watch.refused = Some(format!("{reason:?}"));
-                watch.refused_deaf = watch.deaf_ms + membership::DEATH_MS > now_ms && watch.deaf_ms > watch.started_ms;
+                let was_deaf = watch.deaf_ms + membership::DEATH_MS > now_ms && watch.deaf_ms > watch.started_ms;
+                let mut asked = watch.rows.iter().filter(|row| is_live(row.state) && row.id != watch.id);
+                watch.refused_deaf = was_deaf && asked.all(|row| self.ended.contains_key(&row.id));
                 *self.tally.refused.entry(format!("{reason:?}")).or_default() += 1;
                 self.decides(now_ms, index);
             }

@@ -70,7 +70,7 @@ pub struct Watch {
     pub handed_over_ms: Option<u64>,
     /// Why it was refused.
     pub refused: Option<String>,
-    /// Whether it was refused a moment after it heard nobody: whoever it waits for may be dead.
+    /// Whether it was refused a moment after it heard nobody, and all that it waited for were dead.
     pub refused_deaf: bool,
     /// Whether it was told to leave.
     pub leaving: bool,

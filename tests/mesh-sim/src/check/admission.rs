@@ -35,11 +35,11 @@ impl Checks {
         }
         let watch = &self.watches[index];
         let others = || (0..).zip(&self.watches).filter(|(other, _)| *other != index).map(|(_, other)| other);
-        // Of a group that has died out nobody decides: then the time counts from the last death, and who hears nobody waits in vain.
+        // Of a group that has died out nobody decides: then the time counts from the last death. Who hears nobody of it cannot know.
         let group = || others().filter(|other| other.admitted_ms.is_some());
         let has_died_out = group().all(|other| other.gone_ms.is_some());
         let died_ms = group().filter_map(|other| other.gone_ms).max().filter(|_| has_died_out).unwrap_or(0);
-        if died_ms > watch.started_ms && watch.refused_deaf {
+        if watch.refused_deaf {
             return;
         }
         let is_contested = self.has_lost_since(watch.started_ms)
