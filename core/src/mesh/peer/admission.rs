@@ -308,6 +308,17 @@ impl Peer<'_> {
         }
     }
 
+    /// Where the sponsor has gone, another member is asked for its rows before anybody is admitted: the sponsor may have gone before it told
+    /// of somebody. Whether there is one to ask.
+    fn replace_sponsor(&mut self, now: Instant) -> bool {
+        let is_gone = !self.table.get(self.sponsor).is_some_and(Row::is_live);
+        let member = self.table.others().find(|row| row.is_member()).map(|row| row.id);
+        let Some(id) = member.filter(|_| is_gone) else { return false };
+        self.sponsor = id;
+        self.walk = Some(Walk::new(now, id));
+        true
+    }
+
     /// Whether there is no way to find anybody.
     fn has_nobody_to_ask(&self) -> bool {
         !self.config.discovery && self.config.join.is_empty()
@@ -323,7 +334,11 @@ impl Peer<'_> {
                     let holder = self.own().and_then(|own| self.table.holder(own.id, own.name.as_ref()?));
                     let holder = holder.map(|row| row.id).filter(|_| reason == RefusalReason::NameHeld);
                     self.refuse(now, reason, by, holder);
-                } else if self.claimant.is_admitted(now) && self.walk.is_none() && self.unsettled.is_none() {
+                } else if self.claimant.is_admitted(now)
+                    && self.walk.is_none()
+                    && self.unsettled.is_none()
+                    && !self.replace_sponsor(now)
+                {
                     self.become_member(now);
                 } else if self.claimant.is_alone(now) {
                     self.prober.stop();
