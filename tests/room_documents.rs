@@ -8,6 +8,7 @@ use chat_core::room::client::{Client, Config as ClientConfig};
 use chat_core::room::message::TAG_COUNT;
 use chat_core::room::server::{Admission, Config, FixedRoster, History, Join, Journal, Mark, MemberId, Room, WallTime};
 use chat_core::room::{Kind, Message, Names, Seen, Sequence, Token, Welcome};
+use chat_core::text::Text;
 use chat_core::time::Instant;
 use chat_core::username::Username;
 use chat_host::room::server::buffer::GrowingBuffer;
@@ -284,6 +285,39 @@ fn client_does_after_each_refusal_what_the_table_says() {
 }
 
 #[test]
+fn client_asks_after_an_own_message_among_those_lost_as_the_transcript_says() {
+    let document = document();
+    let transcript =
+        section(&document, "## 10. Worked transcripts").split("### An own message among those lost").nth(1);
+    let rows: Vec<_> = rows(transcript.unwrap().split("\n### ").next().unwrap()).skip(2).collect();
+    let now = Instant::from_millis(0);
+    let mut client = client_that_asks(false);
+    client.poll_frame();
+    client.handle_bytes(now, &mut &*encode(&Message::Welcome(WELCOME)).1);
+    while client.poll_output().is_some() {}
+    client.say(Kind::Plain, Text::new("hello?").unwrap()).unwrap();
+    let said =
+        Message::Said { sequence: Sequence(420), sent_ms: 0, number: 1, kind: Kind::Plain, name: "bob", text: "hi" };
+    for row in &rows {
+        let name = row[2].split(' ').next().unwrap();
+        if row[0] == "ann" {
+            let mut frame = client.poll_frame().expect(name);
+            let message = Decoder::new().next_frame(&mut frame).unwrap().unwrap().to_vec();
+            assert_eq!(written_name(&Message::decode(&message).unwrap()), name);
+            continue;
+        }
+        let message = [Message::Lagged { messages: 212 }, Message::Pong, said]
+            .into_iter()
+            .find(|message| written_name(message) == name);
+        client.handle_bytes(now, &mut &*encode(&message.expect(name)).1);
+        while client.poll_output().is_some() {}
+        // The PONG confirms it.
+        assert_eq!(client.under_way(), usize::from(name == "LAGGED"), "{row:?}");
+    }
+    assert_eq!((rows.len(), client.poll_frame()), (5, None));
+}
+
+#[test]
 fn stages_hold_the_requirements_of_a_full_client_and_have_their_transcripts() {
     let document = document();
     let smallest = section(&document, "## The smallest client");
@@ -360,7 +394,7 @@ fn transcripts_are_what_the_room_does() {
     let document = document();
     let transcripts = section(&document, "## 10. Worked transcripts");
     let room = |epoch| -> TranscriptRoom {
-        let journal = Journal::new(vec![0; 4_096], vec![Mark::default(); 8]);
+        let journal = Journal::new(vec![0; 16_384], vec![Mark::default(); 8]);
         let history = History::new(vec![Frame::EMPTY; limits::HISTORY_MESSAGES_MAX]);
         Room::new(Config::DEFAULT, epoch, FixedRoster::new(), journal, history)
     };
@@ -382,6 +416,18 @@ fn transcripts_are_what_the_room_does() {
     let (ann, admission) = join(&mut room, "ann", Some(seen));
     written("E", &admission);
     assert_eq!((admission.lagged, say(&mut room, ann, 3, "today?")), (0, 9));
+
+    assert_eq!((say(&mut room, ann, 4, "see you"), room.leave(ann)), (10, true));
+    for other in 0..64 {
+        let join = Join { name: &format!("m{other}"), token: [100 + other; 16], seen: None };
+        let (id, _) = room.join(NOW, &join, &mut GrowingBuffer::default()).unwrap();
+        say(&mut room, id, 1, "hi");
+        room.leave(id);
+    }
+    let seen = Seen { epoch: EPOCH, sequence: Sequence(9), messages: 7 };
+    let (ann, admission) = join(&mut room, "ann", Some(seen));
+    written("E", &admission);
+    assert_eq!((admission.lagged, say(&mut room, ann, 5, "tomorrow")), (0, 205));
 
     let seen = Seen { epoch: EPOCH, sequence: Sequence(9), messages: 7 };
     let (_, admission) = join(&mut restarted, "ann", Some(seen));

@@ -1,9 +1,12 @@
 //! The smallest clients of the documents against the servers: what can be typed, literally, and the examples in Python.
 #![cfg(not(loom))]
 
+use chat_core::refusal::RefusalReason;
+use chat_core::room::Message;
 use std::process::Command;
 use tests::document::session;
 use tests::process::{Finished, Process, RoomServer, Server};
+use tests::room::{ScriptedRoom, WELCOME};
 use tests::workspace::{read, root};
 
 /// Runs a line that the document prints, with this server in the place of the document's.
@@ -87,6 +90,43 @@ fn smallest_room_client_talks_with_the_program() {
     assert_eq!(refused.code, Some(1), "{refused:?}");
     client.end_input();
     assert_eq!(client.finish().code, Some(0));
+}
+
+#[test]
+fn smallest_relay_client_ends_where_the_relay_is_full() {
+    let server = Server::start("127.0.0.1:0", &["--max-clients", "1"]);
+    let address = server.udp.to_string();
+    let mut listener = Process::start(&["client", "--udp", &address]);
+    server.wait_for("clients", |clients| clients == 1);
+    let finished = start("relay_client.py", &[&address]).finish();
+    assert_eq!((finished.code, finished.errors), (Some(1), vec!["! the relay is full".to_owned()]));
+    listener.end_input();
+}
+
+#[test]
+fn smallest_room_client_is_told_what_is_not_taken_and_comes_back_where_its_name_is_still_taken() {
+    let room = ScriptedRoom::new();
+    let mut client = start("room_client.py", &[&room.address, "ann"]);
+    let (mut guest, ..) = room.welcome(WELCOME);
+    client.write(b"too long for this room\nagain\n");
+    assert_eq!(guest.hear_say().0, 1);
+    guest.send(&Message::Unsaid { number: 1, reason: RefusalReason::TextOverlong });
+    assert_eq!(guest.hear_say().0, 2);
+    drop(guest);
+    let mut guest = room.accept();
+    guest.hear_join();
+    guest.send(&Message::Refused { reason: RefusalReason::NameTaken });
+    drop(guest);
+    let (mut guest, ..) = room.welcome(WELCOME);
+    client.write(b"back\n");
+    assert_eq!(guest.hear_say().0, 1);
+    guest.said(2, 1, "ann", "back");
+    client.end_input();
+    let finished = client.finish();
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    for part in ["not taken the last line", "may have been said or not: again", "refused (16)"] {
+        assert!(finished.errors.iter().any(|line| line.contains(part)), "{part}: {finished:?}");
+    }
 }
 
 #[test]

@@ -156,10 +156,6 @@ def read_item(data):
     return tag, [reader.field(kind) for kind in FIELDS[tag]]
 
 
-def pairs_out(pairs):
-    return b"".join(word(origin) + varint(number) for origin, number in pairs)
-
-
 def entries(data, read):
     """The entries of a list."""
     reader, out = Reader(data), []
@@ -506,6 +502,8 @@ class Peer:
         for number, (waits, tries) in list(self.mine.items()):
             waits &= {other.row.id for other in self.members()}
             if not waits or tries >= 5:
+                if waits:
+                    self.show(f"not confirmed by all: message {number}")
                 del self.mine[number]
                 continue
             self.mine[number][1] += 1
@@ -733,13 +731,9 @@ class Peer:
             self.repeat_confirmed()
         elif tag == ASK:
             self.on_ask(other, *fields)
-        elif tag == VECTOR_ASK and self.is_member():
-            mine = sorted(pair for pair in self.vector.items() if pair[0] > fields[0])
-            until = LAST if len(mine) <= 60 else mine[59][0]
-            self.tell(other, item(VECTOR, fields[0], until, pairs_out(mine[:60])))
         elif tag == VECTOR:
             self.on_vector(other, *fields)
-        elif tag == RECENT_ASK and self.is_member():
+        elif tag in (VECTOR_ASK, RECENT_ASK) and self.is_member():
             self.tell(other, item(RECENT, 1, b""))      # no giver: the next one is asked (MESH-HAND-2)
         elif tag == RECENT:
             self.on_recent(other, *fields)

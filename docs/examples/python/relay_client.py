@@ -11,11 +11,9 @@ def take(data, count):  # data is an iterator over bytes
 def take_varint(data):
     byte = take(data, 1)[0]
     return byte if byte < 128 else byte - 128 + 128 * take_varint(data)
-
 def shown(text):  # all that display.md replaces and the joiners of emoji; the seven are those that Python calls printable
     text = text.replace("\n", " \u23ce ").replace("\t", "    ")
     return "".join(c if c.isprintable() and c not in "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0" else "\ufffd" for c in text)
-
 def send(*items):
     server.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # forgets that an earlier datagram failed, else this is not sent
     with contextlib.suppress(OSError):
@@ -33,15 +31,17 @@ def hear():
             rest = iter(datagram[4:] if datagram[:4] == b"CHR\1" and len(datagram) <= 1200 else b"")
             while item := iter(take(rest, take_varint(rest))):
                 with contextlib.suppress(LookupError, ValueError, RuntimeError):  # a malformed item is skipped
-                    if take(item, 1) == b"\2":  # INCOMING; all others are skipped
+                    tag = take(item, 1)
+                    if tag == b"\3" and take(item, 1) == b"\x14":  # REFUSED
+                        os._exit(print("! the relay is full", file=sys.stderr) or 1)
+                    if tag == b"\2":  # INCOMING; all others are skipped
                         come, kind = take_varint(item), take_varint(item)
                         ip, port = ipaddress.ip_address(take(item, (4, 16)[kind])), take_varint(item)
                         text = shown(take(item, take_varint(item)).decode())
                         print(f"<From [{ip}]:{port}>: {text}" if kind else f"<From {ip}:{port}>: {text}", flush=True)
                         back.set() if come == number else None
 if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
-    print("usage: relay_client.py HOST[:PORT]", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(print("usage: relay_client.py HOST[:PORT]", file=sys.stderr) or 2)
 url = urllib.parse.urlsplit("//" + sys.argv[1])
 family, kind, _, _, address = socket.getaddrinfo(url.hostname, url.port or 9090, type=socket.SOCK_DGRAM)[0]
 server = socket.socket(family, kind)
@@ -56,5 +56,5 @@ for line in sys.stdin.buffer:
         continue
     back.clear()
     send(b"\0\0", b"\1" + varint(number) + varint(len(text)) + text)  # GREETING and MESSAGE
-    back.wait(3) or print("! has not come back:", shown(text.decode()), file=sys.stderr)
+    back.wait(3) or print("! has not come back, and may have been said or not:", shown(text.decode()), file=sys.stderr)
 os._exit(0)  # without waiting for the threads

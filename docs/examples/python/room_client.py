@@ -20,18 +20,19 @@ def send(message):  # as runs without a 0, each behind its length plus 1; a run 
 def take_message(message):
     tag = take(message, 1)[0]
     if tag == 5: send(b"\6")  # PING, PONG
-    if tag == 8: joined.set()  # the end of history: only what comes behind it can be our own
+    if tag == 8: joined.set(), was_in.set()  # the end of history: only what comes behind it can be our own
     if tag == 11:  # SAID
         sent, its_number, kind = [take_varint(message) for _ in range(3)][1:] + [take(message, 1)]
         name, text = take(message, take_varint(message)), take(message, take_varint(message))
         clock = time.strftime("[%H:%M:%S]", time.localtime(sent // 2000 % 2**32))  # sent is twice the milliseconds
         print(clock, f"* {shown(name)}" if kind == b"\1" else f"{shown(name)}:", shown(text), flush=True)
         back.set() if (name, its_number) == (own_name, number) else None
+    if tag == 13 and take_varint(message) == number:  # UNSAID
+        back.set() or print("! the room has not taken the last line", file=sys.stderr)
     if tag == 15:  # REFUSED
         reason = take_varint(message)
         print(f"! refused ({reason}): {REASONS.get(reason, 'see refusals.md')}", file=sys.stderr)
-        os._exit(1)
-
+        if reason not in (23, 40, 41, 44) and not (reason == 16 and was_in.is_set()): os._exit(1)
 def hear():
     global server, number
     while True:
@@ -42,19 +43,18 @@ def hear():
                 *frames, buffer = (buffer + piece).split(b"\0")
                 for rest in map(iter, filter(None, frames)):
                     take_message(iter(b"".join(take(rest, n - 1) + b"\0" * (n < 255) for n in rest).removesuffix(b"\0")))
-        joined.clear()
-        print("! no connection; trying again in 2 s", file=sys.stderr)
+        joined.clear() or print("! no connection; trying again in 2 s", file=sys.stderr)
         time.sleep(2)
 if len(sys.argv) != 3 or sys.argv[1].startswith("-"):
-    print("usage: room_client.py HOST[:PORT] NAME", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(print("usage: room_client.py HOST[:PORT] NAME", file=sys.stderr) or 2)
 url, own_name = urllib.parse.urlsplit("//" + sys.argv[1]), unicodedata.normalize("NFC", sys.argv[2]).encode()
-joined, back = threading.Event(), threading.Event()
+joined, was_in, back = threading.Event(), threading.Event(), threading.Event()
 threading.Thread(target=hear, daemon=True).start()
 while joined.wait() and (line := sys.stdin.buffer.readline()):
     text = line.rstrip(b"\n").decode(errors="replace").encode()
     back.clear()
     if right := 1 <= len(text) <= 1024:
         send(b"\2" + varint(number := number + 1) + b"\0" + varint(len(text)) + text)  # SAY
-    right and back.wait(3) or print("! not said (a text has 1 to 1,024 bytes):", shown(text), file=sys.stderr)
+    fault = "has not come back, and may have been said or not" if right else "not said, a text has 1 to 1,024 bytes"
+    right and back.wait(3) or print(f"! {fault}:", shown(text), file=sys.stderr)
 os._exit(0)  # without waiting for the thread
