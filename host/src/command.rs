@@ -114,6 +114,9 @@ impl Command {
 pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action, Failure> {
     let texts = arguments.skip(1).map(OsString::into_string).collect::<Result<Vec<_>, _>>();
     let arguments = texts.map_err(|argument| Failure::usage(format!("the argument {argument:?} is not UTF-8")))?;
+    if let Some(wrong) = usage::no_command(&arguments) {
+        return Err(Failure::usage(wrong));
+    }
     if let Some(text) = help::asked(&arguments) {
         return Ok(Action::Print(text));
     }
@@ -198,6 +201,8 @@ mod tests {
     fn wrong_usage_names_what_is_wrong() {
         for (line, part) in [
             ("", "say what"),
+            ("relay --help", "there is no command \"relay\""),
+            ("help relay", "there is no command \"relay\""),
             ("serve --udp 9090", "ADDR:PORT"),
             ("check --udp pi:x", "port"),
             ("check --seconds 0", "3600"),

@@ -32,6 +32,14 @@ pub(super) fn wrong(output: &str, words: &[String]) -> String {
     }
 }
 
+/// What is wrong if the first word is neither a command nor an option. Those who type `help COMMAND` mean `COMMAND --help`.
+pub(super) fn no_command(words: &[String]) -> Option<String> {
+    let info = info();
+    let first = words.iter().find(|word| *word != "help")?;
+    let is_known = first.starts_with(DASHES) || info.commands.iter().any(|command| command.name == *first);
+    (!is_known).then(|| wrong_command(&info, first))
+}
+
 /// What is wrong with a word that is no command.
 fn wrong_command(info: &CommandInfoWithArgs, word: &str) -> String {
     let has_it = info.commands.iter().filter(|command| flag(&command.command, word).is_some());
