@@ -289,7 +289,7 @@ impl<'s> Peer<'s> {
     /// messages whose time is far from it are marked. `None` until the next call of something else. Work: one datagram, and a pass over
     /// rows and messages.
     pub fn poll_output(&mut self, now: Instant, unix_ms: Option<i64>) -> Option<Output<'_>> {
-        self.now = now;
+        self.wake(now);
         if let Some(position) = self.shown.take() {
             self.log.handle_shown(position);
         }
@@ -529,6 +529,17 @@ mod tests {
         );
         assert_eq!(network.told(0), ["anna: good morning", "confirmed 1", "+bert"]);
         assert_eq!(network.peer(0).table_digest(), network.peer(1).table_digest());
+    }
+
+    #[test]
+    fn sleep_is_noticed_whatever_is_asked_first_after_it() {
+        let mut network = Network::of(&["anna", "bert"]);
+        network.now = network.now + Duration::from_secs(3_600);
+        let now = network.now;
+        let anna = network.peer(0);
+        while anna.poll_output(now, Some(0)).is_some() {}
+        anna.handle_timeout(now);
+        assert_eq!(anna.counters().sleeps, 1);
     }
 
     #[test]
