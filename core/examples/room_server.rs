@@ -57,7 +57,7 @@ fn millis(span: Duration) -> u64 {
 fn serve(line: &mut Line, context: Context<'_>, room: &mut SmallRoom, decoder: &mut Decoder) -> io::Result<()> {
     let (stream, connection) = line;
     let mut buffer = [0; 256];
-    let wanted = connection.wants_bytes(context.config, context.now).min(buffer.len());
+    let wanted = connection.wants_bytes().min(buffer.len());
     match stream.read(&mut buffer[..wanted]) {
         Ok(0) if wanted > 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
         Ok(length) if length > 0 => connection.handle_bytes(context, room, decoder, &buffer[..length]),

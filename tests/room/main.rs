@@ -1,6 +1,7 @@
 //! The room from end to end: the real server on loopback, and clients that speak the protocol.
 #![cfg(not(loom))]
 
+mod ends; // ends above the rate
 mod faults; // the other side's faults
 mod messages; // messages
 mod names; // names

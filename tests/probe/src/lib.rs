@@ -177,7 +177,7 @@ fn use_room(room: &mut SmallRoom, connection: &mut SmallConnection, decoder: &mu
     let config = server::Config::DEFAULT;
     let wall_time = WallTime { unix_ms: black_box(0), trusted: black_box(false) };
     let context = Context { config: &config, now, wall_time };
-    let length = input.len().min(connection.wants_bytes(&config, now));
+    let length = input.len().min(connection.wants_bytes());
     connection.handle_bytes(context, room, decoder, &input[..length]);
     if connection.poll_timeout(&config, now).is_some_and(|due| due <= now) {
         connection.handle_timeout(context, room, decoder);

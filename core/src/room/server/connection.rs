@@ -10,7 +10,7 @@
 
 use super::journal::Slices;
 use super::reader::Reader;
-use super::session::{Request, Session};
+use super::session::{Request, Session, Unpaid};
 use super::{Access, Admission, Buffer, Config, Counter, MemberId, Origin, Pace, SayError, WallTime};
 use crate::frame::{Decoder, Frame, Partial};
 use crate::limits::FRAME_STUFFED_BYTES_MAX;
@@ -28,8 +28,8 @@ pub struct Connection<B> {
     reader: Reader,
     /// Received bytes that were not taken: whole frames that came too fast, or the beginning of one frame.
     pending: B,
-    /// Whether `pending` may hold a whole frame.
-    unread: bool,
+    /// What `pending` holds.
+    unread: Unread,
     /// Whether received bytes are thrown away up to the next 0x00.
     discarding: bool,
     /// Whole frames, or the rest of one, that are to be written before anything of the journal.
@@ -40,6 +40,17 @@ pub struct Connection<B> {
     blocked: bool,
     /// Whether publishing pauses until the server's other threads have caught up.
     paused: bool,
+}
+
+/// What waits in a connection's received bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unread {
+    /// At most the beginning of a frame.
+    Nothing,
+    /// Whole frames that nobody has looked at, perhaps.
+    Frames,
+    /// Whole frames, of which the first waits for a token.
+    Unpaid,
 }
 
 /// What a connection needs to know of its server and the time.
@@ -61,7 +72,7 @@ impl<B: Buffer> Connection<B> {
             session: Session::new(now),
             reader: Reader::default(),
             pending: B::default(),
-            unread: false,
+            unread: Unread::Nothing,
             discarding: false,
             owed: B::default(),
             offered: 0,
@@ -70,10 +81,11 @@ impl<B: Buffer> Connection<B> {
         }
     }
 
-    /// How many bytes may be read from the socket now and handed to [`Connection::handle_bytes`]. 0 while frames wait, publishing
-    /// pauses, an answer is to be encoded first, or the client has sent too fast.
-    pub fn wants_bytes(&self, config: &Config, now: Instant) -> usize {
-        if self.unread || !self.may_take() || self.session.may_read(config, now).is_err() {
+    /// How many bytes may be read from the socket now and handed to [`Connection::handle_bytes`]. 0 while frames wait (the first of them
+    /// for its turn by the rate, perhaps), publishing pauses, or an answer is to be encoded first. So a client whose frames have all been
+    /// taken is read, however fast they came, and its end is seen at once.
+    pub fn wants_bytes(&self) -> usize {
+        if self.unread != Unread::Nothing || !self.may_take() || !self.session.may_read() {
             return 0;
         }
         self.pending.room()
@@ -106,7 +118,7 @@ impl<B: Buffer> Connection<B> {
             self.session.handle_timeout(config, now);
         }
         self.paused = self.paused && room.pace() == Pace::Pause;
-        if self.unread {
+        if self.unread != Unread::Nothing {
             // The waiting frames count as a sign of life: nothing newer is read before they are taken.
             self.session.handle_heard(now);
             let pending = core::mem::take(&mut self.pending);
@@ -116,9 +128,11 @@ impl<B: Buffer> Connection<B> {
 
     /// When [`Connection::handle_timeout`] has something to do.
     pub fn poll_timeout(&self, config: &Config, now: Instant) -> Option<Instant> {
-        let readable = match self.session.may_read(config, now) {
-            Err(at) => at,
-            Ok(()) => (self.unread && self.may_take()).then_some(now),
+        let readable = match self.unread {
+            _ if !self.may_take() || !self.session.may_read() => None,
+            Unread::Nothing => None,
+            Unread::Frames => Some(now),
+            Unread::Unpaid => Some(self.session.paid_at(config, now)),
         };
         [self.session.poll_timeout(config), readable].into_iter().flatten().min()
     }
@@ -126,16 +140,24 @@ impl<B: Buffer> Connection<B> {
     /// Takes the frames in these bytes, as far as they may be taken now; the rest goes to `pending`, which must be empty.
     fn take(&mut self, context: Context<'_>, room: &mut impl Access, decoder: &mut Decoder, bytes: &[u8]) {
         decoder.resume(Partial { bytes: &[], discarding: self.discarding });
-        let mut input = bytes;
-        while self.may_take() && self.session.may_read(context.config, context.now).is_ok() {
+        let (mut input, mut unpaid) = (bytes, false);
+        while self.may_take() && self.session.may_read() && !unpaid {
+            let before = input;
             let Some(frame) = decoder.next_frame(&mut input) else { break };
-            if let Some(request) = self.session.handle_frame(context.config, context.now, frame) {
-                self.handle_request(context, room, request);
+            match self.session.handle_frame(context.config, context.now, frame) {
+                Ok(Some(request)) => self.handle_request(context, room, request),
+                Ok(None) => {}
+                // `before` holds the whole frame: the decoder had begun none.
+                Err(Unpaid) => (input, unpaid) = (before, true),
             }
         }
         let Partial { bytes: begun, discarding } = decoder.partial();
         self.discarding = discarding;
-        self.unread = !input.is_empty();
+        self.unread = match input {
+            [] => Unread::Nothing,
+            _ if unpaid => Unread::Unpaid,
+            _ => Unread::Frames,
+        };
         // `begun` and `input` are parts of `bytes`, of which a caller hands in no more than `pending` has room for.
         if self.pending.extend(begun).and_then(|()| self.pending.extend(input)).is_err() {
             self.session.refuse(RefusalReason::Overlong);
@@ -253,7 +275,7 @@ impl<B: Buffer> Connection<B> {
 
     /// Its member went on from another connection: nothing more is taken from this one, and it is put out.
     pub fn handle_replaced(&mut self) {
-        (self.pending, self.unread) = (B::default(), false);
+        (self.pending, self.unread) = (B::default(), Unread::Nothing);
         self.session.refuse(RefusalReason::Replaced);
     }
 
@@ -468,16 +490,44 @@ mod tests {
         let mut room = room(config);
         let mut ann = member(&mut room, "ann");
         let texts: Vec<_> = (1..=5).map(|number| say(number, "x")).collect();
-        assert!(ann.wants_bytes(&config, at(1_000)) > 0);
+        assert!(ann.wants_bytes() > 0);
         hear(&mut ann, &mut room, &config, &stream(&texts));
-        assert_eq!(ann.wants_bytes(&config, at(1_000)), 0);
+        assert_eq!(ann.wants_bytes(), 0);
         let mut now = at(1_000);
         while room.counted(Counter::Messages) < 5 {
             now = ann.poll_timeout(&config, now).unwrap();
             ann.handle_timeout(Context { config: &config, now, wall_time: WALL_TIME }, &mut room, &mut Decoder::new());
         }
         assert_eq!(now, at(1_600));
-        assert!(ann.wants_bytes(&config, at(1_800)) > 0);
+        assert!(ann.wants_bytes() > 0);
+    }
+
+    #[test]
+    fn member_whose_frames_were_all_taken_is_read_although_its_tokens_are_used_up() {
+        let config = Config { rate: Some(Rate { burst: 2, per_second: 5 }), ..CONFIG };
+        let mut room = room(config);
+        let mut ann = member(&mut room, "ann");
+        let third = stream(&[say(3, "three")]);
+        hear(&mut ann, &mut room, &config, &[&stream(&[say(1, "one"), say(2, "two")])[..], &third[..4]].concat());
+        assert!(ann.wants_bytes() > 0);
+        assert_eq!(ann.poll_timeout(&config, at(1_000)), Some(at(31_000)));
+        hear(&mut ann, &mut room, &config, &third[4..]);
+        assert_eq!((ann.wants_bytes(), ann.poll_timeout(&config, at(1_000))), (0, Some(at(1_200))));
+        assert_eq!(room.counted(Counter::Messages), 2);
+    }
+
+    #[test]
+    fn leave_needs_no_token_and_neither_overtakes_a_message_that_does() {
+        let config = Config { rate: Some(Rate { burst: 2, per_second: 5 }), ..CONFIG };
+        let mut room = room(config);
+        let (mut ann, mut bob) = (member(&mut room, "ann"), member(&mut room, "bob"));
+        hear(&mut ann, &mut room, &config, &stream(&[say(1, "one"), say(2, "two"), Message::Ping, Message::Leave]));
+        assert!(ann.is_ended());
+        hear(&mut bob, &mut room, &config, &stream(&[say(1, "1"), say(2, "2"), say(3, "3"), Message::Leave]));
+        assert!(!bob.is_ended());
+        let context = Context { config: &config, now: at(1_200), wall_time: WALL_TIME };
+        bob.handle_timeout(context, &mut room, &mut Decoder::new());
+        assert_eq!((bob.is_ended(), room.counted(Counter::Messages)), (true, 5));
     }
 
     #[test]
@@ -510,7 +560,7 @@ mod tests {
         let mut ann = member(&mut room, "ann");
         let who = Message::Who { page: 0 };
         hear(&mut ann, &mut room, &CONFIG, &[&stream(&[who])[..], &[2, 99, 0], &stream(&[say(1, "x")])].concat());
-        assert_eq!((ann.wants_bytes(&CONFIG, at(1_000)), room.counted(Counter::Messages)), (0, 0));
+        assert_eq!((ann.wants_bytes(), room.counted(Counter::Messages)), (0, 0));
         let mut heard = Vec::new();
         for _ in 0..3 {
             heard.extend(words(&drain(&mut ann, &room, usize::MAX)));

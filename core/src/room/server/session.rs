@@ -116,6 +116,10 @@ pub(super) enum Request<'a> {
     Unsupported,
 }
 
+/// A frame counts for the rate, and the bucket has no token for it: it has to wait until [`Session::paid_at`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unpaid;
+
 impl Session {
     /// The session of a connection that has just been accepted.
     pub(super) const fn new(now: Instant) -> Self {
@@ -137,31 +141,29 @@ impl Session {
         }
     }
 
-    /// Takes a frame, and returns what it asks for. Must not be called while [`Session::may_read`] gives an error.
+    /// Takes a frame, and returns what it asks for. Must not be called unless [`Session::may_read`].
+    ///
+    /// # Errors
+    /// [`Unpaid`] when the frame has to wait; nothing has changed then.
     pub(super) fn handle_frame<'a>(
         &mut self,
         config: &Config,
         now: Instant,
         frame: Result<&'a [u8], FrameError>,
-    ) -> Option<Request<'a>> {
-        let decoded = frame.map_err(frame_refusal).and_then(|frame| match Message::decode(frame) {
-            Ok(message) => Ok(Some(message)),
-            Err(DecodeError::Malformed) if self.is_of_other_version(frame) => Err(RefusalReason::Version),
-            Err(DecodeError::Malformed) => Err(RefusalReason::Malformed),
-            Err(DecodeError::Unknown { tag }) => {
-                self.take_token(config, now);
+    ) -> Result<Option<Request<'a>>, Unpaid> {
+        let reason = match frame.map(|frame| (frame, Message::decode(frame))) {
+            Ok((_, Ok(message))) => return self.handle_message(config, now, message),
+            Ok((_, Err(DecodeError::Unknown { tag }))) => {
+                self.take_token(config, now)?;
                 self.due.answer = Some(Answer::Unsupported { tag });
-                Ok(None)
+                return Ok(Some(Request::Unsupported));
             }
-        });
-        match decoded {
-            Ok(None) => Some(Request::Unsupported),
-            Ok(Some(message)) => self.handle_message(config, now, message),
-            Err(reason) => {
-                self.refuse(reason);
-                None
-            }
-        }
+            Ok((frame, Err(DecodeError::Malformed))) if self.is_of_other_version(frame) => RefusalReason::Version,
+            Ok((_, Err(DecodeError::Malformed))) => RefusalReason::Malformed,
+            Err(error) => frame_refusal(error),
+        };
+        self.refuse(reason);
+        Ok(None)
     }
 
     /// Whether a frame that cannot be decoded is a Join or an Observe of another version: tag and version never change place.
@@ -169,50 +171,47 @@ impl Session {
         self.state == State::Joining && matches!(frame, [JOIN_TAG | OBSERVE_TAG, version, ..] if *version != VERSION)
     }
 
-    /// Takes a token for something that was asked for.
-    fn take_token(&mut self, config: &Config, now: Instant) {
+    /// Takes a token for a frame that counts for the rate.
+    fn take_token(&mut self, config: &Config, now: Instant) -> Result<(), Unpaid> {
         if let Some(rate) = config.rate {
+            self.bucket.has_token(rate, now).map_err(|_| Unpaid)?;
             self.bucket.take(rate, now);
         }
+        Ok(())
     }
 
     /// Takes a message, and returns what it asks for.
-    fn handle_message<'a>(&mut self, config: &Config, now: Instant, message: Message<'a>) -> Option<Request<'a>> {
+    fn handle_message<'a>(
+        &mut self,
+        config: &Config,
+        now: Instant,
+        message: Message<'a>,
+    ) -> Result<Option<Request<'a>>, Unpaid> {
         match (self.state, message) {
             (State::Joining, Message::Join { version, .. } | Message::Observe { version, .. })
                 if version != VERSION =>
             {
                 self.refuse(RefusalReason::Version);
-                None
             }
             (State::Joining, Message::Join { token, seen, name, .. }) => {
-                Some(Request::Join(Join { name, token, seen }))
+                return Ok(Some(Request::Join(Join { name, token, seen })));
             }
-            (State::Joining, Message::Observe { seen, .. }) => Some(Request::Observe { seen }),
+            (State::Joining, Message::Observe { seen, .. }) => return Ok(Some(Request::Observe { seen })),
             (State::Member(id), Message::Say { number, kind, text }) if number > 0 => {
-                self.take_token(config, now);
-                Some(Request::Say { id, number, kind, text })
+                self.take_token(config, now)?;
+                return Ok(Some(Request::Say { id, number, kind, text }));
             }
             (State::Member(_) | State::Observer, Message::Who { page }) => {
-                self.take_token(config, now);
+                self.take_token(config, now)?;
                 self.due.answer = Some(Answer::Members { page });
-                None
             }
-            (State::Member(_) | State::Observer, Message::Leave) => {
-                self.ended = true;
-                None
-            }
-            (State::Member(_) | State::Observer, Message::Pong) => None,
-            (State::Member(_) | State::Observer, Message::Ping) => {
-                self.due.pong = true;
-                None
-            }
+            (State::Member(_) | State::Observer, Message::Leave) => self.ended = true,
+            (State::Member(_) | State::Observer, Message::Pong) => {}
+            (State::Member(_) | State::Observer, Message::Ping) => self.due.pong = true,
             // Every other message makes no sense in this state.
-            _ => {
-                self.refuse(RefusalReason::Malformed);
-                None
-            }
+            _ => self.refuse(RefusalReason::Malformed),
         }
+        Ok(None)
     }
 
     /// The room has let the member in.
@@ -298,15 +297,15 @@ impl Session {
         }
     }
 
-    /// Whether the next frame may be taken.
-    ///
-    /// # Errors
-    /// The instant from which it may be taken; `None` if the answer to the last frame has to be encoded first, or the connection ends.
-    pub(super) fn may_read(&self, config: &Config, now: Instant) -> Result<(), Option<Instant>> {
-        if self.due.answer.is_some() || self.due.refused.is_some() || self.ended {
-            return Err(None);
-        }
-        config.rate.map_or(Ok(()), |rate| self.bucket.has_token(rate, now)).map_err(Some)
+    /// Whether the next frame may be looked at: not while the answer to the last frame has to be encoded first, nor when the connection
+    /// ends.
+    pub(super) const fn may_read(&self) -> bool {
+        self.due.answer.is_none() && self.due.refused.is_none() && !self.ended
+    }
+
+    /// From when on a frame that counts for the rate may be taken; `now` if there is a token.
+    pub(super) fn paid_at(&self, config: &Config, now: Instant) -> Instant {
+        config.rate.and_then(|rate| self.bucket.has_token(rate, now).err()).unwrap_or(now)
     }
 
     /// Whether [`Session::poll_frame`] has a frame to give.
@@ -392,7 +391,6 @@ mod tests {
     use crate::frame::Decoder;
     use crate::limits::FRAME_BYTES_MAX;
     use crate::room::server::fixture;
-    use core::time::Duration;
     use std::string::String;
     use std::vec::Vec;
 
@@ -436,8 +434,8 @@ mod tests {
 
     /// Hands in this frame, and checks that the client is put out for it with this reason.
     fn check_refused(mut session: Session, frame: Result<&[u8], FrameError>, reason: RefusalReason) {
-        assert_eq!(session.handle_frame(&CONFIG, at(1_000), frame), None);
-        assert!(session.may_read(&CONFIG, at(1_000)).is_err());
+        assert_eq!(session.handle_frame(&CONFIG, at(1_000), frame), Ok(None));
+        assert!(!session.may_read());
         assert_eq!(drain(&mut session), [std::format!("Refused {{ reason: {reason:?} }}")]);
         assert!(session.is_ended());
         assert_eq!((session.put_out(), session.poll_timeout(&CONFIG)), (Some(reason), None));
@@ -448,9 +446,9 @@ mod tests {
         let token = [7; 16];
         let join = wire(&Message::Join { version: VERSION, token, seen: None, name: "ann" });
         let expected = Request::Join(Join { name: "ann", token, seen: None });
-        assert_eq!(joining().handle_frame(&CONFIG, at(1), Ok(&join)), Some(expected));
+        assert_eq!(joining().handle_frame(&CONFIG, at(1), Ok(&join)), Ok(Some(expected)));
         let observe = wire(&Message::Observe { version: VERSION, seen: None });
-        assert_eq!(joining().handle_frame(&CONFIG, at(1), Ok(&observe)), Some(Request::Observe { seen: None }));
+        assert_eq!(joining().handle_frame(&CONFIG, at(1), Ok(&observe)), Ok(Some(Request::Observe { seen: None })));
     }
 
     #[test]
@@ -481,10 +479,10 @@ mod tests {
     #[test]
     fn unknown_tag_is_answered_before_anything_else_is_read() {
         let mut session = member();
-        assert_eq!(session.handle_frame(&CONFIG, at(1_000), Ok(&[99])), Some(Request::Unsupported));
-        assert_eq!(session.may_read(&CONFIG, at(1_000)), Err(None));
+        assert_eq!(session.handle_frame(&CONFIG, at(1_000), Ok(&[99])), Ok(Some(Request::Unsupported)));
+        assert!(!session.may_read());
         assert_eq!(drain(&mut session), ["Unsupported { tag: 99 }"]);
-        assert_eq!(session.may_read(&CONFIG, at(1_000)), Ok(()));
+        assert!(session.may_read());
     }
 
     #[test]
@@ -537,22 +535,25 @@ mod tests {
     }
 
     #[test]
-    fn member_above_its_rate_is_read_later() {
+    fn message_above_the_rate_waits_for_a_token_and_changes_nothing_until_then() {
         let config = Config { rate: Some(Rate { burst: 2, per_second: 5 }), ..CONFIG };
-        let mut session = Session::new(at(1_000));
-        session.handle_joined(at(1_000), ID);
-        for number in 1..=2 {
-            assert_eq!(session.may_read(&config, at(1_000)), Ok(()));
+        let mut session = member();
+        for number in 1..=3 {
             let say = wire(&Message::Say { number, kind: Kind::Plain, text: "hi" });
-            let request = session.handle_frame(&config, at(1_000), Ok(&say));
-            assert_eq!(request, Some(Request::Say { id: ID, number, kind: Kind::Plain, text: "hi" }));
+            let request = Ok(Some(Request::Say { id: ID, number, kind: Kind::Plain, text: "hi" }));
+            let expected = if number <= 2 { request } else { Err(Unpaid) };
+            assert_eq!(session.handle_frame(&config, at(1_000), Ok(&say)), expected);
+            assert!(session.may_read() && !session.owes());
+            if expected.is_err() {
+                assert_eq!(session.paid_at(&config, at(1_000)), at(1_200));
+                assert_eq!(session.handle_frame(&config, at(1_199), Ok(&say)), expected);
+                assert_eq!(session.handle_frame(&config, at(1_200), Ok(&say)), request);
+            }
         }
-        assert_eq!(session.may_read(&config, at(1_000)), Err(Some(at(1_200))));
-        assert_eq!(session.may_read(&config, at(1_000) + Duration::from_millis(200)), Ok(()));
     }
 
     #[test]
-    fn every_frame_counts_for_the_rate_but_ping_and_pong() {
+    fn every_frame_counts_for_the_rate_but_ping_pong_and_leave() {
         let config = Config { rate: Some(Rate { burst: 1, per_second: 5 }), ..CONFIG };
         let unknown = [63];
         for (frame, counts) in [
@@ -562,19 +563,22 @@ mod tests {
             (unknown.to_vec(), true),
             (wire(&Message::Ping), false),
             (wire(&Message::Pong), false),
+            (wire(&Message::Leave), false),
         ] {
-            let mut session = Session::new(at(1_000));
-            session.handle_joined(at(1_000), ID);
-            session.handle_frame(&config, at(1_000), Ok(&frame));
+            let mut session = member();
+            assert!(session.handle_frame(&config, at(1_000), Ok(&frame)).is_ok());
             drain(&mut session);
-            assert_eq!(session.may_read(&config, at(1_000)).is_err(), counts, "{frame:02x?}");
+            assert_eq!(session.paid_at(&config, at(1_000)) > at(1_000), counts, "{frame:02x?}");
+            let mut session = member();
+            session.take_token(&config, at(1_000)).unwrap();
+            assert_eq!(session.handle_frame(&config, at(1_000), Ok(&frame)).is_err(), counts, "{frame:02x?}");
         }
     }
 
     #[test]
     fn own_frames_come_in_their_order_and_losses_are_added_up() {
         let mut session = member();
-        session.handle_frame(&CONFIG, at(1_000), Ok(&wire(&Message::Ping)));
+        session.handle_frame(&CONFIG, at(1_000), Ok(&wire(&Message::Ping))).unwrap();
         session.handle_unsaid(4, RefusalReason::TextEmpty);
         session.handle_lagged(3);
         session.handle_lagged(4);
@@ -592,7 +596,7 @@ mod tests {
     #[test]
     fn leave_ends_without_a_word_and_keeps_the_member_for_the_room() {
         let mut session = member();
-        assert_eq!(session.handle_frame(&CONFIG, at(1_000), Ok(&wire(&Message::Leave))), None);
+        assert_eq!(session.handle_frame(&CONFIG, at(1_000), Ok(&wire(&Message::Leave))), Ok(None));
         assert!(session.is_ended() && !session.owes() && !session.is_listening());
         assert_eq!((session.member(), session.put_out()), (Some(ID), None));
     }

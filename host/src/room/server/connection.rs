@@ -32,10 +32,9 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// A connection that has just been accepted.
+    /// A connection that has just been accepted, and is waited for to be readable.
     pub(super) const fn new(stream: Stream, engine: Engine) -> Self {
-        let interest = Interest { readable: false, writable: false };
-        Self { stream, engine, interest, scheduled: None, lingering: None }
+        Self { stream, engine, interest: Interest::READABLE, scheduled: None, lingering: None }
     }
 
     /// Reads once, and hands the bytes to the engine. The end of the stream is a leave.
@@ -49,7 +48,7 @@ impl Connection {
         decoder: &mut Decoder,
         buffer: &mut [u8],
     ) -> io::Result<()> {
-        let length = self.engine.wants_bytes(context.config, context.now).min(buffer.len());
+        let length = self.engine.wants_bytes().min(buffer.len());
         if length == 0 {
             return Ok(());
         }

@@ -17,14 +17,22 @@ pub(super) const ROUND_EVENTS: usize = 1_024;
 /// The alarm's number among the sockets.
 const ALARM: u64 = u64::MAX;
 
-/// The events that a connection waits for. A connection that waits for none is taken out of the epoll, which would otherwise report
-/// the end of the connection again and again.
+/// The events that a connection waits for. The failure of a connection (a reset, say) is reported to a connection that waits for none too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Interest {
     /// There is something to read, or the stream has ended.
     pub(super) readable: bool,
     /// There is room to write.
     pub(super) writable: bool,
+}
+
+/// What has happened to a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Event {
+    /// There is something to read, or the stream has ended, or the connection has failed.
+    pub(super) readable: bool,
+    /// The connection has failed, or both of its directions have ended. This is reported again and again until the socket is closed.
+    pub(super) failed: bool,
 }
 
 /// An epoll with an alarm.
@@ -69,7 +77,15 @@ impl Poller {
         &self.alarm
     }
 
-    /// Changes the events that a socket is waited for. A socket that is closed needs no change: the system forgets it.
+    /// Waits for a socket too. When it is closed, the system forgets it.
+    ///
+    /// # Errors
+    /// The system has no memory for the socket.
+    pub(super) fn add(&self, stream: &TcpStream, key: usize, interest: Interest) -> nix::Result<()> {
+        self.epoll.add(stream, EpollEvent::new(interest.flags(), key as u64))
+    }
+
+    /// Changes the events that a socket is waited for.
     ///
     /// # Errors
     /// The system has no memory for the socket.
@@ -80,25 +96,17 @@ impl Poller {
         before: Interest,
         interest: Interest,
     ) -> nix::Result<()> {
-        let mut event = EpollEvent::new(interest.flags(), key as u64);
-        let nothing = Interest::default();
-        match (before == nothing, interest == nothing) {
-            _ if before == interest => Ok(()),
-            (true, _) => self.epoll.add(stream, event),
-            (_, true) => self.epoll.delete(stream),
-            _ => self.epoll.modify(stream, &mut event),
+        if before == interest {
+            return Ok(());
         }
+        self.epoll.modify(stream, &mut EpollEvent::new(interest.flags(), key as u64))
     }
 
     /// Waits at most for `timeout`, or without end; hands the key of each socket that is ready to `ready`, with its events.
     ///
     /// # Errors
     /// The sockets cannot be waited for any more.
-    pub(super) fn wait(
-        &mut self,
-        timeout: Option<Duration>,
-        mut ready: impl FnMut(usize, Interest),
-    ) -> nix::Result<()> {
+    pub(super) fn wait(&mut self, timeout: Option<Duration>, mut ready: impl FnMut(usize, Event)) -> nix::Result<()> {
         // A timeout that does not fit is cut: the worker wakes once in between.
         let timeout =
             timeout.map_or(EpollTimeout::NONE, |time| EpollTimeout::try_from(time).unwrap_or(EpollTimeout::MAX));
@@ -109,7 +117,7 @@ impl Poller {
         self.alarm.stop();
         for event in &self.events[..count] {
             match usize::try_from(event.data()) {
-                Ok(key) if event.data() != ALARM => ready(key, Interest::of(event.events())),
+                Ok(key) if event.data() != ALARM => ready(key, Event::of(event.events())),
                 // Reading sets the bell back to zero.
                 _ => _ = self.alarm.bell().read(),
             }
@@ -119,6 +127,9 @@ impl Poller {
 }
 
 impl Interest {
+    /// To read, and nothing else.
+    pub(super) const READABLE: Self = Self { readable: true, writable: false };
+
     /// The events as epoll's flags.
     fn flags(self) -> EpollFlags {
         let mut flags = EpollFlags::empty();
@@ -126,11 +137,12 @@ impl Interest {
         flags.set(EpollFlags::EPOLLOUT, self.writable);
         flags
     }
+}
 
-    /// The events of epoll's flags. An error counts as both events: it shows when the socket is read or written.
+impl Event {
+    /// The event of epoll's flags. What has failed shows when the socket is read or written.
     fn of(flags: EpollFlags) -> Self {
         let failed = flags.intersects(EpollFlags::EPOLLERR | EpollFlags::EPOLLHUP);
-        let readable = failed || flags.contains(EpollFlags::EPOLLIN);
-        Self { readable, writable: failed || flags.contains(EpollFlags::EPOLLOUT) }
+        Self { readable: failed || flags.contains(EpollFlags::EPOLLIN), failed }
     }
 }

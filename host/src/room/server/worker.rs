@@ -7,7 +7,7 @@ use super::addresses::Addresses;
 use super::connection::{Connection, Engine};
 use super::counters::Counters;
 use super::desk::Desk;
-use super::poller::{Interest, Poller, ROUND_EVENTS};
+use super::poller::{Event, Interest, Poller, ROUND_EVENTS};
 use super::registry::{Registry, Ring};
 use super::schedule::Schedule;
 use super::stream::{self, Stream};
@@ -137,10 +137,10 @@ impl Worker {
         let mut ready = heapless::Vec::<_, ROUND_EVENTS>::new();
         let timeout = self.patience();
         // There is room for all events of a round.
-        self.setup.poller.wait(timeout, |key, interest| _ = ready.push((key, interest)))?;
+        self.setup.poller.wait(timeout, |key, event| _ = ready.push((key, event)))?;
         // By reference: to take the events out would copy the room for all of them.
-        for &(key, interest) in &ready {
-            self.turn(key, interest);
+        for &(key, event) in &ready {
+            self.turn(key, event);
         }
         self.admit();
         self.run_due();
@@ -175,7 +175,10 @@ impl Worker {
                 }
                 Some(_) => {}
             }
-            if stream.socket.set_nonblocking(true).is_err() {
+            let place = self.connections.vacant_entry();
+            let key = place.key();
+            let watched = || self.setup.poller.add(&stream.socket, key, Interest::READABLE).is_ok();
+            if stream.socket.set_nonblocking(true).is_err() || !watched() {
                 // The connection cannot be served, so it is closed, which its client sees.
                 self.setup.counters.add(Counter::ConnectionsFailed, 1);
                 self.setup.addresses.disconnect(origin, clock::now());
@@ -186,13 +189,14 @@ impl Worker {
             if let Some(reason) = refusal.or(is_late.then_some(RefusalReason::ShuttingDown)) {
                 engine.refuse(reason);
             }
-            let key = self.connections.insert(Connection::new(stream, engine));
+            place.insert(Connection::new(stream, engine));
             self.go_on(key);
         }
     }
 
-    /// A socket is ready: reads from it if it may, and writes.
-    fn turn(&mut self, key: usize, ready: Interest) {
+    /// A socket is ready: reads from it if it may, and writes. A connection that has failed is read as far as it may be now, and then
+    /// ended: nobody waits for the turn of frames of a client that is gone.
+    fn turn(&mut self, key: usize, ready: Event) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         if connection.lingering.is_some() {
             if !connection.drain(&mut self.buffer) {
@@ -208,8 +212,8 @@ impl Worker {
             outcome = connection.read(context(&self.setup), &mut desk, &mut self.decoder, &mut self.buffer);
         }
         match outcome {
-            Ok(()) => self.go_on(key),
-            Err(_) => self.end(key),
+            Ok(()) if !ready.failed || connection.engine.wants_bytes() > 0 => self.go_on(key),
+            _ => self.end(key),
         }
     }
 
@@ -242,7 +246,7 @@ impl Worker {
             return self.end(key);
         }
         let (config, now) = (&self.setup.config, clock::now());
-        let wanted = Interest { readable: engine.wants_bytes(config, now) > 0, writable: is_blocked };
+        let wanted = Interest { readable: engine.wants_bytes() > 0, writable: is_blocked };
         self.schedule.schedule_by(key, scheduled, engine.poll_timeout(config, now));
         if self.setup.poller.change(&stream.socket, key, *interest, wanted).is_err() {
             self.setup.counters.add(Counter::ConnectionsFailed, 1);
@@ -258,7 +262,7 @@ impl Worker {
         let linger_max = if self.phase == Phase::Serving { linger_max } else { linger_closing_max };
         let may_linger = connection.close(&mut desk(&self.setup, &self.ring));
         let until = may_linger.then(|| connection.linger(clock::now() + linger_max)).flatten();
-        let wanted = Interest { readable: true, writable: false };
+        let wanted = Interest::READABLE;
         let Connection { stream, interest, scheduled, .. } = connection;
         if until.is_none() {
             return self.remove(key);
