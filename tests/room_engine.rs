@@ -5,8 +5,8 @@ use chat_core::frame::{Decoder, Frame};
 use chat_core::limits::{FRAME_STUFFED_BYTES_MAX, HISTORY_MESSAGES_MAX, PAGE_BYTES_MAX};
 use chat_core::refusal::RefusalReason;
 use chat_core::room::server::{
-    Admission, Config, Connection, Cursor, FixedBuffer, FixedRoster, History, Join, Journal, Mark, MemberId, Room,
-    Roster, SayError, WallTime,
+    Admission, Buffer as _, Config, Connection, Cursor, FixedBuffer, FixedRoster, History, Join, Journal, Mark,
+    MemberId, Room, Roster, SayError, WallTime,
 };
 use chat_core::room::{Kind, Message, Names, Seen, Sequence};
 use chat_host::room::server::buffer::GrowingBuffer;
@@ -77,6 +77,36 @@ fn words(bytes: &[u8]) -> Vec<String> {
 fn live<R: Roster>(room: &TestRoom<R>, cursor: Cursor) -> Vec<String> {
     let (first, second) = room.journal().read(cursor).unwrap();
     words(&[first, second].concat())
+}
+
+/// All messages that an observer gets who has seen this, by their first characters, and how many it is told to have lost.
+fn admitted<R: Roster>(room: &mut TestRoom<R>, seen: Option<Seen>) -> (Vec<String>, u64) {
+    let mut owed = GrowingBuffer::default();
+    let admission = room.observe(NOW, seen, &mut owed);
+    let (first, second) = room.journal().read(admission.cursor).unwrap();
+    let bytes = [owed.as_bytes(), first, second].concat();
+    let (mut decoder, mut input, mut texts, mut lagged, mut last) = (Decoder::new(), &*bytes, Vec::new(), 0, None);
+    while let Some(frame) = decoder.next_frame(&mut input) {
+        match Message::decode(frame.unwrap()).unwrap() {
+            Message::Said { sequence, text, .. } => {
+                assert!(last.replace(sequence) < Some(sequence));
+                texts.push(text[..3].to_owned());
+            }
+            Message::Lagged { messages } => {
+                assert!(texts.is_empty());
+                lagged = messages;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(admission.lagged, lagged);
+    assert_eq!(admission.welcome.messages + texts.len() as u64, admission_messages(room, &admission));
+    (texts, lagged)
+}
+
+/// How many messages the room has said, the history of a newcomer counted twice, since it stands before `messages` of the WELCOME.
+fn admission_messages<R: Roster>(room: &TestRoom<R>, admission: &Admission) -> u64 {
+    room.journal().head().messages() + u64::from(admission.welcome.history)
 }
 
 /// The history that a newcomer gets, in words.
@@ -235,6 +265,28 @@ over_both_rosters! {
         assert_eq!(got.last().unwrap(), "500 ann 500 message 500");
         assert!(got[0].starts_with(&format!("{} ", again.welcome.next.0)));
         assert_eq!(again.welcome.messages, 20 + again.lagged);
+    }
+
+    fn member_that_comes_back_too_late_gets_at_least_what_a_newcomer_gets(room) {
+        let (bob, _) = join(&mut room, "bob", 1).unwrap();
+        let mut sequences = Vec::new();
+        for number in 1..=12 {
+            sequences.push(say(&mut room, bob, number, &format!("{number}{}", "x".repeat(500))).unwrap());
+        }
+        // The ring has lost most of the last ten messages, and in the end all of them.
+        for round in 0..200 {
+            let (newcomer, newcomer_lagged) = admitted(&mut room, None);
+            assert_eq!((newcomer.len(), newcomer_lagged), (10, 0));
+            for (seen, &sequence) in sequences.iter().enumerate() {
+                let messages = seen as u64 + 1;
+                let (got, lagged) = admitted(&mut room, Some(Seen { epoch: 77, sequence, messages }));
+                let missed = newcomer.len().min(11 - seen);
+                assert_eq!(got, newcomer[newcomer.len() - missed..], "round {round}, seen {seen}");
+                assert_eq!(usize::try_from(lagged).unwrap(), 11 - seen - missed);
+            }
+            let (ann, _) = join(&mut room, "a-long-name-that-fills-the-ring", 2).unwrap();
+            room.leave(ann);
+        }
     }
 
     fn observer_is_neither_named_nor_announced_nor_counted(room) {

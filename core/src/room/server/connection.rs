@@ -213,10 +213,9 @@ impl<B: Buffer> Connection<B> {
         }
     }
 
-    /// Live frames begin where `admission` says, behind the welcome and the history; lost messages are told first.
-    fn begin(&mut self, admission: &Admission) {
+    /// Live frames begin where `admission` says, behind the frames that the room has put into `owed`.
+    const fn begin(&mut self, admission: &Admission) {
         self.reader = Reader::new(admission.cursor);
-        self.session.handle_lagged(admission.lagged);
     }
 
     /// The bytes that are to be written next, in one slice or in two around the end of the ring; none if both are empty. Work is

@@ -1,6 +1,9 @@
 //! The last messages of a room, for newcomers. They are kept as the frames that were sent, so that they only have to be copied.
 
-use crate::frame::Frame;
+use super::Buffer;
+use crate::frame::{Decoder, Frame};
+use crate::room::{Message, Sequence};
+use core::ops::Range;
 
 /// The most recent messages, at most as many as the storage has frames: `HISTORY_MESSAGES_MAX` by the protocol.
 #[derive(Debug)]
@@ -44,7 +47,7 @@ impl<F: AsRef<[Frame]> + AsMut<[Frame]>> History<F> {
     }
 
     /// The messages as they travel, oldest first.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &[u8]> + ExactSizeIterator {
         let frames = self.frames.as_ref();
         (0..self.len).map(move |index| frames[(self.oldest + index) % frames.len()].as_bytes())
     }
@@ -56,9 +59,32 @@ impl<F: AsRef<[Frame]> + AsMut<[Frame]>> History<F> {
         self.iter().rev().take_while(fits).count()
     }
 
-    /// The newest messages, oldest first; at most as many as there are.
-    pub(super) fn newest(&self, count: usize) -> impl Iterator<Item = &[u8]> {
-        self.iter().skip(self.len.saturating_sub(count))
+    /// Of the messages before the one with index `end`, the newest behind the frame `seen` that fit into this many bytes: the index of
+    /// the first of them, and its sequence number; `None` if there are none.
+    pub(super) fn behind(&self, seen: Sequence, end: usize, bytes: usize) -> Option<(usize, Sequence)> {
+        let (mut first, mut left) = (None, bytes);
+        for (index, frame) in self.iter().enumerate().take(end).rev() {
+            let sequence = said_sequence(frame).filter(|&sequence| sequence > seen);
+            let (Some(sequence), Some(rest)) = (sequence, left.checked_sub(frame.len())) else { break };
+            (first, left) = (Some((index, sequence)), rest);
+        }
+        first
+    }
+
+    /// Appends these messages to `owed`, by whose room they were chosen.
+    pub(super) fn copy_to(&self, messages: Range<usize>, owed: &mut impl Buffer) {
+        for frame in self.iter().skip(messages.start).take(messages.len()) {
+            let _ = owed.extend(frame);
+        }
+    }
+}
+
+/// The sequence number of a message as it travels.
+fn said_sequence(frame: &[u8]) -> Option<Sequence> {
+    let (mut decoder, mut input) = (Decoder::new(), frame);
+    match Message::decode(decoder.next_frame(&mut input)?.ok()?) {
+        Ok(Message::Said { sequence, .. }) => Some(sequence),
+        _ => None,
     }
 }
 
@@ -93,7 +119,7 @@ mod tests {
         // Each frame has three bytes.
         for (bytes, count) in [(0, 0), (2, 0), (3, 1), (8, 2), (9, 3), (usize::MAX, 3)] {
             assert_eq!(history.fitting(bytes), count, "{bytes}");
-            let newest: Vec<_> = history.newest(count).map(|frame| frame[1]).collect();
+            let newest: Vec<_> = history.iter().skip(3 - count).map(|frame| frame[1]).collect();
             assert_eq!(newest, (6 - u8::try_from(count).unwrap()..=5).collect::<Vec<_>>());
         }
     }

@@ -5,11 +5,14 @@
 //! out of the ring is told how many messages it lost ([`Lagged`]) and goes on from the middle.
 //!
 //! Every 64th frame is marked with its sequence number, so that a search for a frame looks at 64 frames at most. A frame ends
-//! with its only 0x00 (frame.rs), by which frames are told apart.
+//! with its only 0x00 (frame.rs), by which frames are told apart. The frames before the oldest mark are counted back from it.
 
-use crate::limits::JOURNAL_MARK_FRAMES;
+use crate::limits::{FRAME_STUFFED_BYTES_MAX, JOURNAL_MARK_FRAMES};
 use crate::room::Sequence;
 use crate::room::message::SAID_TAG;
+
+/// Most bytes of the frames between two marks.
+const MARK_BYTES_MAX: u64 = JOURNAL_MARK_FRAMES * (FRAME_STUFFED_BYTES_MAX as u64 + 1);
 
 /// A ring of encoded frames over storage that is handed in.
 #[derive(Debug)]
@@ -161,6 +164,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, M: AsRef<[Mark]> + AsMut<[Mark]>> Journal<B, 
         Sequence(self.head.frames)
     }
 
+    /// Whether it has no storage, so that it keeps nothing.
+    pub(super) fn is_without_storage(&self) -> bool {
+        self.bytes.as_ref().is_empty()
+    }
+
     /// Position of the first byte still held, which may lie within a frame.
     fn oldest(&self) -> u64 {
         self.origin.max(self.head.cursor.position.saturating_sub(as_u64(self.bytes.as_ref().len())))
@@ -205,31 +213,47 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, M: AsRef<[Mark]> + AsMut<[Mark]>> Journal<B, 
         held.skip_while(move |mark| mark.cursor.position < position)
     }
 
-    /// The place in front of the frame with this sequence number, which may be the next one. Work: all marks and 64 frames.
+    /// The place in front of the frame with this sequence number, which may be the next one. Work: all marks and 64 frames, and for a
+    /// frame before the oldest mark, which few ask for, the bytes of 64 longest frames.
     ///
     /// # Errors
-    /// The oldest mark that is held, or the head, when the journal does not hold that frame any more.
+    /// The oldest frame that is held, or the head, when the journal does not hold that frame any more.
     pub fn find(&self, sequence: Sequence) -> Result<Cursor, Mark> {
         let wanted = sequence.0.min(self.head.frames);
-        let mut start = None;
-        let mut oldest = self.head;
-        for mark in self.marks_from(self.oldest()) {
-            if start.is_none() {
-                oldest = mark;
+        let mut marks = self.marks_from(self.oldest());
+        let first = marks.next().unwrap_or(self.head);
+        let start = if first.frames > wanted {
+            let oldest = self.oldest_before(first);
+            if oldest.frames > wanted {
+                return Err(oldest);
             }
-            if mark.frames > wanted {
-                break;
-            }
-            start = Some(mark);
+            oldest
+        } else {
+            marks.take_while(|mark| mark.frames <= wanted).last().unwrap_or(first)
+        };
+        let passed = usize::try_from(wanted - start.frames).unwrap_or(usize::MAX);
+        Ok(self.frames_from(start.cursor).take(passed).last().unwrap_or(start.cursor))
+    }
+
+    /// The oldest frame that is held before the place `behind`, at most `MARK_BYTES_MAX` before it; `behind` if none is. The first byte
+    /// of the ring may stand within a frame, so a frame counts as held if the 0x00 before it is.
+    fn oldest_before(&self, behind: Mark) -> Mark {
+        let start = self.oldest().max(behind.cursor.position.saturating_sub(MARK_BYTES_MAX));
+        let (first, second) = self.slices(start).unwrap_or_default();
+        let skipped = match start {
+            // Nothing was overwritten yet.
+            0 => Some(0),
+            _ => first.iter().chain(second).position(|&byte| byte == 0).map(|place| as_u64(place) + 1),
+        };
+        let position = skipped.map_or(behind.cursor.position, |skipped| start + skipped);
+        let from = Cursor { position, messages: 0 };
+        let ends = self.frames_from(from).take_while(|end| end.position <= behind.cursor.position);
+        let (frames, messages) = ends.fold((0, 0), |(frames, _), end| (frames + 1, end.messages));
+        if frames == 0 {
+            return behind;
         }
-        match start {
-            Some(mark) => {
-                let passed = usize::try_from(wanted - mark.frames).unwrap_or(usize::MAX);
-                Ok(self.frames_from(mark.cursor).take(passed).last().unwrap_or(mark.cursor))
-            }
-            None if wanted == self.head.frames => Ok(self.head.cursor),
-            None => Err(oldest),
-        }
+        let messages = behind.cursor.messages.saturating_sub(messages);
+        Mark { cursor: Cursor { position, messages }, frames: behind.frames.saturating_sub(frames) }
     }
 
     /// The end of the last frame that lies whole within the `count` bytes behind `cursor`, and how many of these bytes belong to
@@ -376,8 +400,8 @@ mod tests {
         places.push(journal.head());
         let found: Vec<_> = (0..=1_000).map(|number| journal.find(Sequence(number))).collect();
         let first = found.iter().position(Result::is_ok).unwrap();
-        // 3,000 bytes are 360 frames; a mark's 64 frames may be lost at the old end.
-        assert!((640..=640 + 64).contains(&first), "{first}");
+        // Frame 640 is marked, and its first byte is the first of the ring.
+        assert_eq!((first, places[first].position), (640, journal.head().position - 3_000));
         for (number, (found, place)) in found.iter().zip(&places).enumerate() {
             match found {
                 Ok(cursor) => assert_eq!(cursor, place, "{number}"),
@@ -385,6 +409,46 @@ mod tests {
             }
         }
         assert_eq!(journal.find(Sequence(u64::MAX)), Ok(journal.head()));
+    }
+
+    #[test]
+    fn oldest_frame_is_found_without_a_mark_and_after_each_frame() {
+        for bytes in [20, 25, 26, 39, 200] {
+            let mut journal = journal(bytes);
+            let mut places = std::vec![Mark::default()];
+            for number in 0..300_u64 {
+                if number.is_multiple_of(3) {
+                    journal.append(&CHANGE)
+                } else {
+                    journal.append(&said(2))
+                };
+                places.push(Mark { cursor: journal.head(), frames: number + 1 });
+                let held = journal.head().position.saturating_sub(as_u64(bytes));
+                // At the very beginning of the ring only a marked frame is known for one.
+                let is_known = |place: &Mark| held == 0 || place.frames.is_multiple_of(JOURNAL_MARK_FRAMES);
+                let is_held =
+                    |place: &&Mark| place.cursor.position > held || place.cursor.position == held && is_known(place);
+                let oldest = *places.iter().find(is_held).unwrap();
+                for wanted in 0..=number + 1 {
+                    let place = places[as_usize(wanted)];
+                    let expected = if wanted < oldest.frames { Err(oldest) } else { Ok(place.cursor) };
+                    assert_eq!(journal.find(Sequence(wanted)), expected, "{bytes} {number} {wanted}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn with_too_few_marks_only_so_much_is_looked_at_as_lies_between_two() {
+        let mut journal = Journal::new(std::vec![0xa5; 1 << 20], std::vec![Mark::default(); 1]);
+        for _ in 0..100_000 {
+            journal.append(&said(1));
+        }
+        // The only mark stands in front of frame 99,968.
+        let oldest = journal.find(Sequence(0)).unwrap_err();
+        assert_eq!(oldest.frames, 99_968 - MARK_BYTES_MAX / 10);
+        assert_eq!(oldest.cursor, Cursor { position: oldest.frames * 10, messages: oldest.frames });
+        assert_eq!(journal.find(Sequence(oldest.frames)), Ok(oldest.cursor));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::refusal::RefusalReason;
 use crate::room::{Kind, Message, Seen, Sequence, Token, Welcome, message};
 use crate::text::{Text, TextError};
 use crate::username::{Username, UsernameError};
+use core::ops::Range;
 use core::time::Duration;
 
 /// What all connections of a room share: `R` is its roster, `B` and `M` are the journal's storage, `F` is the history's.
@@ -44,6 +45,9 @@ const WELCOME_BYTES_MAX: usize = 90;
 /// HISTORY_END as it travels, in bytes.
 const HISTORY_END_BYTES: usize = 3;
 
+/// Longest LAGGED as it travels, in bytes: the tag, a varint of 10 bytes, one of stuffing, and 0x00.
+const LAGGED_BYTES_MAX: usize = 13;
+
 /// The server's clock, as it is told to clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WallTime {
@@ -69,7 +73,7 @@ pub struct Join<'a> {
 pub struct Admission {
     /// Where its frames of the journal begin.
     pub cursor: Cursor,
-    /// How many messages before `cursor` it has lost.
+    /// How many messages it has lost. It is told by a LAGGED behind the HISTORY_END.
     pub lagged: u64,
     /// Its first frame; the history comes behind it, if `welcome.history` is not 0.
     pub welcome: Welcome,
@@ -113,7 +117,8 @@ where
     /// Lets a newcomer in, or lets a member go on from another connection if name and token are the member's. Announces a newcomer
     /// unless the room has more members than `announced_members_max`. Appends to `owed`, which must be empty, the frames that come
     /// before the journal: WELCOME, the last messages (as many of the newest as there is room for, none for a client that has seen
-    /// frames of this run of the server), HISTORY_END.
+    /// frames of this run of the server), HISTORY_END; LAGGED, if such a client has lost messages, and those of the last messages that
+    /// the journal does not hold any more.
     ///
     /// # Errors
     /// The reason when the join is refused; nothing has changed then.
@@ -174,51 +179,63 @@ where
     fn admission(&mut self, now: WallTime, seen: Option<Seen>, taken: u32, owed: &mut impl Buffer) -> Admission {
         let head = self.journal.next_sequence();
         // A frame beyond the head is of another run of the server, whatever epoch the client names.
-        let replay = seen.filter(|seen| seen.epoch == self.epoch && seen.sequence < head);
-        let (cursor, next, lagged) = match replay {
-            Some(seen) => {
-                let next = Sequence(seen.sequence.0 + 1);
-                match self.journal.find(next) {
-                    Ok(cursor) => (cursor, next, 0),
-                    Err(oldest) => {
-                        let cursor = oldest.cursor();
-                        (cursor, oldest.sequence(), cursor.messages().saturating_sub(seen.messages))
-                    }
-                }
+        let Some(seen) = seen.filter(|seen| seen.epoch == self.epoch && seen.sequence < head) else {
+            let history = self.history.fitting(owed.room().saturating_sub(WELCOME_BYTES_MAX + HISTORY_END_BYTES));
+            let cursor = self.journal.head();
+            let welcome = self.welcome(now, (head, cursor.messages()), taken, history);
+            self.owe(&Message::Welcome(welcome), owed);
+            self.history.copy_to(self.history.len() - history..self.history.len(), owed);
+            self.owe(&Message::HistoryEnd, owed);
+            return Admission { cursor, lagged: 0, welcome, replacing: false };
+        };
+        let wanted = Sequence(seen.sequence.0 + 1);
+        let (cursor, next, kept) = match self.journal.find(wanted) {
+            Ok(cursor) => (cursor, wanted, 0..0),
+            // A room that keeps no journal goes on at the head.
+            Err(oldest) if self.journal.is_without_storage() => (oldest.cursor(), oldest.sequence(), 0..0),
+            Err(oldest) => {
+                let (kept, next) = self.kept_before(oldest, seen.sequence, owed.room());
+                (oldest.cursor(), next, kept)
             }
-            None => (self.journal.head(), head, 0),
         };
-        let history = match replay {
-            Some(_) => 0,
-            None => self.history.fitting(owed.room().saturating_sub(WELCOME_BYTES_MAX + HISTORY_END_BYTES)),
-        };
-        let welcome = self.welcome(now, (next, cursor), taken, history);
-        self.owe_welcome(&welcome, history, owed);
+        let messages = cursor.messages().saturating_sub(kept.len() as u64);
+        let lagged = if next == wanted { 0 } else { messages.saturating_sub(seen.messages) };
+        let welcome = self.welcome(now, (next, messages), taken, 0);
+        self.owe(&Message::Welcome(welcome), owed);
+        self.owe(&Message::HistoryEnd, owed);
+        if lagged > 0 {
+            self.owe(&Message::Lagged { messages: lagged }, owed);
+        }
+        self.history.copy_to(kept, owed);
         Admission { cursor, lagged, welcome, replacing: false }
     }
 
-    /// Appends WELCOME, history and HISTORY_END to `owed`.
-    fn owe_welcome(&mut self, welcome: &Welcome, history: usize, owed: &mut impl Buffer) {
-        // `owed` is empty, so it has room for a WELCOME, and `history` was chosen by its room.
-        if let Ok(frame) = self.frame.encode(&Message::Welcome(*welcome)) {
-            let _ = owed.extend(frame);
-        }
-        for frame in self.history.newest(history) {
-            let _ = owed.extend(frame);
-        }
-        if let Ok(frame) = self.frame.encode(&Message::HistoryEnd) {
+    /// Which messages of the history come before `oldest`, behind the frame that was seen, and fit with the frames before them into
+    /// this many bytes; and the sequence number of the first of them, or that of `oldest`. The journal may have lost messages that a
+    /// newcomer is still given, and a returning member is given them too.
+    fn kept_before(&self, oldest: Mark, seen: Sequence, bytes: usize) -> (Range<usize>, Sequence) {
+        let before = self.journal.head().messages().saturating_sub(oldest.cursor().messages());
+        let end = self.history.len().saturating_sub(usize::try_from(before).unwrap_or(usize::MAX));
+        let room = bytes.saturating_sub(WELCOME_BYTES_MAX + HISTORY_END_BYTES + LAGGED_BYTES_MAX);
+        let (start, next) = self.history.behind(seen, end, room).unwrap_or((end, oldest.sequence()));
+        (start..end, next)
+    }
+
+    /// Appends a message to `owed`, which has room for it: it was empty before the first.
+    fn owe(&mut self, message: &Message<'_>, owed: &mut impl Buffer) {
+        if let Ok(frame) = self.frame.encode(message) {
             let _ = owed.extend(frame);
         }
     }
 
     /// The WELCOME for a client whose frames begin at `next`.
-    fn welcome(&self, now: WallTime, (next, cursor): (Sequence, Cursor), taken: u32, history: usize) -> Welcome {
+    fn welcome(&self, now: WallTime, (next, messages): (Sequence, u64), taken: u32, history: usize) -> Welcome {
         let Config { rate, ping_after, gone_after, announced_members_max, .. } = self.config;
         Welcome {
             version: message::VERSION,
             epoch: self.epoch,
             next,
-            messages: cursor.messages(),
+            messages,
             head: self.journal.next_sequence(),
             taken,
             // At most HISTORY_MESSAGES_MAX.
