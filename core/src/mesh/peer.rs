@@ -130,6 +130,8 @@ pub struct Peer<'s> {
     paced_at: Instant,
     /// How many there were.
     paced: u8,
+    /// When [`Peer::handle_timeout`] was to be called.
+    expected_at: Option<Instant>,
     /// What has happened so far.
     counters: Counters,
 }
@@ -195,6 +197,7 @@ impl<'s> Peer<'s> {
             datagram: Datagram::EMPTY,
             paced_at: now,
             paced: 0,
+            expected_at: None,
             counters: Counters::ZERO,
             config,
         };
@@ -306,6 +309,7 @@ impl<'s> Peer<'s> {
         if let Some(tale) = self.next_tale(now) {
             return Some(Output::Event(self.event(now, tale, unix_ms)));
         }
+        self.expected_at = self.poll_timeout();
         None
     }
 
@@ -314,9 +318,7 @@ impl<'s> Peer<'s> {
     /// A timer that is much too late means that the machine slept: all deadlines start anew, and nobody is blamed for the time.
     fn wake(&mut self, now: Instant) {
         let timers = self.config.timers;
-        let is_late = |due_at| now - due_at > timers.sleep_min;
-        // Nothing has changed since the last call: what was due then still is.
-        if is_late(self.now) && self.poll_timeout().is_some_and(is_late) {
+        if self.expected_at.is_some_and(|expected_at| now - expected_at > timers.sleep_min) {
             self.counters.sleeps = self.counters.sleeps.saturating_add(1);
             if matches!(self.phase, Phase::Claiming | Phase::Member) {
                 self.prober.start(now);
@@ -330,6 +332,7 @@ impl<'s> Peer<'s> {
             self.handover.restart(now, timers);
             self.log.restart(now);
             self.walk.iter_mut().chain(&mut self.vector_walk).for_each(|walk| walk.restart(now));
+            self.expected_at = Some(now);
         }
         self.now = now;
     }
