@@ -512,7 +512,7 @@ class Peer:
 
     def show_say(self, said, before=""):
         fields = read_item(said)[1]
-        name, text = fields[5], "".join(c if c.isprintable() else "\ufffd" for c in fields[6])
+        name, text = fields[5], fields[6]
         self.show(f"{before}* {name} {text}" if fields[4] & 2 else f"{before}{name}: {text}")
 
     def show_live(self, origin):
@@ -781,7 +781,8 @@ class Peer:
             self.take(id, other.row.incarnation, other.address, False, tag, inner, data)
 
     def show(self, line):
-        print(line, flush=True)
+        """MESH-TEXT-1: nothing in a name or a text may act on the terminal."""
+        print("".join(c if c.isprintable() else "\ufffd" for c in line), flush=True)
 
 
 def endpoint(text):
