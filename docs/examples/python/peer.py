@@ -88,6 +88,7 @@ class Reader:
         return self.take(self.varint())
 
     def bool(self):
+        """No or yes; any other byte is malformed."""
         byte = self.byte()
         if byte > 1:
             raise Malformed
@@ -261,7 +262,7 @@ class Peer:
         self.due[what] = time.monotonic() + delay
 
     def give_token(self, id, address):
-        """MESH-PROOF-1."""
+        """The token for this id at this address (MESH-PROOF-1)."""
         return self.keyed(word(id) + repr(address[:2]).encode())
 
     def keyed(self, data):
@@ -286,6 +287,7 @@ class Peer:
         self.send_datagram(address, data.ljust(pad, b"\0"), proven)
 
     def send_datagram(self, address, data, proven):
+        """One datagram, if the address may get it."""
         if proven or self.may_get(address, len(data)):
             try:
                 self.socket.sendto(data, address)
@@ -317,6 +319,7 @@ class Peer:
             self.send(address, items, other.token, pad, other.proven)
 
     def ping(self, other):
+        """One PING, as long as its answer (MESH-DGRAM-5)."""
         other.tries += 1
         self.tell(other, item(PING, other.nonce), pad=64)
 
@@ -366,6 +369,7 @@ class Peer:
         return self.code
 
     def read_input(self):
+        """Takes what is there of the input, once all lines before have been said."""
         data = os.read(sys.stdin.fileno(), 4096)
         *self.lines, self.part = (self.part + data).split(b"\n")
         self.part = self.part[:TEXT_MAX + 1]            # longer than allowed, however much of it is kept
@@ -397,7 +401,6 @@ class Peer:
             del self.table[id]                          # it has given up (MESH-CLAIM-8), or somebody has forged its claim
         if self.state == "claiming":
             if now - self.sponsor_asked > 2:            # MESH-CLAIM-4
-                self.sponsor_asked = now
                 self.begin_walk(self.sponsor)
             self.claim_all()
             if now - self.since > 30:
@@ -421,16 +424,19 @@ class Peer:
         if self.mine or self.lines:
             self.at("finish", 0.05)
         else:
-            self.state = "leaving"
+            self.state, self.lefts = "leaving", 0
             self.do_left()
 
     def do_left(self):
+        """LEFT to all, three times over 1 s (MESH-CLAIM-9, MESH-MIN-9)."""
+        if self.state not in ("ended", "waiting", "leaving"):
+            return                                      # it claims again already
         self.lefts += 1
         for other in self.live():
             self.tell(other, item(LEAVES, self.incarnation))
         if self.lefts < 3:
             self.at("left", 0.5)
-        elif self.code is None and self.state != "waiting":
+        elif self.state != "waiting":
             self.code = 1 if self.state == "ended" else 0
 
     # --- Joining ---
@@ -461,9 +467,10 @@ class Peer:
             self.ask_rows()
 
     def end_walk(self, complete):
-        self.walk = None
+        """Behind the last page, or when five requests were in vain (MESH-CLAIM-7)."""
+        self.walk, self.sponsor_asked = None, time.monotonic()
         if self.state == "gathering" and complete:
-            self.since = self.sponsor_asked = time.monotonic()
+            self.since = self.sponsor_asked
             self.begin_claims()
         elif self.state == "gathering":
             self.state = "seeking"
@@ -493,6 +500,7 @@ class Peer:
         self.look_whether_admitted()
 
     def claim(self, other):
+        """One CLAIM (MESH-CLAIM-3)."""
         items = [item(CLAIM, self.nonce_for(other), self.incarnation, self.token_of(other), self.name, [])]
         if other.tries and not other.token:             # an OBJECT brings no token, the ACK to a PING does
             items.append(item(PING, other.nonce))
@@ -531,7 +539,7 @@ class Peer:
     def give_up(self, reason, by):
         sentence = REASONS.get(reason, "refused")
         self.show(f"refused: {sentence} (reason {reason})" + (f", says {by}" if by else ""))
-        self.state = "ended"
+        self.state, self.lefts = "ended", 0
         self.do_left()
 
     def objected(self, other, reason, row):
@@ -719,8 +727,12 @@ class Peer:
         self.lamport = max(self.lamport, row.rank)
         other = self.table.get(row.id)
         if other is None:
-            if row.name is not None and row.state in (JOINING, MEMBER) and self.has_room():
+            if row.name is None or row.state not in (JOINING, MEMBER):
+                return
+            if self.has_room():
                 self.table[row.id] = Other(row)
+            elif self.state in ("gathering", "claiming"):
+                self.give_up(20, None)                  # MESH-CLAIM-2
             return
         old = other.row
         if (row.incarnation, row.state) <= (old.incarnation, old.state):
@@ -732,12 +744,10 @@ class Peer:
             self.show(f"{old.name} has {'left' if row.state == LEFT else 'died'}")
 
     def has_room(self):
-        """For one more row. The dead and the left give way; who is not in yet and has no room for all stops (MESH-CLAIM-2)."""
+        """For one more row; the dead and the left give way."""
         tombs = [id for id, other in self.table.items() if other.row.state in (DEAD, LEFT)]
         if len(self.table) >= OTHERS_MAX and tombs:
             del self.table[tombs[0]]
-        if len(self.table) >= OTHERS_MAX and self.state in ("gathering", "claiming"):
-            self.give_up(20, None)
         return len(self.table) < OTHERS_MAX
 
     def on_claim(self, id, address, proven, claim, reply):
@@ -813,6 +823,8 @@ class Peer:
             self.send(address, items, token, proven=proven)
 
         asked = other and self.state == "claiming" and tag in (WELCOME, OBJECT) and fields[0] == self.nonce_for(other)
+        if asked and address:                           # not by VIA (MESH-PROOF-2)
+            other.prove(address)
         if tag == FOUND and fields[0] == self.nonce and self.state == "seeking":
             self.sponsor = self.table[id] = Other(Row(id, incarnation, MEMBER, 0, fields[3], None, []))
             self.sponsor.prove(address)
@@ -823,8 +835,7 @@ class Peer:
         elif tag == CLAIM and self.state in ("ended", "waiting", "leaving"):
             reply(item(LEAVES, self.incarnation), token=fields[2])      # MESH-CLAIM-9
         elif tag == WELCOME and asked:
-            if address:                                 # not by VIA: its nonce proves it, and our ACK proves us (MESH-CLAIM-12)
-                other.prove(address)
+            if address:                                 # MESH-CLAIM-12
                 other.token = fields[1] or other.token
                 self.tell(other, item(ACK, fields[0], self.token_of(other)))
             self.welcomed(other, fields[2], fields[5])
@@ -848,6 +859,7 @@ class Peer:
             self.take_proven(other, incarnation, tag, fields, raw)
 
     def welcomed(self, other, lamport, table_hash):
+        """A row has welcomed us; if its table is another one, we ask for it (MESH-CLAIM-4)."""
         if lamport > self.lamport + 2 ** 32:
             return                                      # MESH-RANK-1
         other.welcomed = True
