@@ -76,17 +76,18 @@ def run_one(bench, scenario):
 
 
 def run_all(bench, scenarios, machines):
-    """Runs scenarios side by side, and prints each as it ends; whether all have passed."""
+    """Runs scenarios side by side, and prints each as it ends; those that failed."""
     if not scenarios:
-        return True
-    start, passed = time.monotonic(), True
+        return []
+    start, failed = time.monotonic(), []
     with concurrent.futures.ThreadPoolExecutor(machines) as pool:
         running = [pool.submit(run_one, bench, scenario) for scenario in scenarios]
         print(f"\n{'seconds':>8}  scenario", flush=True)
         for done in concurrent.futures.as_completed(running):
             outcome = done.result()
-            passed &= outcome.has_passed
+            if not outcome.has_passed:
+                failed.append(outcome)
             mark = "" if outcome.has_passed else "FAILED: "
             print(f"{outcome.seconds:8.1f}  {outcome.name}: {mark}{outcome.note}", flush=True)
     print(f"{time.monotonic() - start:8.1f}  in all, {machines} machines at a time; consoles in {bench.folder}\n", flush=True)
-    return passed
+    return failed

@@ -4,8 +4,17 @@ import re
 import threading
 import time
 
-# More than any boot takes; that it is slow on a busy machine is no failure.
-BOOT_SECONDS_MAX = 60
+# What a shell at the console runs that shall take commands of `Console.run`. Each line of theirs is marked: a machine says things by itself
+# at any moment, and what belongs to whom must not depend on chance.
+MARK = "shell: "
+SHELL = """while read -r line; do
+    eval "$line" 2>&1 | while IFS= read -r text; do echo "shell: $text"; done
+    echo "shell done"
+done
+"""
+DONE = "shell done"
+# More than any boot takes, and any other wait: that a busy machine is slow is no failure.
+WAIT_SECONDS_MAX = 60
 
 
 class Missed(Exception):
@@ -39,7 +48,7 @@ class Console:
             self.lines.append((self.seconds(), text))
             self.changed.notify_all()
 
-    def wait_for(self, pattern, seconds=BOOT_SECONDS_MAX, start=0):
+    def wait_for(self, pattern, seconds=WAIT_SECONDS_MAX, start=0):
         """Waits for a line of the console, from line number `start`; its match."""
         deadline, position = time.monotonic() + seconds, start
         with self.changed:
@@ -63,13 +72,11 @@ class Console:
         self.process.stdin.write(text.encode() + b"\n")
         self.process.stdin.flush()
 
-    def run(self, command, seconds=20):
-        """Runs a command in the overlay's shell; what it prints."""
+    def run(self, command, seconds=WAIT_SECONDS_MAX):
+        """Runs a command in the shell at the console (SHELL); the lines that it prints."""
         start = len(self.lines)
         self.type(command)
-        self.wait_for(r"^DONE", seconds, start)
+        self.wait_for(f"^{DONE}$", seconds, start)
         with self.changed:
             texts = [text for _, text in self.lines[start:]]
-        texts = texts[:next(i for i, text in enumerate(texts) if text.startswith("DONE"))]
-        # What the machine says by itself may stand in between, and what a shell says of a program that was ended.
-        return [text for text in texts if not text.startswith("pi: ") and text != "Terminated"]
+        return [text.removeprefix(MARK) for text in texts[:texts.index(DONE)] if text.startswith(MARK)]

@@ -67,14 +67,14 @@ def damaged_cards(bench):
     subprocess.run(["mdel", "-i", f"{card}@@1M", "::/settings.txt"], check=True)
     with bench.start("no-settings", card) as machine:
         answered(bench, machine)
-        machine.wait_for("settings.txt: No such file or directory", 1)
+        machine.wait_for("settings.txt: No such file or directory")
     torn = bench.card("torn")
     with open(torn, "r+b") as file:
         file.seek(1 << 20)
         file.write(b"\xa5" * (1 << 20))
     with bench.start("torn", torn) as machine:
         answered(bench, machine)
-        machine.wait_for("no card can be read", 1)
+        machine.wait_for("no card can be read")
         bench.program.room(machine, "ann", "hello")
     return "both boot on defaults"
 
@@ -97,7 +97,7 @@ def card_updated_on_a_pc(bench):
     take_out(card, boot)
     with bench.start("update", card, boot=boot) as machine:
         answered(bench, machine)
-        machine.wait_for("hostname = room-9", 1)
+        machine.wait_for("hostname = room-9")
         bench.program.room(machine, "ann", "hello")
     return f"{len(names)} files; it boots, with its settings"
 

@@ -17,7 +17,7 @@ from builder import cross, fetch, lock as lockfile
 from builder.apt import Apt
 from builder.deb import Contents as Deb
 from builder.places import IMAGE
-from tester.console import Console, Missed
+from tester.console import SHELL, Console, Missed
 
 # What the image's inittab starts, as far as it has to do with the network.
 TASKS = ("network", "name", "clock")
@@ -30,8 +30,7 @@ pi-guest settings /etc/settings.txt /run/settings
 for task in {tasks}; do
     while :; do /etc/rc/$task 2>&1; sleep 1; done 2>/dev/null &
 done
-while read -r line; do eval "$line"; echo DONE; done
-"""
+{shell}"""
 # Debian's name of this processor, the target of the programs, and the role of the C library in the lock file.
 PROCESSORS = {"x86_64": (cross.PC_TRIPLE, "libc of PCs", "busybox of PCs"), "aarch64": (cross.TRIPLE, "libc", "busybox")}
 
@@ -77,7 +76,7 @@ def build(folder, std=None):
     (folder / "etc/resolv.conf").symlink_to("/run/resolv.conf")
     (folder / "etc/build-date").write_text(f"{lock.date}\n")
     start = folder / "etc/start"
-    start.write_text(START.format(tasks=" ".join(TASKS)))
+    start.write_text(START.format(tasks=" ".join(TASKS), shell=SHELL))
     start.chmod(0o755)
 
 
@@ -134,7 +133,7 @@ class Pi(Console):
         process = subprocess.Popen(["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "sh", "-c", script],
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         super().__init__(process, bench.folder / "lan" / f"{name}-{number}.log")
-        self.wait_for("^ready", 20)
+        self.wait_for("^ready")
         command("ip", "link", "add", self.cable, "type", "veth", "peer", "name", "eth0", "address", self.hardware, "netns", process.pid)
         if net:
             self.plug(net)

@@ -8,20 +8,12 @@ switch with other machines (lan.py).
 import itertools
 import pathlib
 import shutil
-import socket
 import subprocess
 
 from tester.console import Console, Missed
 
 BOOT_FILES = ("kernel8.img", "initramfs.img", "bcm2837-rpi-3-b.dtb", "cmdline.txt")
 PARTITION = 1 << 20
-
-
-def free_port(kind=socket.SOCK_STREAM):
-    """A port that nobody has at the moment."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def take_out(image, folder):
@@ -44,10 +36,12 @@ class Machine(Console):
     """One machine, from power-on to power-off. Its console is kept in a file, each line with its second."""
 
     numbers = itertools.count(1)
+    # Of the test's own network namespace, in which nobody else listens, and outside of the range of which clients get theirs.
+    ports = itertools.count(20_000)
 
     def __init__(self, card, boot, log, *, arguments="", overlay=None, wire=None, net=None, address="10.0.2.15", ports=(9191, 9090),
                  watchdog=False):
-        self.tcp, self.udp = free_port(), free_port(socket.SOCK_DGRAM)
+        self.tcp, self.udp = next(Machine.ports), next(Machine.ports)
         initramfs = boot / "initramfs.img"
         if overlay:
             # The kernel unpacks one archive after the other: what the test adds is not in the image.

@@ -75,6 +75,13 @@ def show_figures(figures):
     (WORK / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
 
 
+def report_failed(failed):
+    """Says at the very end, where one looks, which scenarios have failed, if any have."""
+    if failed:
+        raise Failure("\n".join(["these scenarios failed:", *(f"{one.name}: {one.note}" for one in failed)]))
+    return 0
+
+
 def main():
     """Tests."""
     options = arguments()
@@ -113,16 +120,16 @@ def main():
         return [one for one in scenarios_there if not options.only or options.only in one.__name__]
     # They wait more than they work.
     beside = neighbours.ALL + (neighbours.LONG + real.LAN if options.full else []) if LAN.exists() else []
-    passed = run_all(bench, chosen(beside), len(beside))
+    failed = run_all(bench, chosen(beside), len(beside))
     if options.lan:
-        return 0 if passed else 1
+        return report_failed(failed)
     take_out(image, bench.boot)
     every = scenarios.ALL + [contents.modules_lose_signature_and_types_alone] + (hard.ALL + real.MACHINES if options.full else [])
     if options.full:
         every.sort(key=lambda scenario: scenario is not hard.twenty_plugs_at_random_moments)
-    passed &= run_all(bench, chosen(every), options.machines)
+    failed += run_all(bench, chosen(every), options.machines)
     show_figures(bench.figures)
     for card in folder.glob("*.img"):
         # The consoles are kept, the cards are as many copies of the image.
         card.unlink()
-    return 0 if passed else 1
+    return report_failed(failed)

@@ -13,7 +13,7 @@ import time
 from builder import commands, needs
 from builder.failure import Failure
 from tester.bench import check
-from tester.console import Missed
+from tester.console import WAIT_SECONDS_MAX, Missed
 from tester.lan import Net, Peer, Pi, command
 from tester.wire import MDNS, MDNS_GROUP, packed
 
@@ -31,7 +31,7 @@ def needs_program(*programs):
     return mark
 
 
-def until(what, find, seconds=30):
+def until(what, find, seconds=WAIT_SECONDS_MAX):
     """Waits until `find` gives something, which is looked for ten times a second."""
     deadline = time.monotonic() + seconds
     while not (found := find()):
@@ -61,7 +61,7 @@ class Stranger:
         body = struct.pack("!HHBBH", 1, 0x0800, 6, 4, kind) + self.hardware + packed(sender) + bytes(6) + packed(target)
         self.socket.send(b"\xff" * 6 + self.hardware + struct.pack("!H", ETHERTYPE_ARP) + body + bytes(18))
 
-    def hear(self, what, find, seconds=30):
+    def hear(self, what, find, seconds=WAIT_SECONDS_MAX):
         """Waits for an ARP packet of which `find(kind, sender, target)` makes something."""
         deadline = time.monotonic() + seconds
         while (remaining := deadline - time.monotonic()) > 0:
@@ -134,10 +134,10 @@ def two_pis_without_dhcp(bench):
         # A machine that takes the address later: the first packet is answered, the second gives way.
         start = len(one.lines)
         stranger.say(addresses[0], addresses[0])
-        stranger.hear("defence", lambda kind, sender, target: sender == target == addresses[0], 20)
+        stranger.hear("defence", lambda kind, sender, target: sender == target == addresses[0])
         stranger.say(addresses[0], addresses[0])
-        one.wait_for(f"keeps the address {addresses[0]}: this one gives it up", 20, start)
-        moved = one.wait_for(r"eth0 takes ([0-9.]+)", 60, start)[1]
+        one.wait_for(f"keeps the address {addresses[0]}: this one gives it up", start=start)
+        moved = one.wait_for(r"eth0 takes ([0-9.]+)", start=start)[1]
         check(moved not in (first, *addresses), f"moved from {addresses[0]} to {moved}")
         check(addresses[0] not in " ".join(one.run("ip -4 addr show dev eth0")), "the old address is still there")
         return f"{addresses[0]} and {addresses[1]}, neither {first}; after a conflict {moved}"
@@ -148,13 +148,13 @@ def fixed_address_that_another_has(bench):
     settings = "address = 192.0.2.5/24\ngateway = 192.0.2.1\n"
     with Net() as net:
         with Squatter(net, "192.0.2.5"), Pi(bench, "fixed", net, settings) as pi:
-            pi.wait_for(r"another machine \(02:ff:ff:ff:ff:01\) has the address 192.0.2.5 of settings.txt", 20)
+            pi.wait_for(r"another machine \(02:ff:ff:ff:ff:01\) has the address 192.0.2.5 of settings.txt")
             check(not pi.run("ip -4 addr show dev eth0"), "the address is used all the same")
             pi.wait_for("has the address 192.0.2.5 of settings.txt", 90, len(pi.lines))
         with Pi(bench, "free", net, settings) as pi:
-            pi.wait_for("eth0 has the address 192.0.2.5/24", 20)
+            pi.wait_for("eth0 has the address 192.0.2.5/24")
             with Squatter(net, "192.0.2.5", insists=True):
-                pi.wait_for("uses the address 192.0.2.5 of this one too: change one of them", 10)
+                pi.wait_for("uses the address 192.0.2.5 of this one too: change one of them")
                 pi.wait_for("uses the address 192.0.2.5 of this one too", 90, len(pi.lines))
             check("192.0.2.5" in " ".join(pi.run("ip -4 addr show dev eth0")), "the address was given up")
             check("default via 192.0.2.1 dev eth0" in " ".join(pi.run("ip route")), "the router is not used")
@@ -166,7 +166,7 @@ def two_pis_joined_later(bench):
     the consoles say so; so they do when the other one goes."""
     with Net() as here, Net() as there, Pi(bench, "here", here) as one, Pi(bench, "there", there) as two:
         for pi in (one, two):
-            pi.wait_for(rf"pi.local is {pi.address()}", 20)
+            pi.wait_for(rf"pi.local is {pi.address()}")
             # The name is probed for within a second; then there is nothing more to come.
             pi.run("sleep 3")
         here.join(there)
@@ -176,7 +176,7 @@ def two_pis_joined_later(bench):
         check(len(renamed) == 1, "both have another name")
         [second] = renamed
         [first] = [pi for pi in (one, two) if pi is not second]
-        second.wait_for(rf"pi-2.local is {second.address()}", 10)
+        second.wait_for(rf"pi-2.local is {second.address()}")
         with Asker(here) as asker:
             found = {name: asker.resolve(name) for name in ("pi.local", "pi-2.local")}
         check(found == {"pi.local": {first.address()}, "pi-2.local": {second.address()}}, f"{found}")
@@ -224,15 +224,18 @@ class Asker:
 
 
 class Dnsmasq(Peer):
-    """A DHCP and name server for 10.1.NUMBER.100 to 150, on a switch that has 10.1.NUMBER.1."""
+    """A DHCP and name server for 10.1.NUMBER.100 to 150, on a switch that has 10.1.NUMBER.1; it may know what another one has leased."""
 
-    def __init__(self, bench, net, number, *options, lease="1h"):
+    def __init__(self, bench, net, number, *options, lease="1h", known=b""):
         self.leases = bench.folder / "lan" / f"leases-{net.name}-{time.monotonic_ns()}"
         self.leases.parent.mkdir(exist_ok=True)
+        self.leases.write_bytes(known)
         super().__init__(bench, f"dnsmasq-{net.name}-{time.monotonic_ns()}", shutil.which("dnsmasq", path=needs.PATH), "--no-daemon", "--log-dhcp",
                          "--conf-file=/dev/null", "--no-hosts", "--no-resolv", "--user=root", "--group=root", "--bind-interfaces",
                          f"--interface={net.name}", "--except-interface=lo", "--pid-file=", "--no-ping", f"--dhcp-leasefile={self.leases}",
                          "--dhcp-authoritative", f"--dhcp-range=10.1.{number}.100,10.1.{number}.150,{lease}", *options)
+        # Who asks before it listens waits for long.
+        until("dnsmasq", lambda: "IP range 10.1." in self.log.read_text())
 
 
 @needs_program("dnsmasq")
@@ -251,10 +254,9 @@ def lease_renewed_with_other_options(bench):
                 pi.pull_plug()
                 raise
         with pi, Dnsmasq(bench, net, 1, "--dhcp-option=option:ntp-server,10.1.1.8", "--dhcp-option=option:router,10.1.1.2",
-                         "--dhcp-option=option:dns-server,10.1.1.9") as server:
-            server.leases.write_bytes(leases)
+                         "--dhcp-option=option:dns-server,10.1.1.9", known=leases):
             pi.run("kill -USR1 $(cat /run/dhcp.pid)")
-            until("new time server", lambda: pi.run("cat /run/ntp-offered") == ["10.1.1.8"], 20)
+            until("new time server", lambda: pi.run("cat /run/ntp-offered") == ["10.1.1.8"])
             found = [line.strip() for line in pi.run("ip route | grep default; cat /etc/resolv.conf")]
             check(found == ["default via 10.1.1.2 dev eth0", "nameserver 10.1.1.9"], f"found {found}")
             check(pi.address() == address, "another address")
@@ -272,7 +274,7 @@ def cable_moved_to_another_network(bench):
             start, begin = len(pi.lines), time.monotonic()
             pi.unplug()
             pi.plug(net)
-            pi.wait_for(pattern, 40, start)
+            pi.wait_for(pattern, start=start)
             seconds.append(time.monotonic() - begin)
             addresses = pi.run("ip -4 addr show dev eth0 | grep -c inet")
             check(addresses == ["1"], f"{addresses} addresses after the move")
@@ -287,7 +289,7 @@ def cable_that_comes_later(bench):
         check(not pi.run("ip -4 addr show dev eth0") and not pi.has_said("has the address"), "an address is taken without a cable")
         begin = time.monotonic()
         pi.plug(net)
-        pi.wait_for("eth0 has the address 192.0.2.5/24", 20)
+        pi.wait_for("eth0 has the address 192.0.2.5/24")
         return f"the address {time.monotonic() - begin:.1f} s after the cable"
 
 
@@ -301,7 +303,7 @@ def leased_address_that_another_has(bench):
         until("word of it at the server", lambda: "DHCPDECLINE" in server.log.read_text())
         start = len(pi.lines)
         with Squatter(net, address, insists=True):
-            pi.wait_for(f"keeps the address {address}: this one gives it up", 30, start)
+            pi.wait_for(f"keeps the address {address}: this one gives it up", start=start)
             other = pi.wait_for(r"eth0 has the address (10\.1\.4\.1\d\d)", 90, start)[1]
             check(other != address, f"{other} again")
         until("second word of it at the server", lambda: server.log.read_text().count("DHCPDECLINE") >= 2)

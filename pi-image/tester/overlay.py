@@ -5,6 +5,7 @@ The image has none, and nothing that could start one; so the test hands the kern
 
 from builder.initramfs import Archive
 from builder.places import IMAGE
+from tester.console import SHELL
 
 
 def shell():
@@ -12,6 +13,5 @@ def shell():
     archive = Archive(0)
     inittab = (IMAGE / "root/etc/inittab").read_bytes() + b"::respawn:/etc/test-shell\n"
     archive.add_file("etc/inittab", inittab)
-    script = b'#!/bin/sh\nstty -echo\nwhile read -r line; do eval "$line"; echo DONE; done\n'
-    archive.add_file("etc/test-shell", script, 0o755)
+    archive.add_file("etc/test-shell", f"#!/bin/sh\nstty -echo\n{SHELL}".encode(), 0o755)
     return archive.pack()

@@ -63,7 +63,7 @@ def network_of_ipv6_alone(bench):
                            "--config=FILE")
         with names, radvd, chrony(bench, net), Pi(bench, "ipv6", net, "time_server = time.example\n") as pi:
             # In a namespace nobody may set the clock: that it is tried shows that the answer was taken.
-            pi.wait_for("cannot set the clock", 30)
+            pi.wait_for("cannot set the clock")
             seconds = pi.seconds()
             check(not pi.has_said("nobody gives an address"), "it has waited for an address of IPv4")
             check(pi.run("cat /etc/resolv.conf") == ["nameserver 2001:db8:7::1"], "the name server is not the advertised one")
@@ -82,7 +82,7 @@ def name_that_avahi_has(bench):
                 check(asker.resolve("pi.local", 6) == {"169.254.0.5"}, "Avahi does not answer")
             pi = Pi(bench, "beside-avahi", net)
             try:
-                pi.wait_for("another machine has the name pi.local: this one is pi-2.local", 60)
+                pi.wait_for("another machine has the name pi.local: this one is pi-2.local")
                 address = pi.address()
                 time.sleep(2)
                 with Asker(net) as asker:
@@ -104,7 +104,7 @@ def image_among_dnsmasq_and_chrony(bench):
     with Net("10.1.9.1/24") as net, chrony(bench, net), Dnsmasq(bench, net, 9, "--dhcp-option=option:ntp-server,10.1.9.1"), \
             bench.start("peers", bench.card("peers", "time_server = off\n"), net=net) as machine:
         machine.wait_for("usb0 has the address 10.1.9.")
-        machine.wait_for("the clock is set by 10.1.9.1", 30)
+        machine.wait_for("the clock is set by 10.1.9.1")
         return "lease taken, clock set"
 
 
@@ -129,7 +129,7 @@ def two_images_on_one_cable(bench):
         [first] = [each for each in start if each is not second]
         addresses = [each.wait_for(r"usb0 takes ([0-9.]+)")[1] for each in (first, second)]
         check(addresses[0] != addresses[1], f"both have {addresses[0]}")
-        second.wait_for(rf"pi-2.local is {addresses[1]}", 30)
+        second.wait_for(rf"pi-2.local is {addresses[1]}")
         time.sleep(2)
         with Asker(here) as asker:
             found = {name: asker.resolve(name, 6) for name in ("pi.local", "pi-2.local")}

@@ -16,18 +16,17 @@ from builder.failure import Failure
 from builder.places import WORK
 from builder.progress import say, step
 from tester.bench import check
-from tester.console import Console, Missed
+from tester.console import SHELL, Console, Missed
 
 FOLDER = WORK / "debian"
 # Debian's name of the processor, QEMU's, its machine, and its serial line.
 PROCESSORS = {"x86_64": ("amd64", "qemu-system-x86_64", "q35", "ttyS0"), "aarch64": ("arm64", "qemu-system-aarch64", "virt", "ttyAMA0")}
 SUITE = "bookworm"
 # What the console is asked after the start; it has no prompt and no echo.
-SHELL = """#!/bin/sh
+TEST_SHELL = f"""#!/bin/sh
 stty -echo
 echo "the shell is there"
-while read -r line; do eval "$line" 2>&1; echo DONE; done
-"""
+{SHELL}"""
 SHELL_UNIT = """[Unit]
 After=multi-user.target
 [Service]
@@ -95,7 +94,7 @@ def build(package):
     for path in ("usr/share/doc", "usr/share/locale", "usr/share/man", "var/cache/apt", "var/lib/apt/lists"):
         shutil.rmtree(root / path, ignore_errors=True)
     shutil.copy(package, root / "root/chat-host.deb")
-    (root / "usr/local/bin/test-shell").write_text(SHELL)
+    (root / "usr/local/bin/test-shell").write_text(TEST_SHELL)
     (root / "usr/local/bin/test-shell").chmod(0o755)
     (root / "etc/systemd/system/test-shell.service").write_text(SHELL_UNIT.format(line=line))
     run("chroot", root, "systemctl", "enable", "test-shell.service")

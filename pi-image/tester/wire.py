@@ -108,8 +108,24 @@ class Wire:
                 return found
         raise Missed(f"no {what} on the wire within {seconds} s")
 
-    def resolve(self, name, seconds):
-        """Asks for a name by multicast DNS each second; the address in the answer, and the hardware address of who gave it."""
+    def insist(self, what, ask, find, seconds=30):
+        """Asks each second, as a frame may be lost, until there is a frame of which `find` makes something; that."""
+        for _ in range(seconds):
+            ask()
+            try:
+                return self.wait_for(what, find, 1)
+            except Missed:
+                continue
+        raise Missed(f"no {what} on the wire, asked for {seconds} times")
+
+    def ask(self, target, address, port, content):
+        """Sends a datagram until one comes back; what that has in it."""
+        own_port = 50_000
+        return self.insist("answer", lambda: self.send_udp(target, address, own_port, port, content),
+                           lambda frame: (one := udp(frame)) and one.port == own_port and one.content)
+
+    def resolve(self, name):
+        """Asks for a name by multicast DNS; the address in the answer, and the hardware address of who gave it."""
         labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split(".")) + b"\0"
         question = struct.pack("!6H", 0, 0, 1, 0, 0, 0) + labels + struct.pack("!HH", 1, 1)
         record = labels + struct.pack("!HH", 1, 0x8001)
@@ -122,13 +138,8 @@ class Wire:
                 return str(ipaddress.IPv4Address(rest[6:10])), frame[6:12]
             return None
 
-        for _ in range(seconds):
-            self.send_udp(bytes.fromhex("01005e0000fb"), MDNS_GROUP, MDNS, MDNS, question)
-            try:
-                return self.wait_for(f"address of {name}", answer, 1)
-            except Missed:
-                continue
-        raise Missed(f"nobody answers for {name} within {seconds} s")
+        return self.insist(f"address of {name}",
+                           lambda: self.send_udp(bytes.fromhex("01005e0000fb"), MDNS_GROUP, MDNS, MDNS, question), answer)
 
 
 class Datagram:
