@@ -74,6 +74,9 @@ impl Responder {
         let daemon = ServiceDaemon::new()?;
         daemon.disable_interface(vec![IfKind::LoopbackV4, IfKind::LoopbackV6])?;
         daemon.set_ip_check_interval(ADDRESS_CHECK_SECONDS)?;
+        // While it probes with an address that has just come, it takes what it has said of an earlier one for another machine's.
+        daemon.set_multicast_loop_v4(false)?;
+        daemon.set_multicast_loop_v6(false)?;
         let events = daemon.monitor()?;
         let full_name = service.get_fullname().to_owned();
         daemon.register(service)?;
