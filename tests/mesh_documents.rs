@@ -13,7 +13,7 @@ use chat_core::time::Instant;
 use chat_core::username::Username;
 use std::collections::{HashMap, HashSet};
 use tests::document::{dumps, requirements, rows, section, written_name};
-use tests::workspace::{read, root};
+use tests::workspace::{read, sources};
 
 /// The ids of the dumps.
 const ANN: PeerId = PeerId(0xa11c_e0a1_1ce0_a11c);
@@ -209,19 +209,9 @@ fn requirement_numbers_are_unique_and_every_must_has_one() {
 
 /// The rules that the simulator names when one is broken.
 fn simulated_rules() -> HashSet<String> {
-    let (mut rules, mut folders) = (HashSet::new(), vec![root().join("tests/mesh-sim/src")]);
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let text = std::fs::read_to_string(path).unwrap();
-            rules.extend(text.split('"').filter(|words| words.starts_with("MESH-")).map(str::to_owned));
-        }
-    }
-    rules
+    let sources = sources(&["tests/mesh-sim/src"]);
+    let words = sources.iter().flat_map(|(_, text)| text.split('"'));
+    words.filter(|words| words.starts_with("MESH-")).map(str::to_owned).collect()
 }
 
 #[test]

@@ -1,26 +1,7 @@
 //! Rules of style that no lint checks.
 #![cfg(not(loom))]
 
-use tests::workspace::root;
-
-/// Each Rust file below these folders, by name.
-fn sources(folders: &[&str]) -> Vec<(String, String)> {
-    let mut sources = Vec::new();
-    let mut folders: Vec<_> = folders.iter().map(|name| root().join(name)).collect();
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let name = path.strip_prefix(root()).unwrap().display().to_string();
-                sources.push((name, std::fs::read_to_string(&path).unwrap()));
-            }
-        }
-    }
-    assert!(sources.len() > 20, "only {} files", sources.len());
-    sources
-}
+use tests::workspace::{read, sources};
 
 /// The shipped part of each source file of core, host and the Pi's guest: what stands before its tests.
 fn shipped_sources() -> Vec<(String, String)> {
@@ -86,7 +67,7 @@ fn errors_of_core_are_errors() {
 #[test]
 fn examples_of_core_are_short_and_use_nothing_but_it() {
     for name in ["relay_client", "room_client", "room_server", "mesh_peer"] {
-        let text = tests::workspace::read(&format!("core/examples/{name}.rs"));
+        let text = read(&format!("core/examples/{name}.rs"));
         assert!(text.lines().count() < 80, "{name}");
         let uses = text.lines().filter(|line| line.starts_with("use "));
         assert!(
@@ -119,6 +100,33 @@ fn what_may_panic_has_its_reason_on_the_line_above() {
                 assert!(above.trim_start().starts_with("//"), "{name}: {line}");
             }
             above = line;
+        }
+    }
+}
+
+/// Whether a document has the section of this number, with this title if one is given.
+fn has_section(document: &str, number: &str, title: Option<&str>) -> bool {
+    document.lines().any(|line| {
+        let heading = line.strip_prefix("## ").or_else(|| line.strip_prefix("### "));
+        let words = heading.and_then(|heading| heading.strip_prefix(number)).unwrap_or_default();
+        let written = words.strip_prefix(". ").or_else(|| words.strip_prefix(' '));
+        written.is_some_and(|written| title.is_none_or(|title| title == written))
+    })
+}
+
+#[test]
+fn sections_that_the_code_names_are_those_of_the_documents() {
+    for (name, text) in shipped_sources() {
+        for mention in text.split("docs/").skip(1) {
+            let Some((document, words)) = mention.split_once(".md") else { continue };
+            let Some(words) = words.strip_prefix(" section ") else { continue };
+            let number = words.split(|character: char| !character.is_ascii_digit() && character != '.').next().unwrap();
+            let title = words[number.len()..].strip_prefix(", \"").and_then(|behind| behind.split('"').next());
+            // The mesh's document has so many sections that a number alone goes wrong unnoticed.
+            assert!(title.is_some() || document != "mesh-protocol", "{name}: section {number} without its title");
+            let number = number.trim_end_matches('.');
+            let is_there = has_section(&read(&format!("docs/{document}.md")), number, title);
+            assert!(is_there, "{name}: docs/{document}.md has no section {number} {title:?}");
         }
     }
 }

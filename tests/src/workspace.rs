@@ -15,6 +15,25 @@ pub fn read(path: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// Each Rust file below these folders, by name.
+pub fn sources(folders: &[&str]) -> Vec<(String, String)> {
+    let mut sources = Vec::new();
+    let mut folders: Vec<_> = folders.iter().map(|name| root().join(name)).collect();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("the folder is there") {
+            let path = entry.expect("the folder is read").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(root()).expect("it lies there").display().to_string();
+                sources.push((name, std::fs::read_to_string(&path).expect("sources are text")));
+            }
+        }
+    }
+    assert!(sources.len() > 20, "only {} files", sources.len());
+    sources
+}
+
 /// The `chat-host` program, built from the present sources once in each run.
 pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();

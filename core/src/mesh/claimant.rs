@@ -1,4 +1,4 @@
-//! The own claim: one ask for each row, until all have welcomed it or one has refused it (docs/mesh-protocol.md section 4).
+//! The own claim: one ask for each row, until all have welcomed it or one has refused it (docs/mesh-protocol.md section 7.3, "Claiming").
 //!
 //! Whoever is held dead is asked too: its answer counts, its silence does not. An objection counts only from a row that has not
 //! welcomed this incarnation.

@@ -1,4 +1,4 @@
-//! Finding a group, founding one, and answering those who look for one (docs/mesh-protocol.md section 4).
+//! Finding a group, founding one, and answering those who look for one (docs/mesh-protocol.md section 7.1, "Seeking").
 //!
 //! A newcomer seeks until a Found comes; one that hears of nobody, and of no newcomer with a lower id, founds a group. Seeks of
 //! members are beacons: they show one group to another.

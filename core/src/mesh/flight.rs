@@ -1,5 +1,5 @@
 //! Own messages under way: each goes to every member once, and to a few of them until they acknowledge it
-//! (docs/mesh-protocol.md section 7).
+//! (docs/mesh-protocol.md section 9.1, "Saying").
 
 use super::PeerId;
 use super::config::Timers;

@@ -1,4 +1,4 @@
-//! How a peer answers the claim of another (docs/mesh-protocol.md section 4).
+//! How a peer answers the claim of another (docs/mesh-protocol.md section 7.4, "Answering claims").
 //!
 //! It judges by facts alone: who finds them, and acts, is [`super::Peer`].
 

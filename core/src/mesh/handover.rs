@@ -1,5 +1,5 @@
 //! What a newcomer is handed: the vector, then which ten messages are the most recent, both from one giver, and then these
-//! messages from anybody (docs/mesh-protocol.md section 7).
+//! messages from anybody (docs/mesh-protocol.md section 7.5, "Handing over").
 //!
 //! The vector comes first: what is said between the two is then above the vector and live; the other way round it would be in
 //! neither.

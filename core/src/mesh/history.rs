@@ -1,4 +1,4 @@
-//! Which messages are the most recent: those that a newcomer is handed as its history (docs/mesh-protocol.md section 7).
+//! Which messages are the most recent: those that a newcomer is handed as its history (docs/mesh-protocol.md section 7.5, "Handing over").
 
 use super::item::Pair;
 use super::ring::Ring;

@@ -1,4 +1,4 @@
-//! What mesh peers say to each other (docs/mesh-protocol.md section 3): the items of a datagram.
+//! What mesh peers say to each other (docs/mesh-protocol.md section 6, "The items"): the items of a datagram.
 //!
 //! Ids, nonces, tokens and hashes have 8 bytes, little-endian; other integers are varints. A list is one byte string that
 //! holds its entries one behind the other ([`Packed`]), so that nothing is copied and a page ends where the datagram is full.

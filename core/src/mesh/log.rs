@@ -1,4 +1,4 @@
-//! The messages of a peer: what came, what was shown, what is missing (docs/mesh-protocol.md section 7).
+//! The messages of a peer: what came, what was shown, what is missing (docs/mesh-protocol.md section 9, "The log").
 //!
 //! Invariants: each message is shown at most once, those of one origin in order of their numbers. What is shown is in the ring.
 

@@ -1,5 +1,5 @@
-//! The numbers that tell members of one name apart (docs/mesh-protocol.md section 5): of those who have one name, the k-th by
-//! (rank, id) is shown as `name~k`, from the second on. No item says so: it is a function of the table alone.
+//! The numbers that tell members of one name apart (docs/mesh-protocol.md section 5, "Rows, ranks and names"): of those who have one
+//! name, the k-th by (rank, id) is shown as `name~k`, from the second on. No item says so: it is a function of the table alone.
 
 use super::digest::Digester;
 use super::row::Row;

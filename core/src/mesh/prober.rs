@@ -1,4 +1,4 @@
-//! Probing and private suspicion (docs/mesh-protocol.md section 6, after SWIM).
+//! Probing and private suspicion (docs/mesh-protocol.md section 8.1, "Probing"; after SWIM).
 //!
 //! Each period one row is probed. Who stays silent is suspected, and nobody is told; who stays silent for eight counted periods
 //! more is dead. A period counts only if somebody else was heard in it, or nobody else is there: who hears nobody is cut off

@@ -1,4 +1,5 @@
-//! Which rows ride on datagrams to others: changed ones, those told least first, then the newest (docs/mesh-protocol.md section 6).
+//! Which rows ride on datagrams to others (docs/mesh-protocol.md section 8.2, "What rides"): changed ones, those told least first, then
+//! the newest.
 
 use super::row::{Row, State};
 use crate::limits::MESH_RIDING_ROWS_MAX;

@@ -1,4 +1,4 @@
-//! The table of peers: rows, their merge and their digest (docs/mesh-protocol.md section 5).
+//! The table of peers: rows, their merge and their digest (docs/mesh-protocol.md section 5, "Rows, ranks and names").
 //!
 //! Invariants: the pair (incarnation, state) of a row never falls. Only the own peer raises the own incarnation. There are never
 //! more live rows than the table has room for members. The own row is always there.

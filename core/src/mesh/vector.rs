@@ -1,5 +1,5 @@
 //! What was shown: for each origin the number up to which all of its messages were shown or lost, and what is missing beyond
-//! (docs/mesh-protocol.md section 7).
+//! (docs/mesh-protocol.md section 9.3, "The vector").
 //!
 //! Invariant: the number of an entry only rises, by 1 for each message shown and by n for n lost ones, but for the hand-over.
 

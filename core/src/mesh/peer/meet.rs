@@ -1,4 +1,4 @@
-//! Groups that meet: whether there is room for all of both (docs/mesh-protocol.md section 8.3).
+//! Groups that meet: whether there is room for all of both (docs/mesh-protocol.md section 8.3, "Groups").
 
 use super::receive::Sender;
 use super::tell::Notice;
