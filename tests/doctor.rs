@@ -113,6 +113,52 @@ fn peer_that_is_heard_and_cannot_be_reached_is_found() {
 }
 
 #[test]
+fn peer_that_is_reached_by_ipv4_alone_is_no_finding() {
+    in_namespace("peer_that_is_reached_by_ipv4_alone_is_no_finding", || {
+        let switch = Switch::new("br0", None);
+        let machines = [("10.1.0.1/24", "fe80::1"), ("10.1.0.2/24", "fe80::2")].map(|(ipv4, ipv6)| {
+            let machine = Machine::new(&switch, None, None);
+            machine.run("ip", "address flush dev eth0");
+            machine.run("ip", &format!("address add {ipv4} dev eth0"));
+            machine.run("ip", &format!("address add {ipv6}/64 dev eth0"));
+            machine
+        });
+        // As behind a firewall that knows IPv4 alone: of IPv6 arrives what is for everybody, and nothing that is for one.
+        for (machine, other) in machines.iter().zip(["fe80::2", "fe80::1"]) {
+            machine.run("ip", &format!("neigh replace {other} lladdr 02:00:00:00:00:99 dev eth0 nud permanent"));
+        }
+        let _ann = peer(&machines[0], "ann");
+        let finished = doctor(&machines[1], &["--seconds", "7"]);
+        assert_eq!(finished.code, Some(0), "{finished:?}");
+        assert_eq!(finished.output, ["looked on eth0: peers answer at 10.1.0.1:9293", "all is well"], "{finished:?}");
+    });
+}
+
+#[test]
+fn peer_with_an_address_of_another_network_is_found() {
+    in_namespace("peer_with_an_address_of_another_network_is_found", || {
+        let switch = Switch::new("br0", None);
+        let [near, far] = ["10.1.0.1/24", "10.9.0.1/24"].map(|address| Machine::new(&switch, Some(address), None));
+        let _ann = peer(&far, "ann");
+        // Who is alone calls every 5 s.
+        assert_eq!(kinds(&near, &["--seconds", "7"]), ["foreign_address"]);
+    });
+}
+
+#[test]
+fn doctors_that_look_at_one_time_take_each_other_for_no_peers() {
+    in_namespace("doctors_that_look_at_one_time_take_each_other_for_no_peers", || {
+        let machines = two_machines();
+        let start = |machine| Process::start_command(&mut command(machine, &["doctor", "--seconds", "4"]));
+        let looking = machines.each_ref().map(start);
+        for mut doctor in looking {
+            let finished = doctor.finish();
+            assert_eq!(finished.code, Some(0), "{finished:?}");
+        }
+    });
+}
+
+#[test]
 fn other_version_of_the_protocol_is_found() {
     in_namespace("other_version_of_the_protocol_is_found", || {
         let machines = two_machines();

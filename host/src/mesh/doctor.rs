@@ -31,6 +31,9 @@ const CALL_PAUSE: Duration = Duration::from_millis(500);
 /// So long it listens at least: answers take up to 100 ms, and a first datagram may be lost.
 const LISTEN_MIN: Duration = Duration::from_secs(2);
 
+/// By which a doctor's calls are known: the highest id that there is, because newcomers wait for lower ones.
+const DOCTOR: PeerId = PeerId(PeerId::LAST.0 - 1);
+
 /// The look at the network.
 struct Look {
     /// The interfaces that peers use.
@@ -124,8 +127,7 @@ fn call() -> Result<Call, Failure> {
     let nonce = Nonce(random()?);
     let mut datagram = Datagram::EMPTY;
     datagram.begin(PROTOCOL);
-    // The highest id that there is: newcomers wait for lower ones.
-    let from = Item::From { id: PeerId(PeerId::LAST.0 - 1), incarnation: 0, token: Token::NONE };
+    let from = Item::From { id: DOCTOR, incarnation: 0, token: Token::NONE };
     let pushed = datagram.push(&from).and_then(|()| datagram.push(&Item::Seek { nonce, members: 0 }));
     pushed.map_err(|full| Failure::lost(full.to_string()))?;
     datagram.pad_to(MESH_SEEK_BYTES);

@@ -31,6 +31,11 @@ pub(super) enum Finding {
         /// Where it is.
         peer: SocketAddr,
     },
+    /// A peer is heard, does not answer, and has an address of another network.
+    ForeignAddress {
+        /// Where it is.
+        peer: SocketAddr,
+    },
     /// Somebody speaks another version of the protocol, and nobody this one.
     OtherVersion {
         /// Where it is.
@@ -71,6 +76,7 @@ impl Finding {
             Self::ClockUnset => "clock_unset",
             Self::MulticastLost { .. } => "multicast_lost",
             Self::Unreachable { .. } => "unreachable",
+            Self::ForeignAddress { .. } => "foreign_address",
             Self::OtherVersion { .. } => "other_version",
             Self::OtherSubnet { .. } => "other_subnet",
             Self::ServerOnly { .. } => "server_only",
@@ -105,6 +111,11 @@ impl Finding {
                 format!("a peer at {peer} is heard, but nothing gets through between it and this machine directly"),
                 "a firewall on one of the two drops UDP: let it in at ports 9292 to 9308; or the wireless network keeps its clients from \
                  each other (client isolation, usual for guests): only its owner can allow it"
+                    .to_owned(),
+            ),
+            Self::ForeignAddress { peer } => (
+                format!("a peer is heard on the same cable or wireless network, but its address, {peer}, is of another subnet"),
+                "one of the two machines has a wrong address: let both get theirs from the same router (DHCP), or give both one of the same subnet"
                     .to_owned(),
             ),
             Self::OtherVersion { peer, version } => (

@@ -1,9 +1,9 @@
 //! What the doctor sees on the network: which of its own calls come back, who is heard, who answers, and what else is there.
 
-use super::Finding;
+use super::{DOCTOR, Finding};
 use crate::mesh::interfaces::Interface;
 use chat_core::datagram::{self, Rejected};
-use chat_core::mesh::{Arrival, Item, Nonce, PROTOCOL};
+use chat_core::mesh::{Arrival, Item, Nonce, PROTOCOL, PeerId};
 use chat_core::relay;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -16,10 +16,10 @@ const ADDRESSES_MAX: usize = 64;
 pub(super) struct Observed {
     /// From which own addresses multicast has come back.
     returned: BTreeSet<IpAddr>,
-    /// Peers that were heard calling.
-    heard: BTreeSet<SocketAddr>,
-    /// Peers that have answered.
-    answered: BTreeSet<SocketAddr>,
+    /// Peers that were heard calling, and where: one peer has several addresses.
+    heard: BTreeSet<(PeerId, SocketAddr)>,
+    /// Peers that have answered, and where.
+    answered: BTreeSet<(PeerId, SocketAddr)>,
     /// Who speaks another version, and which.
     versions: BTreeSet<(SocketAddr, u8)>,
     /// Relays that have answered.
@@ -35,32 +35,42 @@ impl Observed {
             Err(_) if datagram::open(relay::PROTOCOL, bytes).is_ok() => return keep(&mut self.relays, source),
             Err(_) => return,
         };
-        for item in items.flatten().filter_map(|item| Item::decode(item).ok()) {
+        let mut items = items.flatten().filter_map(|item| Item::decode(item).ok());
+        let Some(Item::From { id, .. }) = items.next() else { return };
+        for item in items {
             let (set, is_call) = match item {
                 Item::Seek { nonce, .. } if nonce == nonces[0] => {
                     self.returned.insert(source.ip());
                     continue;
                 }
                 Item::Seek { nonce, .. } if nonce == nonces[1] => continue,
+                // A doctor of another machine answers no calls.
+                Item::Seek { .. } if id == DOCTOR => continue,
                 Item::Found { nonce, .. } if nonces.contains(&nonce) => (&mut self.answered, false),
                 Item::Seek { .. } | Item::Found { .. } => (&mut self.heard, true),
                 _ => continue,
             };
             // A call that came directly proves nothing about what reaches everybody.
             if !is_call || arrival == Arrival::Multicast {
-                keep(set, source);
+                keep(set, (id, source));
             }
         }
     }
 
-    /// Peers that have answered.
+    /// One address of each peer that has answered.
     pub(super) fn answered(&self) -> Vec<SocketAddr> {
-        self.answered.iter().copied().collect()
+        one_of_each(self.answered.iter())
     }
 
-    /// Peers that were heard and have not answered.
+    /// Where peers were heard and have not answered from there.
     pub(super) fn unanswered(&self) -> impl Iterator<Item = SocketAddr> {
-        self.heard.difference(&self.answered).copied()
+        self.heard.difference(&self.answered).map(|&(_, address)| address)
+    }
+
+    /// One address of each peer that was heard and has answered from nowhere.
+    fn silent(&self) -> Vec<SocketAddr> {
+        let has_answered = |id: PeerId| self.answered.iter().any(|&(answered, _)| answered == id);
+        one_of_each(self.heard.iter().filter(|&&(id, _)| !has_answered(id)))
     }
 
     /// Whether there is nothing to wait for: somebody has answered, and nothing speaks for a fault.
@@ -78,20 +88,32 @@ impl Observed {
                 findings.push(Finding::MulticastLost { interface: interface.name.clone() });
             }
         }
-        findings.extend(self.unanswered().map(|peer| Finding::Unreachable { peer }));
+        let is_near = |address: SocketAddr| match address.ip() {
+            IpAddr::V4(ip) => interfaces.iter().flat_map(|interface| &interface.ipv4).any(|subnet| subnet.contains(ip)),
+            IpAddr::V6(_) => true,
+        };
+        findings.extend(
+            self.silent().into_iter().map(|peer| {
+                if is_near(peer) { Finding::Unreachable { peer } } else { Finding::ForeignAddress { peer } }
+            }),
+        );
         if self.answered.is_empty() && self.heard.is_empty() {
             findings.extend(self.versions.iter().map(|&(peer, version)| Finding::OtherVersion { peer, version }));
             findings.extend(self.relays.iter().map(|&relay| Finding::ServerOnly { relay }));
         }
-        let is_far = |peer: &&SocketAddr| match peer.ip() {
-            IpAddr::V4(ip) => {
-                !interfaces.iter().flat_map(|interface| &interface.ipv4).any(|subnet| subnet.contains(ip))
-            }
-            IpAddr::V6(_) => false,
-        };
-        findings.extend(self.answered.iter().filter(is_far).map(|&peer| Finding::OtherSubnet { peer }));
+        let near: BTreeSet<PeerId> =
+            self.answered.iter().filter(|&&(_, address)| is_near(address)).map(|&(id, _)| id).collect();
+        let far = one_of_each(self.answered.iter().filter(|(id, _)| !near.contains(id)));
+        findings.extend(far.into_iter().map(|peer| Finding::OtherSubnet { peer }));
         findings
     }
+}
+
+/// The first address of each of these peers, which are sorted: of IPv4 if it has one.
+fn one_of_each<'p>(peers: impl Iterator<Item = &'p (PeerId, SocketAddr)>) -> Vec<SocketAddr> {
+    let mut peers: Vec<_> = peers.collect();
+    peers.dedup_by_key(|(id, _)| *id);
+    peers.into_iter().map(|&(_, address)| address).collect()
 }
 
 /// Keeps one more, up to [`ADDRESSES_MAX`].
@@ -122,11 +144,16 @@ mod tests {
         SocketAddr::from((ip, 9_293))
     }
 
-    /// Sees one item.
+    /// Sees one item of a peer whose id is the port that it has.
     fn see(observed: &mut Observed, source: SocketAddr, arrival: Arrival, item: &Item<'_>) {
+        see_from(observed, PeerId(source.port().into()), source, arrival, item);
+    }
+
+    /// Sees one item of this peer.
+    fn see_from(observed: &mut Observed, id: PeerId, source: SocketAddr, arrival: Arrival, item: &Item<'_>) {
         let mut datagram = Datagram::EMPTY;
         datagram.begin(PROTOCOL);
-        datagram.push(&Item::From { id: PeerId(7), incarnation: 0, token: Token::NONE }).unwrap();
+        datagram.push(&Item::From { id, incarnation: 0, token: Token::NONE }).unwrap();
         datagram.push(item).unwrap();
         observed.handle_datagram(NONCES, source, arrival, datagram.as_bytes());
     }
@@ -158,6 +185,36 @@ mod tests {
         assert_eq!(observed.findings(&interfaces(), false), [Finding::Unreachable { peer }]);
         see(&mut observed, peer, Arrival::Unicast, &found(NONCES[1]));
         assert!(observed.findings(&interfaces(), false).is_empty());
+    }
+
+    #[test]
+    fn peer_that_answers_from_one_of_its_addresses_is_reached_and_told_once() {
+        let (mut observed, ipv4, ipv6) = (Observed::default(), at([10, 1, 0, 1]), "[fe80::1%2]:9293".parse().unwrap());
+        for source in [ipv4, ipv6] {
+            see(&mut observed, source, Arrival::Multicast, &Item::Seek { nonce: Nonce(9), members: 1 });
+        }
+        assert_eq!(observed.findings(&interfaces(), false), [Finding::Unreachable { peer: ipv4 }]);
+        assert_eq!(observed.unanswered().count(), 2);
+        see(&mut observed, ipv4, Arrival::Unicast, &found(OWN));
+        assert!(observed.findings(&interfaces(), false).is_empty());
+        see(&mut observed, ipv6, Arrival::Unicast, &found(OWN));
+        assert_eq!(observed.answered(), [ipv4]);
+    }
+
+    #[test]
+    fn peer_whose_address_is_of_another_network_and_which_does_not_answer_has_a_wrong_one() {
+        let (mut observed, peer) = (Observed::default(), at([10, 9, 0, 1]));
+        see(&mut observed, peer, Arrival::Multicast, &Item::Seek { nonce: Nonce(9), members: 1 });
+        assert_eq!(observed.findings(&interfaces(), false), [Finding::ForeignAddress { peer }]);
+    }
+
+    #[test]
+    fn doctor_of_another_machine_is_no_peer() {
+        let mut observed = Observed::default();
+        let call = Item::Seek { nonce: Nonce(9), members: 0 };
+        see_from(&mut observed, DOCTOR, at([10, 1, 0, 1]), Arrival::Multicast, &call);
+        assert!(observed.findings(&interfaces(), false).is_empty());
+        assert_eq!(observed.unanswered().count(), 0);
     }
 
     #[test]
