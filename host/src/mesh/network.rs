@@ -1,6 +1,7 @@
 //! A peer's side of the network, whoever sits before it: its sockets, the search for others, and where `--join` leads.
 
 use super::interfaces::{Interface, Selection};
+use super::remembered::Remembered;
 use super::search::{Pauses, Search};
 use super::sockets::Sockets;
 use super::targets::Targets;
@@ -107,8 +108,8 @@ impl Network {
     pub(super) fn handle_timeout(&mut self, now: Instant, peer: &Peer<'_>) -> bool {
         if self.save_at <= now {
             self.save_at = now + self.pauses.save;
-            if let Some(change) = self.remember(now, peer) {
-                // Told at the end, if it is still so.
+            if let Some(change) = self.remember(now, peer).and_then(Remembered::take_change) {
+                // What fails is tried again at the end, and told then.
                 smol::unblock(move || change.write()).detach();
             }
         }
@@ -171,7 +172,8 @@ impl Network {
     /// Remembers who is there, and leaves the group, so that the name is free at once. Gives what could not be remembered.
     pub(super) fn leave(&mut self, peer: &mut Peer<'_>) -> Option<String> {
         let now = clock::now();
-        let failure = self.remember(now, peer).and_then(|change| change.write().err());
+        let change = self.remember(now, peer).and_then(|remembered| remembered.last_change());
+        let failure = change.and_then(|change| change.write().err());
         peer.leave(now);
         let until = now + self.pauses.leave_max;
         loop {
@@ -191,12 +193,12 @@ impl Network {
         }
     }
 
-    /// Remembers where the members are. Gives what is to be written.
-    fn remember(&mut self, now: Instant, peer: &Peer<'_>) -> Option<super::remembered::Change> {
+    /// Remembers where the members are, if peers are remembered at all.
+    fn remember(&mut self, now: Instant, peer: &Peer<'_>) -> Option<&mut Remembered> {
         let remembered = &mut self.search.as_mut()?.remembered;
         let own = peer.id();
         let others = peer.members(now).filter(|member| member.state == State::Member && member.id != own);
         others.filter_map(|member: Member<'_>| member.address).for_each(|address| remembered.learn(address));
-        remembered.take_change()
+        Some(remembered)
     }
 }

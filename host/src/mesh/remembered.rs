@@ -24,8 +24,10 @@ pub(super) struct Remembered {
     path: Option<PathBuf>,
     /// The addresses, the newest first.
     addresses: Vec<SocketAddr>,
-    /// Whether the file has others.
+    /// Whether the file may have others, and nothing was given to be written since.
     changed: bool,
+    /// Whether anything was learned.
+    learned: bool,
 }
 
 impl Remembered {
@@ -44,7 +46,7 @@ impl Remembered {
                 (Vec::new(), Some(format!("cannot read the remembered peers in {}: {error}", path.display())))
             }
         };
-        (Self { path: Some(path), addresses, changed: false }, notice)
+        (Self { path: Some(path), addresses, changed: false, learned: false }, notice)
     }
 
     /// The addresses, the newest first.
@@ -62,13 +64,18 @@ impl Remembered {
             self.addresses.retain(|known| *known != address);
             self.addresses.insert(0, address);
             self.addresses.truncate(ADDRESSES_MAX);
-            self.changed = true;
+            (self.changed, self.learned) = (true, true);
         }
     }
 
     /// What is to be written, if anything has changed since that was asked last.
     pub(super) fn take_change(&mut self) -> Option<Change> {
-        let path = self.path.clone().filter(|_| std::mem::take(&mut self.changed))?;
+        if std::mem::take(&mut self.changed) { self.last_change() } else { None }
+    }
+
+    /// What is to be written at the end, if anything was learned: what was given before may not have been written.
+    pub(super) fn last_change(&self) -> Option<Change> {
+        let path = self.path.clone().filter(|_| self.learned)?;
         let mut text = format!("{HEADER}\n");
         self.addresses.iter().for_each(|address| text.push_str(&format!("{address}\n")));
         Some(Change { path, text })
@@ -168,6 +175,25 @@ mod tests {
         assert_eq!(again.addresses(), (5..=20).rev().map(address).collect::<Vec<_>>());
         assert_eq!(notice, None);
         fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_written_again_at_the_end() {
+        let path = file("unwritten");
+        let folder = path.parent().unwrap();
+        let (mut remembered, _) = Remembered::load_from(path.clone());
+        assert!(remembered.last_change().is_none());
+        remembered.learn(address(1));
+        // A file stands where the folder is to be.
+        fs::write(folder, "").unwrap();
+        assert!(remembered.take_change().unwrap().write().is_err());
+        assert!(remembered.take_change().is_none());
+        let told = remembered.last_change().unwrap().write().unwrap_err();
+        assert!(told.starts_with("cannot remember peers in"), "{told}");
+        fs::remove_file(folder).unwrap();
+        remembered.last_change().unwrap().write().unwrap();
+        assert_eq!(Remembered::load_from(path.clone()).0.addresses(), [address(1)]);
+        fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]
