@@ -253,6 +253,16 @@ fn person_sees_who_is_here_says_what_he_does_and_leaves_by_ctrl_c() {
 }
 
 #[test]
+fn person_who_is_alone_is_told_what_finds_out_why() {
+    let mut ann =
+        Terminal::start_sized(120, 12, &["peer", "--name", "ann", "--listen", "127.0.0.1:0", "--no-discovery"]);
+    ann.find_on_screen("-- you are ann; nobody else is here yet, and you are found by whoever comes");
+    ann.find_on_screen("-- if somebody should be here, `chat-host doctor` finds out what is in the way --");
+    ann.type_keys("\x03");
+    assert_eq!(ann.wait(), Some(0));
+}
+
+#[test]
 fn person_whose_name_is_still_that_of_a_crashed_peer_is_told_why_nothing_happens() {
     let mut peers = group(&["ann", "bob"]);
     let bob = peers.pop().unwrap();

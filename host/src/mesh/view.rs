@@ -329,7 +329,11 @@ impl View {
         };
         // The lines of a script are no commands.
         let hint = if talk.screen.is_person() { "; /help lists the commands" } else { "" };
-        Ok(talk.screen.aside(&format!("-- you are {}; {who}{hint} --", self.shown_name))?)
+        talk.screen.aside(&format!("-- you are {}; {who}{hint} --", self.shown_name))?;
+        if self.is_alone() && talk.screen.is_person() {
+            talk.screen.aside("-- if somebody should be here, `chat-host doctor` finds out what is in the way --")?;
+        }
+        Ok(())
     }
 
     /// The history is over.
