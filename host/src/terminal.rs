@@ -26,6 +26,7 @@ pub mod stamp;
 mod standard_output;
 mod state;
 mod styled;
+mod wrap;
 
 pub use entry::{Entry, Line};
 pub use feed::{Feed, feed_line};

@@ -14,7 +14,7 @@ fn tell_members(guest: &mut Guest) {
 #[test]
 fn person_at_a_terminal_has_commands_and_a_prompt() {
     let room = ScriptedRoom::new();
-    let mut terminal = Terminal::start(&["client", "--tcp", &room.address, "--name", "ann"]);
+    let mut terminal = Terminal::start_sized(120, 24, &["client", "--tcp", &room.address, "--name", "ann"]);
     terminal.find("] ");
     let (mut guest, ..) = room.welcome(WELCOME);
     tell_members(&mut guest);

@@ -22,7 +22,7 @@ fn colors_are_there_unless_the_user_or_the_environment_does_not_want_them() {
         (&["TERM=dumb"], &["--color", "always"], true, true),
     ] {
         let mut terminal = Terminal::start_in(variables, &[&["client", "--udp", &udp], options].concat());
-        terminal.find("lists the commands");
+        terminal.find("commands");
         Client::greeted("127.0.0.1:0", relay.udp).send(&[message(1, "hi")]);
         let written = terminal.find(": hi");
         let found = (written.contains("38;5;"), written.contains("\x1b["));
@@ -67,6 +67,52 @@ fn what_comes_from_the_network_cannot_act_on_the_terminal() {
     let attacker = Client::greeted("127.0.0.1:0", relay.udp);
     attacker.send(&[message(1, "\u{1b}]0;title\u{7}\u{9b}2J\u{202e}end\n\tx")]);
     terminal.find("\x1b[m>: \u{fffd}]0;title\u{fffd}\u{fffd}2J\u{fffd}end ⏎     x\r\n");
+#[test]
+fn long_lines_end_between_words_at_every_width() {
+    let (room, mut terminal) = ann(40, 16);
+    let mut bob = Connection::joined(room.tcp, "bob", 2);
+    let address = "https://example.org/a/very/long/address/of/a/page";
+    say(&mut bob, 1, &format!("the boat leaves at eight 你好世界你好世界 👍🎉 {address} ok"));
+    terminal.type_keys("half a word");
+    let said = "[time] bob: the boat leaves at eight";
+    // Of a word that no row holds the terminal makes rows, as of what is typed.
+    let forty = [
+        "-- you are ann in the room at",
+        "ROOM; 1 member: ann; /help",
+        "lists the commands --",
+        said,
+        "你好世界你好世界 👍🎉 https://example.or",
+        "g/a/very/long/address/of/a/page ok",
+        "] half a word",
+    ];
+    terminal.expect_screen(&forty, (6, 13));
+    terminal.resize(20, 16);
+    let twenty = [
+        "-- you are ann in",
+        "the room at",
+        "ROOM; 1",
+        "member: ann; /help",
+        "lists the commands",
+        "--",
+        "[time] bob: the",
+        "boat leaves at eight",
+        "你好世界你好世界 👍",
+        "🎉 https://example.o",
+        "rg/a/very/long/addre",
+        "ss/of/a/page ok",
+        "] half a word",
+    ];
+    terminal.expect_screen(&twenty, (12, 13));
+    terminal.resize(80, 16);
+    let (begin, end) = (format!("{said} 你好世界你好世界 👍🎉"), format!("{address} ok"));
+    let first = "-- you are ann in the room at ROOM; 1 member: ann; /help lists the";
+    terminal.expect_screen(&[first, "commands --", &begin, &end, "] half a word"], (4, 13));
+    terminal.resize(200, 16);
+    terminal.expect_screen(&[FIRST, &format!("{begin} {end}"), "] half a word"], (2, 13));
+    terminal.resize(40, 16);
+    terminal.expect_screen(&forty, (6, 13));
+}
+
 }
 
 #[test]

@@ -86,9 +86,9 @@ impl Frame {
         *area = Area::START;
     }
 
-    /// Writes a line that stays.
-    pub(super) fn line(&mut self, line: &Styled) {
-        line.write(self.look, &mut self.out);
+    /// Writes a line that stays, broken into rows.
+    pub(super) fn line(&mut self, line: &Styled, size: Size) {
+        line.write_rows(self.look, size.columns, &mut self.out);
         self.out.push_str("\r\n");
     }
 

@@ -337,7 +337,7 @@ impl State {
         let mut frame = Frame::new(self.look);
         frame.erase(&mut self.area);
         while let Some(line) = self.fresh.pop_front() {
-            frame.line(&line);
+            frame.line(&line, self.size);
         }
         frame.finish()
     }
@@ -366,12 +366,12 @@ impl State {
             rows_left -= rows;
             first -= 1;
         }
-        self.shown.range(first..).for_each(|line| frame.line(line));
+        self.shown.range(first..).for_each(|line| frame.line(line, self.size));
     }
 
     /// Draws a new line, and keeps it to be drawn again.
     fn draw_line(&mut self, frame: &mut Frame, line: Styled) {
-        frame.line(&line);
+        frame.line(&line, self.size);
         self.rows_drawn = (self.rows_drawn + line.rows(self.size.columns)).min(self.size.rows);
         if self.shown.len() == SHOWN_LINES_MAX {
             self.shown.pop_front();

@@ -3,7 +3,9 @@
 use super::cells::width;
 use super::display::Shown;
 use super::palette::color;
+use super::wrap::parts;
 use std::fmt::Write as _;
+use std::ops::Range;
 
 /// How a piece of text looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +35,7 @@ pub(super) struct Look {
     pub(super) attributes: bool,
 }
 
-/// One line, which the terminal wraps where it is longer than the screen is wide.
+/// One line, which may be longer than a row of the screen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Styled {
     /// The pieces, each of which has been through the display rule.
@@ -95,8 +97,34 @@ impl Styled {
 
     /// The rows that the line takes on a screen so many cells wide.
     pub(super) fn rows(&self, columns: usize) -> usize {
-        let cells: usize = self.pieces.iter().map(|(_, text)| width(text)).sum();
-        cells.div_ceil(columns.max(1)).max(1)
+        let text = self.text();
+        let rows = |part: Range<usize>| width(&text[part]).div_ceil(columns.max(1)).max(1);
+        parts(&text, columns).into_iter().map(rows).sum()
+    }
+
+    /// The text of all pieces.
+    fn text(&self) -> String {
+        self.pieces.iter().map(|(_, text)| text.as_str()).collect()
+    }
+
+    /// Writes the line broken into rows for a screen so many cells wide, without the end of the last one.
+    pub(super) fn write_rows(&self, look: Look, columns: usize, out: &mut String) {
+        for (index, part) in parts(&self.text(), columns).into_iter().enumerate() {
+            if index > 0 {
+                out.push_str("\r\n");
+            }
+            self.write_part(look, &part, out);
+        }
+    }
+
+    /// Writes what stands at this place of the line's text.
+    fn write_part(&self, look: Look, part: &Range<usize>, out: &mut String) {
+        let mut begin = 0;
+        for (style, text) in &self.pieces {
+            let place = |at: usize| at.clamp(begin, begin + text.len()) - begin;
+            style.write(look, &text[place(part.start)..place(part.end)], out);
+            begin += text.len();
+        }
     }
 
     /// Writes the line, without its end.
@@ -183,8 +211,30 @@ mod tests {
     #[test]
     fn rows_count_cells_and_an_empty_line_has_one() {
         assert_eq!(Styled::default().rows(10), 1);
-        for (text, rows) in [("0123456789", 1), ("0123456789a", 2), ("你好你好你", 1), ("你好你好你好", 2)] {
+        for (text, rows) in [
+            ("0123456789", 1),
+            ("0123456789a", 2),
+            ("你好你好你", 1),
+            ("你好你好你好", 2),
+            ("012345 6789a", 2),
+            ("012345 0123456789a 01234", 3),
+        ] {
             assert_eq!(Styled::new(Style::Plain, text).rows(10), rows, "{text}");
+        }
+    }
+
+    #[test]
+    fn row_ends_between_words_and_each_row_has_its_own_style() {
+        let mut line = Styled::new(Style::Dim, "one two ");
+        line.push(Style::Plain, "three four");
+        for (columns, rows) in [
+            (6, "\x1b[2mone\x1b[m\r\n\x1b[2mtwo\x1b[m\r\nthree\r\nfour"),
+            (10, "\x1b[2mone two\x1b[m\r\nthree four"),
+            (18, "\x1b[2mone two \x1b[mthree four"),
+        ] {
+            let mut out = String::new();
+            line.write_rows(ALL, columns, &mut out);
+            assert_eq!(out, rows, "{columns}");
         }
     }
 }
