@@ -30,12 +30,23 @@ pub(super) fn clusters(text: &str) -> impl Iterator<Item = Cluster<'_>> {
             // A tab reaches the next stop of the whole text, which the cluster alone does not know.
             "\t" => Cow::Owned(" ".repeat(4 - column % 4)),
             _ if is_ordinary(cluster) => Cow::Borrowed(cluster),
-            _ => Cow::Owned(Shown(cluster).to_string()),
+            _ => Cow::Owned(shown_before(cluster, &text[start + cluster.len()..])),
         };
         let cells = shown.chars().map(|character| character.width().unwrap_or(0)).sum();
         column += cells;
         Cluster { start, is_unsure: is_unsure(&shown), shown, cells }
     })
+}
+
+/// What is written for a cluster: whether a joiner at its end stays depends on what follows.
+fn shown_before(cluster: &str, rest: &str) -> String {
+    let next = rest.chars().next().filter(|next| !next.is_ascii() && cluster.ends_with(['\u{200c}', '\u{200d}']));
+    let mut shown = Shown(&cluster.chars().chain(next).collect::<String>()).to_string();
+    if next.is_some() {
+        // For what is not ASCII one character is written.
+        shown.pop();
+    }
+    shown
 }
 
 /// The cells that a text takes which has been through the display rule.
@@ -72,6 +83,22 @@ mod tests {
     #[test]
     fn unsure_clusters_reserve_the_sum_of_their_widths() {
         assert_eq!(cells("👩\u{200d}👧🇩🇪👍🏽"), [(4, true), (2, true), (4, true)]);
+    }
+
+    #[test]
+    fn joiner_between_two_clusters_stays_as_the_rule_demands() {
+        for text in [
+            "می\u{200c}خواهم",
+            "ශ\u{dca}\u{200d}රී",
+            "é\u{200d}a",
+            "é\u{200d}",
+            "\u{200d}é",
+            "é\u{200c}\t",
+            "é\u{200c}\u{200b}",
+        ] {
+            let shown: String = clusters(text).map(|cluster| cluster.shown).collect();
+            assert_eq!(shown, Shown(text).to_string(), "{text:?}");
+        }
     }
 
     #[test]
