@@ -125,6 +125,19 @@ fn stop_and_continue_under_a_shell_keep_the_line_and_the_shell_its_terminal() {
 }
 
 #[test]
+fn stop_key_that_is_pressed_twice_stops_once() {
+    let (_room, mut shell) = ann_under_a_shell(120, 20);
+    shell.type_keys("half");
+    shell.find("half");
+    shell.type_keys("\x1a\x1a");
+    shell.find("$ ");
+    shell.type_keys("fg\n");
+    shell.find("] half");
+    shell.type_keys(" a line\r");
+    shell.find_on_screen("ann: half a line");
+}
+
+#[test]
 fn client_that_was_stopped_for_a_while_comes_back_with_one_prompt() {
     let (_room, mut shell) = ann_under_a_shell(120, 20);
     stop_in_mid_line(&mut shell);

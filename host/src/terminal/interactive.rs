@@ -231,6 +231,10 @@ impl Shared {
         mode::enter()?;
         let mut terminal = self.lock();
         terminal.state.begin(size());
+        if terminal.due == Due::Suspend {
+            // The key was pressed again before the program stopped: once is enough.
+            terminal.due = Due::Nothing;
+        }
         self.ask(&mut terminal, Due::Frame);
         Ok(())
     }

@@ -89,6 +89,12 @@ impl Keys {
                 }
                 Event::Key(key) => {
                     if let Some(key) = meaning(key) {
+                        if key == Key::Suspend {
+                            // Once is enough.
+                            self.ahead.retain(
+                                |event| !matches!(event, Event::Key(key) if meaning(*key) == Some(Key::Suspend)),
+                            );
+                        }
                         return Ok(key);
                     }
                 }
