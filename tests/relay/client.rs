@@ -53,7 +53,27 @@ fn message_that_does_not_come_back_is_told_and_ends_with_code_1() {
     client.end_input();
     let finished = client.finish();
     assert_eq!((finished.code, finished.output.len()), (Some(1), 0));
-    assert!(finished.errors.iter().any(|line| line.contains("not confirmed")), "{finished:?}");
+    // Once, by the line with which the client ends.
+    let told: Vec<_> = finished.errors.iter().filter(|line| line.contains("confirmed")).collect();
+    assert!(told.len() == 1 && told[0].starts_with("chat-host: 1 line was not sent, or not confirmed"), "{finished:?}");
+}
+
+#[test]
+fn message_that_does_not_come_back_is_told_at_once_while_more_may_be_said() {
+    let deaf = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let place = deaf.local_addr().unwrap().to_string();
+    let mut client = Process::start(&["client", "--udp", &place]);
+    client.write(b"hello?\n");
+    client.errors.find("warning: 1 message was not confirmed");
+    client.end_input();
+    assert_eq!(client.finish().code, Some(1));
+    // A program is told of each once, whenever it is.
+    let mut client = Process::start(&["client", "--udp", &place, "--json"]);
+    client.write(b"hello?\n");
+    client.end_input();
+    let finished = client.finish();
+    let told = finished.output.iter().filter(|line| line.contains(r#""event":"unconfirmed""#)).count();
+    assert_eq!((finished.code, told, finished.errors.len()), (Some(1), 1, 1), "{finished:?}");
 }
 
 #[test]

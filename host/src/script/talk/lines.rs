@@ -188,7 +188,18 @@ impl Talk {
     /// Nothing can be shown any more.
     pub fn handle_unconfirmed(&mut self, number: u32, server: &str) -> Result<(), OutputError> {
         self.handle_lost(number);
-        self.screen.show(&Unconfirmed { count: 1, server, way: self.way })
+        self.tell_unconfirmed(1, server)
+    }
+
+    /// Tells how many own messages are not waited for any more. Once the input of a script has ended, people are told by the line with
+    /// which the program ends.
+    fn tell_unconfirmed(&mut self, count: u32, server: &str) -> Result<(), OutputError> {
+        let event = Unconfirmed { count: count.into(), server, way: self.way };
+        if self.input_ended && !self.screen.is_person() {
+            self.screen.show_json(&event)
+        } else {
+            self.screen.show(&event)
+        }
     }
 
     /// The oldest own messages are not waited for any more; they may still come.
@@ -210,11 +221,7 @@ impl Talk {
             self.late.push_back(line);
         }
         // A person sees the marks.
-        if self.screen.is_person() {
-            Ok(())
-        } else {
-            self.screen.show(&Unconfirmed { count: count.into(), server, way: self.way })
-        }
+        if self.screen.is_person() { Ok(()) } else { self.tell_unconfirmed(count, server) }
     }
 
     /// Whether all lines were said and have come back, or were given up.
