@@ -14,5 +14,5 @@ mod way;
 pub use conclusion::{Stop, Tally};
 pub use input::{Input, Lines};
 pub use talk::{Contact, Said, Setup, Step, Talk, Task};
-pub use typed::{COMMANDS, Typed};
+pub use typed::Typed;
 pub use way::Way;

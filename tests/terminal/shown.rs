@@ -47,8 +47,14 @@ fn commands_are_explained_and_not_sent() {
     terminal.find_on_screen("-- a relay does not tell who is here; /who is for rooms --");
     terminal.type_keys("/me waves\r");
     terminal.find_on_screen("-- a relay knows no names, so /me is for rooms; say it in plain words --");
+    terminal.find("plain words");
     terminal.type_keys("/me\r");
-    terminal.find_on_screen("-- /me TEXT   say what you do");
+    terminal.find("-- a relay knows no names, so /me is for rooms; say it in plain words --");
+    // What it does not have is not completed either.
+    terminal.type_keys("/m\t\t\r");
+    terminal.find_on_screen("-- there is no /m; ");
+    terminal.type_keys("/h\t\t\r");
+    terminal.find_on_screen("-- /quit ");
     terminal.type_keys("//etc\r");
     terminal.find_on_screen(">: /etc");
     terminal.type_keys("\x0c/help\r");
@@ -61,12 +67,6 @@ fn commands_are_explained_and_not_sent() {
     assert!(!rows.iter().any(|row| row.starts_with(']')), "{rows:#?}");
 }
 
-#[test]
-fn what_comes_from_the_network_cannot_act_on_the_terminal() {
-    let (relay, mut terminal) = somebody(100, 8);
-    let attacker = Client::greeted("127.0.0.1:0", relay.udp);
-    attacker.send(&[message(1, "\u{1b}]0;title\u{7}\u{9b}2J\u{202e}end\n\tx")]);
-    terminal.find("\x1b[m>: \u{fffd}]0;title\u{fffd}\u{fffd}2J\u{fffd}end ⏎     x\r\n");
 #[test]
 fn long_lines_end_between_words_at_every_width() {
     let (room, mut terminal) = ann(40, 16);
@@ -113,6 +113,12 @@ fn long_lines_end_between_words_at_every_width() {
     terminal.expect_screen(&forty, (6, 13));
 }
 
+#[test]
+fn what_comes_from_the_network_cannot_act_on_the_terminal() {
+    let (relay, mut terminal) = somebody(100, 8);
+    let attacker = Client::greeted("127.0.0.1:0", relay.udp);
+    attacker.send(&[message(1, "\u{1b}]0;title\u{7}\u{9b}2J\u{202e}end\n\tx")]);
+    terminal.find("\x1b[m>: \u{fffd}]0;title\u{fffd}\u{fffd}2J\u{fffd}end ⏎     x\r\n");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::conclusion::{Stop, Tally, conclude};
 use super::event::Unconfirmed;
 use super::input::Input;
 use super::program::Program;
-use super::typed::COMMANDS;
+use super::typed::commands;
 use super::way::Way;
 use crate::failure::Failure;
 use crate::signals::{SignalRequest, SignalRequests};
@@ -164,7 +164,7 @@ impl Talk {
         let reads_input = setup.exec.is_none() && !setup.headless;
         let at_terminal = reads_input && io::stdin().is_terminal();
         let requests = if at_terminal { SignalRequests::at_terminal()? } else { SignalRequests::new()? };
-        let (screen, entries) = Screen::open(&Options { reads_input, ..setup.options }, COMMANDS)?;
+        let (screen, entries) = Screen::open(&Options { reads_input, ..setup.options }, commands(way))?;
         let mut program = None;
         let input = match &setup.exec {
             Some(command_line) => {

@@ -28,7 +28,9 @@ impl Talk {
     pub(super) fn is_said(&self, line: &Line) -> bool {
         match line {
             Line::Empty => false,
-            Line::Text(text) if self.screen.is_person() => matches!(Typed::new(text), Typed::Say(_) | Typed::Act(_)),
+            Line::Text(text) if self.screen.is_person() => {
+                matches!(Typed::new(text, self.way), Typed::Say(_) | Typed::Act(_))
+            }
             Line::Text(_) | Line::NotUtf8 | Line::Overlong(_) => true,
         }
     }
@@ -63,13 +65,13 @@ impl Talk {
             if !self.screen.is_person() {
                 return Ok(Some(Task::Say(Said { id, text })));
             }
-            match Typed::new(&text) {
+            match Typed::new(&text, self.way) {
                 Typed::Say(said) => return Ok(Some(Task::Say(Said { id, text: said.to_owned() }))),
                 Typed::Act(done) => return Ok(Some(Task::Act(Said { id, text: done.to_owned() }))),
                 Typed::Who => return Ok(Some(Task::Who)),
                 Typed::Quit => return Err(Stop::Left),
                 Typed::Help => {
-                    for line in help(self.way) {
+                    for line in help(self.way, self.screen.reads_keys()) {
                         self.screen.aside(&format!("-- {line}"))?;
                     }
                 }
