@@ -158,6 +158,34 @@ fn program_that_says_much_is_slowed_and_its_failure_is_told() {
 }
 
 #[test]
+fn standard_input_beside_a_program_is_told_not_to_be_read() {
+    let room = room();
+    let told = "chat-host: warning: standard input is not read: with --exec, only what the program prints is said";
+    let mut bot = client(&room, &["--name", "bot", "--exec", "cat >/dev/null"]);
+    bot.write(b"hi\nho\n");
+    assert_eq!(bot.errors.find("standard input"), told);
+    bot.signal(Signal::SIGTERM);
+    assert_eq!(bot.finish().code, Some(0));
+    // Where nothing stands there, or none is asked for, nothing is told.
+    let mut bob = Connection::joined(room.tcp, "bob", 2);
+    for (number, (options, input)) in (1..).zip([(&[][..], &b""[..]), (&["--headless"], b"hi\n")]) {
+        let program = "echo done; head -n 1 >/dev/null";
+        let mut bot = client(&room, &[&["--name", "bot", "--exec", program], options].concat());
+        bot.write(input);
+        bot.end_input();
+        for heard in ["+bot", "bot: done"] {
+            assert_eq!(bob.hear_journal(), heard);
+        }
+        say(&mut bob, number, "go");
+        assert_eq!(bob.hear_journal(), "bob: go");
+        let finished = bot.finish();
+        assert_eq!(finished.code, Some(0), "{finished:?}");
+        assert!(!finished.errors.concat().contains("standard input"), "{finished:?}");
+        assert_eq!(bob.hear_journal(), "-bot");
+    }
+}
+
+#[test]
 fn interrupt_that_ends_the_program_too_is_no_failure_of_the_program() {
     let room = room();
     // Ctrl-C at a terminal, and a service manager, end both; the program may be gone first.

@@ -9,6 +9,7 @@ mod input;
 mod program;
 mod talk;
 mod typed;
+mod unread;
 mod way;
 
 pub use conclusion::{Stop, Tally};

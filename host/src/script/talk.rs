@@ -10,6 +10,7 @@ use super::event::Unconfirmed;
 use super::input::Input;
 use super::program::Program;
 use super::typed::commands;
+use super::unread;
 use super::way::Way;
 use crate::failure::Failure;
 use crate::signals::{SignalRequest, SignalRequests};
@@ -168,6 +169,9 @@ impl Talk {
         let mut program = None;
         let input = match &setup.exec {
             Some(command_line) => {
+                if !setup.headless && !io::stdin().is_terminal() {
+                    unread::watch();
+                }
                 let (started, output) = Program::start(command_line)?;
                 program = Some(started);
                 Input::with_reader(entries, output)
