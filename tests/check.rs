@@ -237,6 +237,29 @@ fn stopped_server_does_not_answer_until_it_goes_on() {
     check_answered(&check(&["--udp", &udp, "--tcp", &tcp]), &[&format!("udp {udp}"), &format!("tcp {tcp}")]);
 }
 
+#[test]
+fn verdict_that_cannot_be_written_is_a_failure_and_hides_no_other() {
+    let relay = Server::start("127.0.0.1:0", &[]);
+    let udp = relay.udp.to_string();
+    // The name is too long for DNS, so no name server is asked.
+    let nowhere = "x".repeat(300);
+    let (full, absent) = ("cannot write standard output: no space left on device", "does not answer: cannot find");
+    for (arguments, parts) in [
+        (vec!["check", "--udp", &udp], vec![full]),
+        (vec!["check", "--udp", &udp, "--tcp", &nowhere], vec![absent, full]),
+        (vec!["check", "--tcp", &nowhere], vec![absent]),
+    ] {
+        let disk = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let finished = Process::start_with_output(&arguments, disk).finish();
+        assert_eq!((finished.code, finished.errors.len()), (Some(1), 1), "{finished:?}");
+        assert!(parts.iter().all(|part| finished.errors[0].contains(part)), "{parts:?}: {finished:?}");
+        assert_eq!(finished.errors[0].contains(full), parts.contains(&full), "{finished:?}");
+    }
+    // A reader that has gone has what it wanted.
+    let finished = Process::start_unread(&["check", "--udp", &udp]).finish();
+    assert_eq!((finished.code, finished.errors), (Some(0), vec![]));
+}
+
 // --- usage ---
 
 #[test]

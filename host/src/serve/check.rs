@@ -12,7 +12,7 @@ use crate::{relay, room, web};
 use nix::errno::Errno;
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -85,7 +85,7 @@ type Answer = Arc<Mutex<Option<Verdict>>>;
 /// Checks the servers that the command line names, or else those that this machine runs by default, and prints the verdicts.
 ///
 /// # Errors
-/// One of them does not answer.
+/// One of them does not answer, or the verdicts cannot be written.
 pub fn run(options: &Check) -> Result<(), Failure> {
     let patience = if options.seconds.is_some() { Patience::Deadline } else { Patience::None };
     let named = |protocol, endpoint: &Option<Endpoint>| {
@@ -100,18 +100,18 @@ pub fn run(options: &Check) -> Result<(), Failure> {
         targets = [Protocol::Relay, Protocol::Room].map(|protocol| Target { patience, ..usual(protocol) }).into();
         targets.push(Target { may_be_off: true, ..usual(Protocol::Web) });
     }
-    let mut faults = Vec::new();
+    let (mut answers, mut faults) = (String::new(), Vec::new());
     for verdict in ask_all(targets.iter().cloned(), options.seconds.unwrap_or(TIME)) {
         if targets.iter().any(|target| target.may_be_off && target.protocol == verdict.protocol) && verdict.is_off() {
             continue;
         }
         if verdict.outcome.is_ok() {
-            // If nobody reads the output, the exit code still tells.
-            log::print(format!("{verdict}\n"));
+            answers += &format!("{verdict}\n");
         } else {
             faults.push(verdict.to_string());
         }
     }
+    faults.extend(log::print_now(&answers).err().map(|failure| failure.to_string()));
     if faults.is_empty() { Ok(()) } else { Err(Failure::lost(faults.join("; "))) }
 }
 
@@ -122,7 +122,7 @@ pub(crate) fn ask_all(targets: impl Iterator<Item = Target>, time: Duration) -> 
     asked
         .into_iter()
         .map(|(answer, target)| match answer {
-            Ok(answer) => wait(&answer, deadline + GRACE).unwrap_or_else(|| target.verdict(Err(Fault::Silent))),
+            Ok(answer) => wait(&answer, deadline + GRACE).unwrap_or_else(|| target.silent()),
             Err(error) => target.verdict(Err(Fault::Unreachable(error))),
         })
         .collect()
@@ -211,6 +211,19 @@ impl Target {
         verdict
     }
 
+    /// The verdict where the checking thread has given none in time, as on a machine that is overloaded.
+    fn silent(&self) -> Verdict {
+        let place = match &self.place {
+            Place::Endpoint(Endpoint { host, port }) => {
+                let port = port.unwrap_or(self.protocol.port());
+                let address = host.parse().map(|ip: IpAddr| SocketAddr::new(ip, port).to_string());
+                address.unwrap_or_else(|_| format!("{host}:{port}"))
+            }
+            Place::Addresses(_) => self.to_string(),
+        };
+        Verdict { protocol: self.protocol, place, outcome: Err(Fault::Silent) }
+    }
+
     /// A verdict without an address yet.
     fn verdict(&self, outcome: Result<Duration, Fault>) -> Verdict {
         Verdict { protocol: self.protocol, place: self.to_string(), outcome }
@@ -286,6 +299,22 @@ impl fmt::Display for Verdict {
             }
             Err(Fault::Refused(reason)) => write!(f, "{protocol} {place} refuses: {reason}"),
             Err(fault) => write!(f, "{protocol} {place} does not answer: {fault}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn server_of_which_nothing_is_known_in_time_is_told_with_its_port() {
+        for (place, told) in
+            [("127.0.0.1:7", "127.0.0.1:7"), ("::1", "[::1]:9191"), ("[::1]:7", "[::1]:7"), ("pi", "pi:9191")]
+        {
+            let place = Place::Endpoint(place.parse().unwrap());
+            let target = Target { protocol: Protocol::Room, place, patience: Patience::None, may_be_off: false };
+            assert_eq!(target.silent().to_string(), format!("tcp {told} does not answer: nothing came in time"));
         }
     }
 }
