@@ -7,7 +7,7 @@ use crate::script::{Talk, Way};
 use crate::terminal::display::Shown;
 use crate::wait::Waiter;
 use crate::{relay, room};
-use chat_core::username::Username;
+use chat_core::username::{Username, UsernameError};
 use unicode_normalization::UnicodeNormalization as _;
 
 /// Runs a client until the end of input or a signal.
@@ -51,8 +51,13 @@ pub(crate) fn checked_name(wanted: Option<String>) -> Result<Username, Failure> 
         wanted.filter(|name| !name.is_empty()).ok_or_else(|| Failure::usage("say who you are: --name NAME"))?;
     let composed: String = wanted.nfc().collect();
     Username::new(&composed).map_err(|error| {
-        let culprit = composed.chars().find(|&character| is_culprit(&composed, character));
-        let culprit = culprit.map(|character| format!(": {}", described(character))).unwrap_or_default();
+        let culprit = match error {
+            UsernameError::Overlong => format!(": it has {}", composed.len()),
+            _ => {
+                let culprit = composed.chars().find(|&character| is_culprit(&composed, character));
+                culprit.map(|character| format!(": {}", described(character))).unwrap_or_default()
+            }
+        };
         Failure::usage(format!("\"{}\" is no name: {error}{culprit}; choose another with --name", Shown(&wanted)))
     })
 }
@@ -102,5 +107,7 @@ mod tests {
             let told = sent(name).unwrap_err();
             assert!(told.contains(character), "{told}");
         }
+        let told = sent(&"b".repeat(33)).unwrap_err();
+        assert!(told.contains("is no name: the name is longer than 32 bytes: it has 33; choose"), "{told}");
     }
 }
