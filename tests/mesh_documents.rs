@@ -12,7 +12,7 @@ use chat_core::text::Text;
 use chat_core::time::Instant;
 use chat_core::username::Username;
 use std::collections::{HashMap, HashSet};
-use tests::document::{dumps, requirements, rows, section, written_name};
+use tests::document::{dumps, named_requirements, requirements, rows, section, written_name};
 use tests::workspace::{read, sources};
 
 /// The ids of the dumps.
@@ -197,14 +197,8 @@ fn requirement_numbers_are_unique_and_every_must_has_one() {
     let document = document();
     let numbers = requirements(&document);
     assert!(numbers.len() > 100);
-    let strangers: Vec<_> = numbers.iter().filter(|number| !number.starts_with("MESH-")).collect();
-    assert!(strangers.is_empty(), "{strangers:?}");
-    // Whatever the document refers to is there.
-    for mention in document.split(|character: char| !character.is_ascii_alphanumeric() && character != '-') {
-        let is_number =
-            mention.starts_with("MESH-") && mention.rsplit('-').next().is_some_and(|last| last.parse::<u32>().is_ok());
-        assert!(!is_number || numbers.contains(mention), "{mention} is nowhere");
-    }
+    // Each number is the mesh's, and each that the text refers to exists.
+    assert_eq!(named_requirements(&document, "MESH-"), numbers);
 }
 
 /// The rules that the simulator names when one is broken.

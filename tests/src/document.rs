@@ -71,11 +71,15 @@ pub fn rows(document: &str) -> impl Iterator<Item = Vec<&str>> {
         .filter_map(|line| Some(line.strip_prefix('|')?.strip_suffix('|')?.split('|').map(str::trim).collect()))
 }
 
-/// A number such as RELAY-GREET-1, at the beginning of bold text.
+/// Whether this word is a number such as RELAY-GREET-1.
+fn is_requirement(word: &str) -> bool {
+    word.rsplit_once('-').is_some_and(|(_, last)| last.parse::<u32>().is_ok())
+}
+
+/// A requirement's number, at the beginning of bold text.
 fn requirement(paragraph: &str) -> Option<&str> {
     let number = paragraph.trim_start_matches("- ").strip_prefix("**")?.split([' ', '*']).next()?;
-    let ends_in_digits = number.rsplit('-').next()?.parse::<u32>().is_ok();
-    (ends_in_digits && number.contains('-')).then_some(number)
+    is_requirement(number).then_some(number)
 }
 
 /// The requirement numbers of a document, each of which stands there once. Every MUST has one.
@@ -91,4 +95,10 @@ pub fn requirements(document: &str) -> HashSet<&str> {
         }
     }
     numbers
+}
+
+/// The requirement numbers with this prefix that a document names anywhere.
+pub fn named_requirements<'d>(document: &'d str, prefix: &str) -> HashSet<&'d str> {
+    let words = document.split(|character: char| !character.is_ascii_alphanumeric() && character != '-');
+    words.filter(|word| word.starts_with(prefix) && is_requirement(word)).collect()
 }
