@@ -1,9 +1,12 @@
 //! What the simulator remembers of one peer, from outside: what came, what went, what it showed.
 
+mod accounts;
+
 use crate::network::Slot;
 use crate::wire;
+use accounts::Accounts;
 use chat_core::mesh::{Item, PeerId, State};
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 
 /// One row as it was last seen in a table.
@@ -30,15 +33,6 @@ pub struct Shown {
     pub lost: u32,
     /// Numbers that were lost, from the first to the last.
     pub lost_spans: Vec<(u32, u32)>,
-}
-
-/// What one address got and sent, for the budget.
-#[derive(Debug, Default)]
-struct Account {
-    /// When and how many bytes the peer sent there.
-    sent: VecDeque<(u64, usize)>,
-    /// When and how many bytes came from there.
-    came: VecDeque<(u64, usize)>,
 }
 
 /// Everything about one peer that the checks need.
@@ -106,10 +100,8 @@ pub struct Watch {
     pub last_given: HashMap<SocketAddr, u64>,
     /// Nonces that it sent in SEEK, CLAIM and PING.
     nonces: HashSet<u64>,
-    /// Addresses that have proven themselves to it.
-    proven: HashSet<SocketAddr>,
-    /// Accounts of the others.
-    accounts: HashMap<SocketAddr, Account>,
+    /// What it sent to addresses.
+    accounts: Accounts,
     /// When each own message was said, until it is confirmed.
     pub unconfirmed: BTreeMap<u32, u64>,
     /// Bytes that it sent.
@@ -122,9 +114,6 @@ pub struct Watch {
 
 /// Who has heard somebody so long ago hears somebody: three periods of probes.
 const HEARD_MS: u64 = 1_500;
-
-/// The time over which the budget counts.
-const BUDGET_MS: u64 = 60_000;
 
 impl Watch {
     /// A peer that starts.
@@ -162,8 +151,7 @@ impl Watch {
             lamport: 0,
             nonces: HashSet::new(),
             // Its user named them: they get as many SEEKs as it takes.
-            proven: joins.iter().copied().collect(),
-            accounts: HashMap::new(),
+            accounts: Accounts::new(joins),
             unconfirmed: BTreeMap::new(),
             sent_bytes: 0,
             sent: 0,
@@ -198,58 +186,61 @@ impl Watch {
         self.came += 1;
         let items = wire::items(bytes);
         let Some(Item::From { id: sender, token, .. }) = items.first() else { return };
-        let mut shows_proof = token.0 != 0 && self.given.contains(&(source, token.0));
-        for item in &items {
-            let nonce = match item {
-                Item::Found { nonce, .. } | Item::Welcome { nonce, .. } => nonce.0,
-                Item::Object { nonce, .. } | Item::Ack { nonce, .. } => nonce.0,
-                _ => continue,
-            };
-            shows_proof |= self.nonces.contains(&nonce);
-        }
+        let gave_token = token.0 != 0 && self.given.contains(&(source, token.0));
+        let shows_proof = gave_token || items.iter().any(|item| self.answers(item));
+        self.accounts.hear(now_ms, source, bytes.len(), shows_proof);
         if shows_proof {
-            self.proven.insert(source);
+            self.hears(now_ms, *sender, &items);
         }
-        if !self.proven.contains(&source) {
-            let account = self.accounts.entry(source).or_default();
-            account.came.push_back((now_ms, bytes.len()));
+        let is_proven = self.accounts.is_proven(source);
+        wire::visit(bytes, |from, _, item| self.learns(from, is_proven, item));
+    }
+
+    /// Whether this item repeats a nonce of its own.
+    fn answers(&self, item: &Item<'_>) -> bool {
+        match item {
+            Item::Found { nonce, .. }
+            | Item::Welcome { nonce, .. }
+            | Item::Object { nonce, .. }
+            | Item::Ack { nonce, .. } => self.nonces.contains(&nonce.0),
+            _ => false,
         }
-        let is_proven = self.proven.contains(&source);
-        // Who has no row yet is nobody who was heard, nor who shows no proof in this very datagram.
-        let hears = |rows: &[Seen], id: PeerId| shows_proof && rows.iter().any(|row| row.id == id);
-        if hears(&self.rows, *sender) {
-            self.heard.insert(*sender, now_ms);
-        }
-        for item in &items {
+    }
+
+    /// It hears the sender of a datagram that shows a proof, and whose items that one passes on. Who has no row yet is nobody who was heard.
+    fn hears(&mut self, now_ms: u64, sender: PeerId, items: &[Item<'_>]) {
+        let passed_on = items.iter().filter_map(|item| match item {
             // What was passed on to a peer that was here before is not for this one.
-            if let Item::Via { target, from, .. } = item
-                && *target == self.id
-                && hears(&self.rows, *from)
-            {
-                self.heard.insert(*from, now_ms);
+            Item::Via { target, from, .. } if *target == self.id => Some(*from),
+            _ => None,
+        });
+        for id in std::iter::once(sender).chain(passed_on) {
+            if self.rows.iter().any(|row| row.id == id) {
+                self.heard.insert(id, now_ms);
             }
         }
-        wire::visit(bytes, |from, _, item| {
-            match item {
-                Item::Welcome { nonce, .. } if self.claims.contains(&nonce.0) => {
-                    self.welcomers.insert(from);
-                }
-                // Of others deaths are not believed.
-                Item::Rows { rows, .. } if is_proven => {
-                    let rows = rows.iter().flatten();
-                    self.told_dead
-                        .extend(rows.filter(|row| is_gone(&row.standing)).map(|row| (row.id, row.incarnation)));
-                }
-                // The first one counts: an older one may come behind it.
-                Item::Recent { no_giver: false, pairs } if self.handed_over_ms.is_none() && self.ten.is_empty() => {
-                    self.ten = pairs.iter().flatten().map(|pair| (pair.origin, pair.number)).collect();
-                }
-                Item::Object { holder: Some(row), .. } if is_gone(&row.standing) => {
-                    self.told_dead.insert((row.id, row.incarnation));
-                }
-                _ => {}
+    }
+
+    /// It is told something by somebody.
+    fn learns(&mut self, from: PeerId, is_proven: bool, item: &Item<'_>) {
+        match item {
+            Item::Welcome { nonce, .. } if self.claims.contains(&nonce.0) => {
+                self.welcomers.insert(from);
             }
-        });
+            // Of others deaths are not believed.
+            Item::Rows { rows, .. } if is_proven => {
+                let rows = rows.iter().flatten();
+                self.told_dead.extend(rows.filter(|row| is_gone(&row.standing)).map(|row| (row.id, row.incarnation)));
+            }
+            // The first one counts: an older one may come behind it.
+            Item::Recent { no_giver: false, pairs } if self.handed_over_ms.is_none() && self.ten.is_empty() => {
+                self.ten = pairs.iter().flatten().map(|pair| (pair.origin, pair.number)).collect();
+            }
+            Item::Object { holder: Some(row), .. } if is_gone(&row.standing) => {
+                self.told_dead.insert((row.id, row.incarnation));
+            }
+            _ => {}
+        }
     }
 
     /// It sends a datagram to this address, or to all.
@@ -286,7 +277,7 @@ impl Watch {
                 _ => {}
             }
         }
-        to.map_or(Ok(()), |to| self.pays(now_ms, to, bytes.len()))
+        to.map_or(Ok(()), |to| self.accounts.pay(now_ms, to, bytes.len()))
     }
 
     /// It claims with this incarnation and nonce.
@@ -312,26 +303,6 @@ impl Watch {
             self.given.insert((to, token));
             self.last_given.insert(to, token);
         }
-    }
-
-    /// Accounts for what goes to an address that has not proven itself: in any 60 s it gets no more than what came, and twice
-    /// 1,000 bytes, because two windows of the engine may meet there.
-    fn pays(&mut self, now_ms: u64, to: SocketAddr, length: usize) -> Result<(), (usize, usize)> {
-        if self.proven.contains(&to) {
-            self.accounts.remove(&to);
-            return Ok(());
-        }
-        let account = self.accounts.entry(to).or_default();
-        account.sent.push_back((now_ms, length));
-        while account.sent.front().is_some_and(|(at_ms, _)| at_ms + BUDGET_MS < now_ms) {
-            account.sent.pop_front();
-        }
-        while account.came.front().is_some_and(|(at_ms, _)| at_ms + 2 * BUDGET_MS < now_ms) {
-            account.came.pop_front();
-        }
-        let sum = |bytes: &VecDeque<(u64, usize)>| bytes.iter().map(|(_, length)| length).sum::<usize>();
-        let (sent, allowed) = (sum(&account.sent), sum(&account.came) + 2_000);
-        if sent <= allowed { Ok(()) } else { Err((sent, allowed)) }
     }
 }
 

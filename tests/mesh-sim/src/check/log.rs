@@ -1,7 +1,9 @@
 //! What a peer shows of what was said: invariants 1, 2 and 3, and how long a message may take.
 
 use super::Checks;
+use crate::network::Slot;
 use crate::violation::{Checked, check};
+use crate::watch::Watch;
 use chat_core::mesh::{Message, PeerId};
 
 /// A message as its origin said it.
@@ -22,10 +24,9 @@ pub struct Said {
 impl Checks {
     /// A peer shows a message.
     pub(super) fn shows(&mut self, now_ms: u64, index: usize, message: &Message<'_>) -> Checked {
-        let gone_ms = self.watches.iter().filter(|other| other.id == message.origin).find_map(|other| other.gone_ms);
         let watch = &mut self.watches[index];
         let (slot, origin, number) = (watch.slot, message.origin, message.number);
-        let what = || format!("{slot} shows {origin:?}:{number} {message:?}");
+        let what = || what(slot, message);
         check("MESH-INV-3", now_ms, watch.is_admitted(), what)?;
         let said = Said {
             lamport: message.lamport,
@@ -42,46 +43,35 @@ impl Checks {
             let known = self.said.get(&(origin, number));
             let right = known.is_some_and(|known| Said { at_ms: known.at_ms, ..said } == *known);
             check("MESH-INV-2", now_ms, right, || format!("{}, said was {known:?}", what()))?;
-            if let Some(known) = known.filter(|known| watch.admitted_ms.is_some_and(|since_ms| since_ms < known.at_ms))
-            {
-                let took_ms = now_ms - known.at_ms;
-                self.tally.messages_ms.push(took_ms);
-                let was_there = watch.handed_over_ms.is_some_and(|since_ms| since_ms < known.at_ms);
-                if self.promises.timed && was_there {
-                    self.tally.timed_messages_ms.push(took_ms);
-                }
-                // An origin that goes before it has sent the message to all leaves that to the others.
-                let most_ms = self
-                    .promises
-                    .message_ms_max
-                    .filter(|most_ms| gone_ms.is_none_or(|at_ms| at_ms > known.at_ms + most_ms));
-                let is_late = most_ms.is_some_and(|most_ms| took_ms > most_ms);
-                check("MESH-LIVE-4", now_ms, !is_late || !was_there, || format!("late: {}", what()))?;
+            if let Some(said_ms) = known.map(|known| known.at_ms) {
+                self.took(now_ms, index, said_ms, message)?;
             }
         }
+        let watch = &mut self.watches[index];
         let is_late = message.lamport < watch.shown_lamport;
         watch.shown_lamport = watch.shown_lamport.max(message.lamport);
         check("MESH-RING-2", now_ms, is_late == message.late, || format!("late should be {is_late}: {}", what()))?;
-        let shown = watch.shown.entry(origin).or_default();
-        if message.history {
-            let first = !shown.history.contains(&number) && shown.base.is_none() && watch.handed_over_ms.is_none();
-            check("MESH-INV-1", now_ms, first, || format!("{} in its history, having {shown:?}", what()))?;
-            shown.history.push(number);
+        watch.shows_in_order(now_ms, message)
+    }
+
+    /// A message that was said at this time took so long to be shown.
+    fn took(&mut self, now_ms: u64, index: usize, said_ms: u64, message: &Message<'_>) -> Checked {
+        let watch = &self.watches[index];
+        if watch.admitted_ms.is_none_or(|since_ms| since_ms >= said_ms) {
             return Ok(());
         }
-        let next = match shown.base {
-            Some(_) => number == shown.last + 1,
-            None => number > shown.lost && shown.history.iter().all(|&old| old < number - shown.lost),
-        };
-        check("MESH-INV-1", now_ms, next, || format!("{} live, having {shown:?}", what()))?;
-        if shown.base.is_none() {
-            shown.base = Some(number - 1 - shown.lost);
-            if shown.lost > 0 {
-                shown.lost_spans.push((number - shown.lost, number - 1));
-            }
+        let took_ms = now_ms - said_ms;
+        self.tally.messages_ms.push(took_ms);
+        let was_there = watch.handed_over_ms.is_some_and(|since_ms| since_ms < said_ms);
+        if self.promises.timed && was_there {
+            self.tally.timed_messages_ms.push(took_ms);
         }
-        shown.last = number;
-        Ok(())
+        // An origin that goes before it has sent the message to all leaves that to the others.
+        let gone_ms = self.watches.iter().filter(|other| other.id == message.origin).find_map(|other| other.gone_ms);
+        let most_ms = self.promises.message_ms_max;
+        let most_ms = most_ms.filter(|most_ms| gone_ms.is_none_or(|at_ms| at_ms > said_ms + most_ms));
+        let is_late = most_ms.is_some_and(|most_ms| took_ms > most_ms);
+        check("MESH-LIVE-4", now_ms, !is_late || !was_there, || format!("late: {}", what(watch.slot, message)))
     }
 
     /// A peer counts messages of an origin as lost.
@@ -94,4 +84,37 @@ impl Checks {
         }
         self.tally.lost += u64::from(count);
     }
+}
+
+impl Watch {
+    /// It shows a message of an origin: in its history, or the next one live.
+    fn shows_in_order(&mut self, now_ms: u64, message: &Message<'_>) -> Checked {
+        let (slot, number) = (self.slot, message.number);
+        let shown = self.shown.entry(message.origin).or_default();
+        if message.history {
+            let first = !shown.history.contains(&number) && shown.base.is_none() && self.handed_over_ms.is_none();
+            let having = || format!("{} in its history, having {shown:?}", what(slot, message));
+            check("MESH-INV-1", now_ms, first, having)?;
+            shown.history.push(number);
+            return Ok(());
+        }
+        let next = match shown.base {
+            Some(_) => number == shown.last + 1,
+            None => number > shown.lost && shown.history.iter().all(|&old| old < number - shown.lost),
+        };
+        check("MESH-INV-1", now_ms, next, || format!("{} live, having {shown:?}", what(slot, message)))?;
+        if shown.base.is_none() {
+            shown.base = Some(number - 1 - shown.lost);
+            if shown.lost > 0 {
+                shown.lost_spans.push((number - shown.lost, number - 1));
+            }
+        }
+        shown.last = number;
+        Ok(())
+    }
+}
+
+/// What a peer shows, for whoever reads of a broken rule.
+fn what(slot: Slot, message: &Message<'_>) -> String {
+    format!("{slot} shows {:?}:{} {message:?}", message.origin, message.number)
 }
