@@ -2,16 +2,19 @@
 //!
 //! Invariants: each message is shown at most once, those of one origin in order of their numbers. What is shown is in the ring.
 
+mod heads;
+mod show;
+
+use super::PeerId;
 use super::config::Timers;
 use super::flight::{Flight, Flights};
-use super::gap;
-use super::item::{Item, Pair, Say};
+use super::item::{Item, Say};
 use super::repair::Repairs;
 use super::ring::Ring;
 use super::vector::{Entry, Loudness, Vector};
-use super::{Digest, PeerId};
-use crate::limits::{MESH_DIFFERENT_HEADS, MESH_NEWER_MAX, MESH_SAY_BYTES_MAX};
+use crate::limits::{MESH_NEWER_MAX, MESH_SAY_BYTES_MAX};
 use crate::time::Instant;
+pub(super) use show::Show;
 
 /// The messages of a peer.
 #[derive(Debug)]
@@ -53,20 +56,6 @@ pub(super) enum Heard {
     Flooded,
     /// Another than its origin sent it, and nobody had asked.
     Unasked,
-}
-
-/// What is to be shown next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Show {
-    /// The message at this position of the ring.
-    Message {
-        /// The position.
-        position: u64,
-        /// Whether a message with a higher Lamport value was shown before.
-        late: bool,
-    },
-    /// So many messages of an origin were lost.
-    Lost(PeerId, u32),
 }
 
 impl<'s> Log<'s> {
@@ -114,95 +103,6 @@ impl<'s> Log<'s> {
         }
         let head = self.head;
         self.vector.entry(now, own, head);
-    }
-
-    /// The giver's vector says so: it replaces what is here.
-    pub(super) fn handle_given(&mut self, now: Instant, timers: &Timers, pair: Pair) {
-        if pair.origin == self.own {
-            return;
-        }
-        if let Some(entry) = self.vector.entry(now, pair.origin, pair.number) {
-            if pair.number > entry.number {
-                entry.advance_to(now, pair.number);
-            }
-            let (head, informer) = (entry.head, entry.origin);
-            entry.hear_head(now, timers, head, informer);
-            entry.gap.handle_found(now, entry.top(), entry.head);
-            self.ready = true;
-        }
-    }
-
-    /// A claim was welcomed: all that its peer says from now on is to be shown.
-    pub(super) fn handle_claim(&mut self, now: Instant, origin: PeerId) {
-        if self.vector.get(origin).is_none()
-            && let Some(entry) = self.vector.entry(now, origin, 0)
-        {
-            entry.is_claimed = true;
-        }
-    }
-
-    /// These are the members now, by id.
-    pub(super) fn sync(&mut self, mut is_member: impl FnMut(PeerId) -> bool) {
-        self.vector.entries_mut().iter_mut().for_each(|entry| entry.is_member = is_member(entry.origin));
-    }
-
-    /// A member said what its last message was. `is_handed_over`: a member that is not in the vector is put into it.
-    pub(super) fn handle_head(&mut self, now: Instant, timers: &Timers, from: PeerId, head: u32, is_handed_over: bool) {
-        match self.vector.get_mut(from) {
-            Some(entry) if entry.flood.is_muted() && entry.flood.is_over(now, timers) => {
-                entry.unmute(now, head);
-                self.ready = true;
-            }
-            Some(entry) => entry.hear_head(now, timers, head, from),
-            None if is_handed_over => {
-                if let Some(entry) = self.vector.entry(now, from, head) {
-                    entry.is_member = true;
-                }
-            }
-            None => {}
-        }
-    }
-
-    /// A member says something itself: if it is not in the vector, it is put into it, so that this message is the first that is shown,
-    /// or the first behind what the history has `shown`.
-    pub(super) fn handle_contact(&mut self, now: Instant, pair: Pair, shown: u32) {
-        if self.vector.get(pair.origin).is_none()
-            && let Some(entry) = self.vector.entry(now, pair.origin, pair.number.saturating_sub(1).max(shown))
-        {
-            entry.is_member = true;
-        }
-    }
-
-    /// Somebody has heard messages up to this number. `is_contact`: their origin is a member, so that it is put into the vector if it is
-    /// not there: others may have heard what does not come here.
-    pub(super) fn handle_pair(&mut self, now: Instant, timers: &Timers, from: PeerId, pair: Pair, is_contact: bool) {
-        if pair.origin == self.own {
-            return;
-        }
-        match self.vector.get_mut(pair.origin) {
-            Some(entry) if entry.flood.is_muted() => {}
-            Some(entry) => entry.hear_head(now, timers, pair.number, from),
-            None if is_contact => {
-                if let Some(entry) = self.vector.entry(now, pair.origin, pair.number) {
-                    entry.is_member = true;
-                }
-            }
-            None => {}
-        }
-    }
-
-    /// Somebody's vector has this digest. Gives whether its pages are to be asked for.
-    pub(super) fn handle_digest(&mut self, now: Instant, timers: &Timers, digest: Digest) -> bool {
-        if digest == self.vector.digest(now, timers) {
-            self.different_heads = 0;
-            return false;
-        }
-        self.different_heads += 1;
-        let is_enough = self.different_heads >= MESH_DIFFERENT_HEADS;
-        if is_enough {
-            self.different_heads = 0;
-        }
-        is_enough
     }
 
     /// Takes a Say that `from` sent. `wanted`: the hand-over needs it.
@@ -313,64 +213,6 @@ impl<'s> Log<'s> {
         self.ready = true;
     }
 
-    /// What is to be shown next; it counts as shown. Work: one pass over the entries, and one over the ring.
-    pub(super) fn show(&mut self, now: Instant) -> Option<Show> {
-        while self.ready {
-            let is_ready = |entry: &&mut Entry| entry.lost > 0 || entry.held & 1 != 0;
-            let Some(entry) = self.vector.entries_mut().iter_mut().find(is_ready) else {
-                self.ready = false;
-                break;
-            };
-            if entry.lost > 0 {
-                return Some(Show::Lost(entry.origin, core::mem::take(&mut entry.lost)));
-            }
-            let (origin, number) = (entry.origin, entry.number.saturating_add(1));
-            entry.advance_to(now, number);
-            match self.ring.find_newest(origin, number) {
-                Some(position) => return Some(self.show_at(position)),
-                // It was overwritten before it could be shown.
-                None => entry.lost = 1,
-            }
-        }
-        None
-    }
-
-    /// The message at a position is shown.
-    pub(super) fn show_at(&mut self, position: u64) -> Show {
-        let lamport = self.message(position).map_or(0, |say| say.lamport);
-        let late = lamport < self.lamport_shown;
-        self.lamport_shown = self.lamport_shown.max(lamport);
-        Show::Message { position, late }
-    }
-
-    /// What was shown last has been shown: if it was not to be kept, its place is free again.
-    pub(super) fn handle_shown(&mut self, position: u64) {
-        if self.passing == Some(position) {
-            self.ring.take_back(position);
-            self.passing = None;
-        }
-    }
-
-    /// Gives up what is missing and has been asked for long enough, and gives how many messages that were. Work: one pass.
-    pub(super) fn give_up(&mut self, now: Instant, origin: PeerId) -> u32 {
-        let Some(entry) = self.vector.get_mut(origin) else { return 0 };
-        let top = entry.top();
-        if top > entry.number || !entry.is_missing() {
-            // What is held is shown first.
-            entry.gap.restart(now);
-            return 0;
-        }
-        let held = (entry.held != 0).then(|| top + entry.held.trailing_zeros() + 1);
-        let lowest = held.into_iter().chain(entry.gap.lowest_behind(top)).min();
-        let target = lowest.map_or(entry.head, |lowest| lowest - 1).min(entry.head);
-        let count = target - entry.number;
-        entry.advance_to(now, target);
-        entry.lost = entry.lost.saturating_add(count);
-        entry.gap = gap::Gap::NONE;
-        self.ready = true;
-        count
-    }
-
     /// Deadlines start anew.
     pub(super) fn restart(&mut self, now: Instant) {
         self.flights.restart(now);
@@ -398,7 +240,9 @@ impl<'s> Log<'s> {
 mod tests {
     extern crate std;
     use super::*;
+    use crate::mesh::gap;
     use crate::mesh::history::recent;
+    use crate::mesh::item::Pair;
     use crate::text::Text;
     use std::vec::Vec as List;
 

@@ -154,18 +154,23 @@ impl Peer<'_> {
             self.ask_back(now, sender);
         }
         if page == Some(true) {
-            (self.walk, self.walked_at) = (None, now);
-            // The giver may not know this peer.
-            if self.phase == Phase::Member {
-                self.greeted = Some((sender.id, sender.address));
-            }
-            if core::mem::take(&mut self.rises) {
-                self.rise_behind(now);
-            }
-            self.settle(now);
-            if self.phase == Phase::Rows {
-                self.start_claim(now);
-            }
+            self.end_walk(now, sender);
+        }
+    }
+
+    /// The last page of a giver's table has come.
+    fn end_walk(&mut self, now: Instant, giver: Sender) {
+        (self.walk, self.walked_at) = (None, now);
+        // The giver may not know this peer.
+        if self.phase == Phase::Member {
+            self.greeted = Some((giver.id, giver.address));
+        }
+        if core::mem::take(&mut self.rises) {
+            self.rise_behind(now);
+        }
+        self.settle(now);
+        if self.phase == Phase::Rows {
+            self.start_claim(now);
         }
     }
 
