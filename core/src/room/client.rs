@@ -8,6 +8,7 @@
 //! [`Client::handle_timeout`] at [`Client::poll_timeout`], which each of these may change.
 
 mod config;
+mod connection;
 mod heard;
 mod notice;
 mod outbox;
@@ -25,16 +26,14 @@ use super::message::{DecodeError, VERSION};
 use super::{Kind, Message, Token};
 use crate::frame::{Decoder, Frame};
 use crate::limits::{FRAME_BYTES_MAX, TEXT_BYTES_MAX};
-use crate::refusal::RefusalReason;
 use crate::text::Text;
 use crate::time::Instant;
 use crate::username::Username;
-use core::time::Duration;
+use connection::State;
 use heapless::Vec;
-use notice::{Notice, Notices};
-use retry::{Retry, pause_min};
+use notice::Notices;
+use retry::Retry;
 use transcript::Transcript;
-use watch::Watch;
 
 /// A room client: what to send, and what to tell the user.
 #[derive(Debug)]
@@ -69,26 +68,6 @@ pub struct Client {
     frame: Frame,
     /// What was ignored.
     counts: Counts,
-}
-
-/// The state of the connection.
-#[derive(Debug)]
-enum State {
-    /// The next connection is to be opened at this instant.
-    Waiting(Instant),
-    /// It is being opened.
-    Connecting,
-    /// It is open, and the answer to Join must come before this instant.
-    Joining(Instant),
-    /// The client is in.
-    Member {
-        /// Since when the client is in.
-        since: Instant,
-        /// The watch over the server's signs of life.
-        watch: Watch,
-    },
-    /// There will be no connection any more.
-    Ended,
 }
 
 /// Whether a client leaves, and what it does before.
@@ -227,20 +206,6 @@ impl Client {
         Counts { undrained: self.notices.dropped(), ..self.counts }
     }
 
-    /// The connection is open.
-    pub fn handle_connected(&mut self, now: Instant) {
-        if matches!(self.state, State::Connecting) {
-            self.decoder = Decoder::new();
-            self.due = Due { join: true, ..Due::default() };
-            self.state = State::Joining(now + self.config.welcome_max);
-        }
-    }
-
-    /// The connection is closed by the other side, or could not be opened.
-    pub fn handle_disconnected(&mut self, now: Instant) {
-        self.break_off(now, DisconnectCause::Closed, Duration::ZERO);
-    }
-
     /// Takes the bytes up to the end of one frame off `input`, or all bytes if no frame ends there. Takes nothing while outputs wait.
     /// Work is bounded by the length of `input`.
     pub fn handle_bytes(&mut self, now: Instant, input: &mut &[u8]) {
@@ -267,88 +232,6 @@ impl Client {
             _ => self.handle_malformed(now),
         }
         self.received = received;
-    }
-
-    /// The server refuses the client, or puts it out.
-    fn handle_refused(&mut self, now: Instant, reason: RefusalReason) {
-        match pause_min(&self.config, reason, self.transcript.has_begun()) {
-            Some(pause_min) => self.break_off(now, DisconnectCause::Refused(reason), pause_min),
-            None => {
-                self.end();
-                self.notices.push(Notice::Output(Output::Refused(reason)));
-            }
-        }
-    }
-
-    /// The server has sent something that cannot be understood.
-    fn handle_malformed(&mut self, now: Instant) {
-        self.counts.malformed += 1;
-        self.malformed_in_a_row += 1;
-        if self.malformed_in_a_row < self.config.malformed_max {
-            self.break_off(now, DisconnectCause::Malformed, Duration::ZERO);
-        } else {
-            self.end();
-            self.notices.push(Notice::Output(Output::GivenUp));
-        }
-    }
-
-    /// Gives the connection up. The next one is due after `pause_min` at the earliest.
-    fn break_off(&mut self, now: Instant, cause: DisconnectCause, pause_min: Duration) {
-        match &self.state {
-            State::Waiting(_) | State::Ended => return,
-            State::Member { since, .. } if now - *since >= self.config.steady_after => {
-                self.retry.handle_steady();
-                self.malformed_in_a_row = 0;
-            }
-            State::Connecting | State::Joining(_) if self.broken_at.is_none() => self.retry.skip_first(&self.config),
-            State::Connecting | State::Joining(_) | State::Member { .. } => {}
-        }
-        if !pause_min.is_zero() {
-            // Many clients may have been put out together: they are not to come back together.
-            self.retry.skip_first(&self.config);
-        }
-        self.counts.broken += 1;
-        if self.due.leave != Leave::No {
-            return self.end();
-        }
-        self.state = State::Waiting(now + self.retry.pause(&self.config).max(pause_min));
-        self.notices.push(Notice::Output(Output::Disconnect));
-        if self.broken_at.is_none() {
-            self.broken_at = Some(now);
-            self.notices.push(Notice::Output(Output::Broken(cause)));
-        }
-    }
-
-    /// There will be no connection any more.
-    fn end(&mut self) {
-        self.state = State::Ended;
-        self.notices.push(Notice::Output(Output::Disconnect));
-    }
-
-    /// Does what is due.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        match &mut self.state {
-            State::Waiting(due) if *due <= now => {
-                self.state = State::Connecting;
-                self.notices.push(Notice::Output(Output::Connect));
-            }
-            State::Joining(due) if *due <= now => self.break_off(now, DisconnectCause::Silent, Duration::ZERO),
-            State::Member { watch, .. } => {
-                if watch.handle_timeout(now, self.transcript.outbox().has_sent()) {
-                    self.break_off(now, DisconnectCause::Silent, Duration::ZERO);
-                }
-            }
-            State::Waiting(_) | State::Connecting | State::Joining(_) | State::Ended => {}
-        }
-    }
-
-    /// When [`Client::handle_timeout`] is to be called; `None` while a connection is being opened, and at the end.
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        match &self.state {
-            State::Waiting(due) | State::Joining(due) => Some(*due),
-            State::Member { watch, .. } => Some(watch.deadline(self.transcript.outbox().has_sent())),
-            State::Connecting | State::Ended => None,
-        }
     }
 
     /// What is to be done next; `None` when nothing is.
@@ -397,8 +280,10 @@ impl Client {
 mod tests {
     extern crate std;
     use super::*;
+    use crate::refusal::RefusalReason;
     use crate::room::server::fixture;
     use crate::room::{Names, Seen, Sequence, Welcome};
+    use core::time::Duration;
     use std::string::{String, ToString as _};
     use std::vec::Vec as List;
 

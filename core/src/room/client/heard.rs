@@ -1,10 +1,11 @@
 //! How a room client handles each message of the server.
 
+use super::Client;
+use super::connection::State;
 use super::notice::Notice;
 use super::output::{Output, Resumption};
 use super::progress::{Age, Gap};
 use super::watch::Watch;
-use super::{Client, State};
 use crate::refusal::RefusalReason;
 use crate::room::message::VERSION;
 use crate::room::{Message, Welcome};

@@ -5,14 +5,15 @@
 //! (answers, signs of life, refusals, losses) are flags until [`Session::poll_frame`] encodes them, which is only done between two
 //! frames of the journal.
 
-use super::{Access, Config, Join, MemberId};
+mod due;
+mod request;
+
+use super::{Config, MemberId};
 use crate::bucket::Bucket;
-use crate::frame::{Frame, FrameError};
-use crate::limits::PAGE_BYTES_MAX;
 use crate::refusal::RefusalReason;
-use crate::room::message::{DecodeError, JOIN_TAG, OBSERVE_TAG, VERSION};
-use crate::room::{Kind, Message, Names, Seen};
 use crate::time::Instant;
+use due::{Due, Ping};
+pub(super) use request::{Request, Unpaid};
 
 /// The session of one connection.
 #[derive(Debug)]
@@ -42,84 +43,6 @@ enum State {
     Observer,
 }
 
-/// What a client is still to be told, in the order in which it is told.
-#[derive(Debug, Default)]
-struct Due {
-    /// How many messages it has lost.
-    lagged: u64,
-    /// The answer to its last frame.
-    answer: Option<Answer>,
-    /// Whether it was asked or is to be asked for a sign of life.
-    ping: Ping,
-    /// Whether it has asked for a sign of life.
-    pong: bool,
-    /// The reason why it is put out.
-    refused: Option<RefusalReason>,
-}
-
-/// Whether a client has been asked for a sign of life.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Ping {
-    /// No: it has been heard of late.
-    #[default]
-    Quiet,
-    /// It is to be asked.
-    Due,
-    /// It has been asked.
-    Asked,
-}
-
-/// The answer to a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Answer {
-    /// A message was not taken.
-    Unsaid {
-        /// Its number.
-        number: u32,
-        /// Why.
-        reason: RefusalReason,
-    },
-    /// The tag is not known.
-    Unsupported {
-        /// The tag.
-        tag: u32,
-    },
-    /// A page of the members.
-    Members {
-        /// The page.
-        page: u32,
-    },
-}
-
-/// What a frame asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Request<'a> {
-    /// To be let in: answer with [`Session::handle_joined`] or [`Session::refuse`].
-    Join(Join<'a>),
-    /// To listen: answer with [`Session::handle_observing`].
-    Observe {
-        /// The last frame that the client has seen.
-        seen: Option<Seen>,
-    },
-    /// To say something: answer with [`Session::handle_unsaid`] if the message is not taken.
-    Say {
-        /// The member.
-        id: MemberId,
-        /// The member's own number for the message.
-        number: u32,
-        /// How it is said.
-        kind: Kind,
-        /// The text, unchecked.
-        text: &'a str,
-    },
-    /// A frame of a kind that is not known here; its answer is due already.
-    Unsupported,
-}
-
-/// A frame counts for the rate, and the bucket has no token for it: it has to wait until [`Session::paid_at`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Unpaid;
-
 impl Session {
     /// The session of a connection that has just been accepted.
     pub(super) const fn new(now: Instant) -> Self {
@@ -141,79 +64,6 @@ impl Session {
         }
     }
 
-    /// Takes a frame, and returns what it asks for. Must not be called unless [`Session::may_read`].
-    ///
-    /// # Errors
-    /// [`Unpaid`] when the frame has to wait; nothing has changed then.
-    pub(super) fn handle_frame<'a>(
-        &mut self,
-        config: &Config,
-        now: Instant,
-        frame: Result<&'a [u8], FrameError>,
-    ) -> Result<Option<Request<'a>>, Unpaid> {
-        let reason = match frame.map(|frame| (frame, Message::decode(frame))) {
-            Ok((_, Ok(message))) => return self.handle_message(config, now, message),
-            Ok((_, Err(DecodeError::Unknown { tag }))) => {
-                self.take_token(config, now)?;
-                self.due.answer = Some(Answer::Unsupported { tag });
-                return Ok(Some(Request::Unsupported));
-            }
-            Ok((frame, Err(DecodeError::Malformed))) if self.is_of_other_version(frame) => RefusalReason::Version,
-            Ok((_, Err(DecodeError::Malformed))) => RefusalReason::Malformed,
-            Err(error) => frame_refusal(error),
-        };
-        self.refuse(reason);
-        Ok(None)
-    }
-
-    /// Whether a frame that cannot be decoded is a Join or an Observe of another version: tag and version never change place.
-    fn is_of_other_version(&self, frame: &[u8]) -> bool {
-        self.state == State::Joining && matches!(frame, [JOIN_TAG | OBSERVE_TAG, version, ..] if *version != VERSION)
-    }
-
-    /// Takes a token for a frame that counts for the rate.
-    fn take_token(&mut self, config: &Config, now: Instant) -> Result<(), Unpaid> {
-        if let Some(rate) = config.rate {
-            self.bucket.has_token(rate, now).map_err(|_| Unpaid)?;
-            self.bucket.take(rate, now);
-        }
-        Ok(())
-    }
-
-    /// Takes a message, and returns what it asks for.
-    fn handle_message<'a>(
-        &mut self,
-        config: &Config,
-        now: Instant,
-        message: Message<'a>,
-    ) -> Result<Option<Request<'a>>, Unpaid> {
-        match (self.state, message) {
-            (State::Joining, Message::Join { version, .. } | Message::Observe { version, .. })
-                if version != VERSION =>
-            {
-                self.refuse(RefusalReason::Version);
-            }
-            (State::Joining, Message::Join { token, seen, name, .. }) => {
-                return Ok(Some(Request::Join(Join { name, token, seen })));
-            }
-            (State::Joining, Message::Observe { seen, .. }) => return Ok(Some(Request::Observe { seen })),
-            (State::Member(id), Message::Say { number, kind, text }) if number > 0 => {
-                self.take_token(config, now)?;
-                return Ok(Some(Request::Say { id, number, kind, text }));
-            }
-            (State::Member(_) | State::Observer, Message::Who { page }) => {
-                self.take_token(config, now)?;
-                self.due.answer = Some(Answer::Members { page });
-            }
-            (State::Member(_) | State::Observer, Message::Leave) => self.ended = true,
-            (State::Member(_) | State::Observer, Message::Pong) => {}
-            (State::Member(_) | State::Observer, Message::Ping) => self.due.pong = true,
-            // Every other message makes no sense in this state.
-            _ => self.refuse(RefusalReason::Malformed),
-        }
-        Ok(None)
-    }
-
     /// The room has let the member in.
     pub(super) fn handle_joined(&mut self, now: Instant, id: MemberId) {
         self.state = State::Member(id);
@@ -224,21 +74,6 @@ impl Session {
     pub(super) fn handle_observing(&mut self, now: Instant) {
         self.state = State::Observer;
         self.heard_at = now;
-    }
-
-    /// The member's message with this number was not taken.
-    pub(super) fn handle_unsaid(&mut self, number: u32, reason: RefusalReason) {
-        self.due.answer = Some(Answer::Unsaid { number, reason });
-    }
-
-    /// The reader has lost this many messages.
-    pub(super) fn handle_lagged(&mut self, messages: u64) {
-        self.due.lagged += messages;
-    }
-
-    /// Puts the connection out: the client is told the reason, and then the connection is to be closed.
-    pub(super) fn refuse(&mut self, reason: RefusalReason) {
-        self.due.refused.get_or_insert(reason);
     }
 
     /// Bytes wait for the client. `taken` says whether it took some just now, which is a sign of life.
@@ -297,55 +132,6 @@ impl Session {
         }
     }
 
-    /// Whether the next frame may be looked at: not while the answer to the last frame has to be encoded first, nor when the connection
-    /// ends.
-    pub(super) const fn may_read(&self) -> bool {
-        self.due.answer.is_none() && self.due.refused.is_none() && !self.ended
-    }
-
-    /// From when on a frame that counts for the rate may be taken; `now` if there is a token.
-    pub(super) fn paid_at(&self, config: &Config, now: Instant) -> Instant {
-        config.rate.and_then(|rate| self.bucket.has_token(rate, now).err()).unwrap_or(now)
-    }
-
-    /// Whether [`Session::poll_frame`] has a frame to give.
-    pub(super) fn owes(&self) -> bool {
-        let Due { lagged, answer, ping, pong, refused } = &self.due;
-        !self.ended && (*lagged > 0 || answer.is_some() || *ping == Ping::Due || *pong || refused.is_some())
-    }
-
-    /// Encodes the next of the session's own frames; `None` when none is due.
-    pub(super) fn poll_frame<'f>(&mut self, room: &impl Access, frame: &'f mut Frame) -> Option<&'f [u8]> {
-        if self.ended {
-            return None;
-        }
-        let mut names = [0; PAGE_BYTES_MAX];
-        let message = if self.due.lagged > 0 {
-            Message::Lagged { messages: core::mem::take(&mut self.due.lagged) }
-        } else if let Some(answer) = self.due.answer.take() {
-            match answer {
-                Answer::Unsaid { number, reason } => Message::Unsaid { number, reason },
-                Answer::Unsupported { tag } => Message::Unsupported { tag },
-                Answer::Members { page } => {
-                    let (length, more) = room.page(page, &mut names);
-                    Message::Members { page, more, names: Names::new(&names[..length])? }
-                }
-            }
-        } else if self.due.ping == Ping::Due {
-            self.due.ping = Ping::Asked;
-            Message::Ping
-        } else if core::mem::take(&mut self.due.pong) {
-            Message::Pong
-        } else if let Some(reason) = self.due.refused {
-            self.ended = true;
-            Message::Refused { reason }
-        } else {
-            return None;
-        };
-        // None of these messages is longer than a frame may be.
-        frame.encode(&message).ok()
-    }
-
     /// Whether the client has not joined yet, neither as a member nor as an observer.
     pub(super) const fn is_joining(&self) -> bool {
         matches!(self.state, State::Joining)
@@ -364,22 +150,9 @@ impl Session {
         !self.ended && matches!(self.state, State::Member(_) | State::Observer)
     }
 
-    /// Why the client was put out or refused, if it was.
-    pub(super) const fn put_out(&self) -> Option<RefusalReason> {
-        self.due.refused
-    }
-
     /// Whether the connection is to be closed.
     pub(super) const fn is_ended(&self) -> bool {
         self.ended
-    }
-}
-
-/// The refusal reason for an error in a frame.
-const fn frame_refusal(error: FrameError) -> RefusalReason {
-    match error {
-        FrameError::Overlong => RefusalReason::Overlong,
-        FrameError::Malformed => RefusalReason::Malformed,
     }
 }
 
@@ -388,9 +161,11 @@ mod tests {
     extern crate std;
     use super::*;
     use crate::bucket::Rate;
-    use crate::frame::Decoder;
+    use crate::frame::{Decoder, Frame, FrameError};
     use crate::limits::FRAME_BYTES_MAX;
-    use crate::room::server::fixture;
+    use crate::room::message::VERSION;
+    use crate::room::server::{Join, fixture};
+    use crate::room::{Kind, Message};
     use std::string::String;
     use std::vec::Vec;
 
