@@ -3,19 +3,22 @@
 //! It works in rounds: it waits; reads from its sockets, and puts its members' messages into the registry; wakes the other workers,
 //! once; copies the new frames of the journal; and writes to each connection the bytes that it lacks, in one call.
 
+mod pass;
+mod turn;
+
 use super::addresses::Addresses;
-use super::connection::{Connection, Engine};
+use super::connection::Connection;
 use super::counters::Counters;
 use super::desk::Desk;
-use super::poller::{Event, Interest, Poller, ROUND_EVENTS};
+use super::poller::{Poller, ROUND_EVENTS};
 use super::registry::{Registry, Ring};
 use super::schedule::Schedule;
-use super::stream::{self, Stream};
+use super::stream::Stream;
 use crate::clock;
 use crate::serve::clock_state::Trust;
 use chat_core::frame::Decoder;
 use chat_core::refusal::RefusalReason;
-use chat_core::room::server::{Config, Context, Counter, MemberId, Origin};
+use chat_core::room::server::{Config, Context, Origin};
 use slab::Slab;
 use smol::channel::Receiver;
 use std::io;
@@ -25,9 +28,6 @@ use std::time::Duration;
 
 /// Bytes read at once. Frames that a member sends too fast wait in memory, so this bounds their bytes.
 const READ_BYTES: usize = 4_096;
-
-/// Connections written to before the worker waits for its sockets again.
-const PASS_CONNECTIONS: usize = 256;
 
 /// Most connections of a worker that linger, members that were put out among them, so that one more may that was refused: a refused
 /// connection counts for no address, so only this bounds them.
@@ -164,128 +164,6 @@ impl Worker {
         self.schedule.next().map(|at| Duration::from_millis(at.millis().saturating_sub(clock::now().millis())))
     }
 
-    /// Takes the connections that were accepted.
-    fn admit(&mut self) {
-        while let Ok(Accepted { stream, origin, refusal }) = self.setup.accepted.try_recv() {
-            match refusal {
-                None => self.setup.counters.add(Counter::Connections, 1),
-                Some(reason) if self.lingering_count >= REFUSED_MAX => {
-                    stream::turn_away(stream.socket, reason);
-                    continue;
-                }
-                Some(_) => {}
-            }
-            let place = self.connections.vacant_entry();
-            let key = place.key();
-            let watched = || self.setup.poller.add(&stream.socket, key, Interest::READABLE).is_ok();
-            if stream.socket.set_nonblocking(true).is_err() || !watched() {
-                // The connection cannot be served, so it is closed, which its client sees.
-                self.setup.counters.add(Counter::ConnectionsFailed, 1);
-                self.setup.addresses.disconnect(origin, clock::now());
-                continue;
-            }
-            let mut engine = Engine::new(clock::now(), origin);
-            let is_late = self.phase != Phase::Serving;
-            if let Some(reason) = refusal.or(is_late.then_some(RefusalReason::ShuttingDown)) {
-                engine.refuse(reason);
-            }
-            place.insert(Connection::new(stream, engine));
-            self.go_on(key);
-        }
-    }
-
-    /// A socket is ready: reads from it if it may, and writes. A connection that has failed is read as far as it may be now, and then
-    /// ended: nobody waits for the turn of frames of a client that is gone.
-    fn turn(&mut self, key: usize, ready: Event) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        if connection.lingering.is_some() {
-            if !connection.drain(&mut self.buffer) {
-                self.remove(key);
-            }
-            return;
-        }
-        let mut outcome = Ok(());
-        if ready.readable && connection.interest.readable && self.pausing {
-            connection.engine.pause();
-        } else if ready.readable && connection.interest.readable {
-            let mut desk = desk(&self.setup, &self.ring);
-            outcome = connection.read(context(&self.setup), &mut desk, &mut self.decoder, &mut self.buffer);
-        }
-        match outcome {
-            Ok(()) if !ready.failed || connection.engine.wants_bytes() > 0 => self.go_on(key),
-            _ => self.end(key),
-        }
-    }
-
-    /// Something has changed for a connection: does what is due, takes waiting frames, and writes.
-    fn change(&mut self, key: usize) {
-        let Some(connection) = self.connections.get_mut(key).filter(|connection| connection.lingering.is_none()) else {
-            return;
-        };
-        let mut desk = desk(&self.setup, &self.ring);
-        connection.engine.handle_timeout(context(&self.setup), &mut desk, &mut self.decoder);
-        self.go_on(key);
-    }
-
-    /// Writes the connection's own frames and the frames of the journal that it lacks, then settles it.
-    fn go_on(&mut self, key: usize) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        match connection.flush(clock::now(), &desk(&self.setup, &self.ring)) {
-            Ok(()) => self.settle(key),
-            Err(_) => self.end(key),
-        }
-    }
-
-    /// Brings a connection's events in the poller and its instant in the schedule up to date; ends it if its engine has ended.
-    fn settle(&mut self, key: usize) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        let is_blocked = connection.is_blocked();
-        let Connection { stream, engine, interest, scheduled, .. } = connection;
-        self.pausing |= engine.is_paused();
-        if engine.is_ended() {
-            return self.end(key);
-        }
-        let (config, now) = (&self.setup.config, clock::now());
-        let wanted = Interest { readable: engine.wants_bytes() > 0, writable: is_blocked };
-        self.schedule.schedule_by(key, scheduled, engine.poll_timeout(config, now));
-        if self.setup.poller.change(&stream.socket, key, *interest, wanted).is_err() {
-            self.setup.counters.add(Counter::ConnectionsFailed, 1);
-            return self.end(key);
-        }
-        *interest = wanted;
-    }
-
-    /// A connection is gone or is closed now. A client that was put out may still read the reason.
-    fn end(&mut self, key: usize) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        let Config { linger_max, linger_closing_max, .. } = self.setup.config;
-        let linger_max = if self.phase == Phase::Serving { linger_max } else { linger_closing_max };
-        let may_linger = connection.close(&mut desk(&self.setup, &self.ring));
-        let until = may_linger.then(|| connection.linger(clock::now() + linger_max)).flatten();
-        let wanted = Interest::READABLE;
-        let Connection { stream, interest, scheduled, .. } = connection;
-        if until.is_none() {
-            return self.remove(key);
-        }
-        self.lingering_count += 1;
-        if self.setup.poller.change(&stream.socket, key, *interest, wanted).is_err() {
-            self.setup.counters.add(Counter::ConnectionsFailed, 1);
-            return self.remove(key);
-        }
-        *interest = wanted;
-        self.schedule.remove(key, scheduled);
-        self.schedule.schedule_by(key, scheduled, until);
-    }
-
-    /// Closes a connection's socket.
-    fn remove(&mut self, key: usize) {
-        if let Some(mut connection) = self.connections.try_remove(key) {
-            self.schedule.remove(key, &mut connection.scheduled);
-            self.lingering_count -= usize::from(connection.lingering.is_some());
-            self.setup.addresses.disconnect(connection.engine.origin(), clock::now());
-        }
-    }
-
     /// Does what is due by now.
     fn run_due(&mut self) {
         let now = clock::now();
@@ -295,84 +173,6 @@ impl Worker {
             if connection.lingering.is_some() {
                 self.remove(key);
             } else {
-                self.change(key);
-            }
-        }
-    }
-
-    /// Writes to the next connections the bytes that they lack. When all have had their turn, a new pass begins if there are new frames.
-    fn flush(&mut self) {
-        if self.phase == Phase::Closed {
-            return;
-        }
-        let Some(first) = self.pass.take().or_else(|| self.fetch()) else { return };
-        let keys = first..self.connections.capacity().min(first + PASS_CONNECTIONS);
-        self.pass = (keys.end < self.connections.capacity()).then_some(keys.end);
-        let (now, desk) = (clock::now(), desk(&self.setup, &self.ring));
-        let mut changed = heapless::Vec::<_, PASS_CONNECTIONS>::new();
-        for key in keys {
-            let Some(connection) = self.connections.get_mut(key).filter(|connection| connection.lingering.is_none())
-            else {
-                continue;
-            };
-            if self.phase == Phase::Closing {
-                connection.engine.refuse(RefusalReason::ShuttingDown);
-            } else if connection.is_blocked() {
-                continue;
-            }
-            let gone = connection.flush(now, &desk).is_err();
-            if gone || connection.is_blocked() || connection.engine.is_ended() {
-                // There is room for all connections of one call.
-                let _ = changed.push((key, gone));
-            }
-        }
-        for &(key, gone) in &changed {
-            if gone { self.end(key) } else { self.settle(key) }
-        }
-        if self.phase == Phase::Closing && self.pass.is_none() {
-            // No connection is left but those that linger: an engine that is put out ends in the same call, also where the socket takes
-            // nothing. Such a client cannot be told, and is not waited for.
-            self.phase = Phase::Closed;
-        }
-    }
-
-    /// Copies the new frames of the journal, and does what else the registry tells. Returns the key with which a pass over the
-    /// connections begins; `None` if no pass is needed.
-    fn fetch(&mut self) -> Option<usize> {
-        let Setup { index, registry, .. } = &self.setup;
-        let head = self.ring.head();
-        let news = registry.fetch(*index, &mut self.ring);
-        if news.closing {
-            self.phase = Phase::Closing;
-        }
-        if !news.replaced.is_empty() {
-            self.put_out(&news.replaced);
-        }
-        if news.resumed {
-            self.resume();
-        }
-        (news.closing || self.ring.head() != head).then_some(0)
-    }
-
-    /// Lets the publishers that pause go on, one after the other, until they have to pause again.
-    fn resume(&mut self) {
-        self.pausing = false;
-        for key in 0..self.connections.capacity() {
-            if self.pausing {
-                return;
-            }
-            if self.connections.get(key).is_some_and(|connection| connection.engine.is_paused()) {
-                self.change(key);
-            }
-        }
-    }
-
-    /// Puts out the connections of members that went on from another one.
-    fn put_out(&mut self, replaced: &[MemberId]) {
-        for key in 0..self.connections.capacity() {
-            let Some(connection) = self.connections.get_mut(key) else { continue };
-            if connection.engine.member().is_some_and(|id| replaced.contains(&id)) {
-                connection.engine.handle_replaced();
                 self.change(key);
             }
         }
