@@ -211,30 +211,40 @@ impl Driver<'_, '_> {
                     self.talk.show(&Refused { server: &server, reason })?;
                     return Err(Stop::Refused(format!("the relay at {server} refuses: {reason}")));
                 }
-                Output::Presence(Presence::Answers) => {
-                    self.talk.handle_progress(clock::now());
-                    self.route.handle_answer();
-                    self.cause = None;
-                    // A script is told that the relay answers only after it was told that it does not.
-                    if self.reported_silent {
-                        self.talk.show(&Event::Presence { answers: true, server, cause: None })?;
-                    }
-                    if !self.answered && self.talk.screen.is_person() {
-                        self.talk.screen.aside(&format!(
-                            "-- this is the relay at {server}, where people are shown by their address; /help lists the commands --"
-                        ))?;
-                    }
-                    (self.answered, self.reported_silent) = (true, false);
-                }
-                Output::Presence(Presence::Silent) => {
-                    self.route.handle_silence();
-                    let cause = self.cause.as_deref();
-                    self.talk.show(&Event::Presence { answers: false, server, cause })?;
-                    self.reported_silent = true;
-                }
+                Output::Presence(Presence::Answers) => self.handle_answer()?,
+                Output::Presence(Presence::Silent) => self.handle_silence()?,
                 Output::Unconfirmed(count) => self.talk.give_up(count, &server.to_string())?,
             }
         }
+    }
+
+    /// The relay answers, for the first time or again.
+    fn handle_answer(&mut self) -> Result<(), Stop> {
+        let server = self.route.server;
+        self.talk.handle_progress(clock::now());
+        self.route.handle_answer();
+        self.cause = None;
+        // A script is told that the relay answers only after it was told that it does not.
+        if self.reported_silent {
+            self.talk.show(&Event::Presence { answers: true, server, cause: None })?;
+        }
+        if !self.answered && self.talk.screen.is_person() {
+            self.talk.screen.aside(&format!(
+                "-- this is the relay at {server}, where people are shown by their address; /help lists the commands --"
+            ))?;
+        }
+        (self.answered, self.reported_silent) = (true, false);
+        Ok(())
+    }
+
+    /// The relay does not answer.
+    fn handle_silence(&mut self) -> Result<(), Stop> {
+        let server = self.route.server;
+        self.route.handle_silence();
+        let cause = self.cause.as_deref();
+        self.talk.show(&Event::Presence { answers: false, server, cause })?;
+        self.reported_silent = true;
+        Ok(())
     }
 
     /// Shows what was counted.

@@ -34,87 +34,66 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    /// The status line's end, header fields of its own, the sentence, and what is counted.
-    const fn parts(self) -> (&'static str, &'static str, &'static str, Counter) {
-        match self {
-            Self::Broken => ("400 Bad Request", "", "the request is not complete", Counter::RequestsBroken),
-            Self::Late => ("408 Request Timeout", "", "no whole request came in time", Counter::RequestsLate),
-            Self::Overlong => (
-                "431 Request Header Fields Too Large",
-                "",
-                "the head of the request is longer than this server takes",
-                Counter::RequestsOverlong,
-            ),
-            Self::Malformed => ("400 Bad Request", "", "this is no request of HTTP/1.1", Counter::RequestsMalformed),
-            Self::Unknown => ("404 Not Found", "", "there is nothing here; the page is at /", Counter::RequestsUnknown),
-            Self::Method => (
-                "405 Method Not Allowed",
-                "Allow: GET, HEAD\r\n",
-                "this server answers GET and HEAD alone",
-                Counter::RequestsUnknown,
-            ),
-            Self::Host => (
-                "403 Forbidden",
-                "",
-                "this server does not know itself by this name: open the page by its address, or start the server with --web-origin",
-                Counter::HostsRefused,
-            ),
-            Self::Origin => (
-                "403 Forbidden",
-                "",
-                "another site's page may not talk in this room; its operator can name it with --web-origin",
-                Counter::OriginsRefused,
-            ),
-            Self::Upgrade => (
-                "426 Upgrade Required",
-                "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
-                "this is where a WebSocket of version 13 begins",
-                Counter::HandshakesRefused,
-            ),
-            Self::Handshake => (
-                "400 Bad Request",
-                "",
-                "the handshake needs the subprotocol chat-host.room.1, a key of 16 bytes, and nothing behind it",
-                Counter::HandshakesRefused,
-            ),
-            Self::Connections => (
-                "503 Service Unavailable",
-                "",
-                "there are too many connections from this address",
-                Counter::ConnectionsRefused,
-            ),
-            Self::Shed => (
-                "503 Service Unavailable",
-                "",
-                "the server has no room for one more connection at this moment",
-                Counter::ConnectionsShed,
-            ),
-            Self::CrowdedOut => (
-                "503 Service Unavailable",
-                "",
-                "too many others came before a request did",
-                Counter::ConnectionsCrowdedOut,
-            ),
-        }
-    }
-
     /// The end of the status line.
     pub(super) const fn status(self) -> &'static str {
-        self.parts().0
+        match self {
+            Self::Broken | Self::Malformed | Self::Handshake => "400 Bad Request",
+            Self::Host | Self::Origin => "403 Forbidden",
+            Self::Unknown => "404 Not Found",
+            Self::Method => "405 Method Not Allowed",
+            Self::Late => "408 Request Timeout",
+            Self::Upgrade => "426 Upgrade Required",
+            Self::Overlong => "431 Request Header Fields Too Large",
+            Self::Connections | Self::Shed | Self::CrowdedOut => "503 Service Unavailable",
+        }
     }
 
     /// Header fields of its own.
     pub(super) const fn fields(self) -> &'static str {
-        self.parts().1
+        match self {
+            Self::Method => "Allow: GET, HEAD\r\n",
+            Self::Upgrade => "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
+            _ => "",
+        }
     }
 
     /// What its sender is told.
     pub(super) const fn sentence(self) -> &'static str {
-        self.parts().2
+        match self {
+            Self::Broken => "the request is not complete",
+            Self::Late => "no whole request came in time",
+            Self::Overlong => "the head of the request is longer than this server takes",
+            Self::Malformed => "this is no request of HTTP/1.1",
+            Self::Unknown => "there is nothing here; the page is at /",
+            Self::Method => "this server answers GET and HEAD alone",
+            Self::Host => {
+                "this server does not know itself by this name: open the page by its address, or start the server with --web-origin"
+            }
+            Self::Origin => "another site's page may not talk in this room; its operator can name it with --web-origin",
+            Self::Upgrade => "this is where a WebSocket of version 13 begins",
+            Self::Handshake => {
+                "the handshake needs the subprotocol chat-host.room.1, a key of 16 bytes, and nothing behind it"
+            }
+            Self::Connections => "there are too many connections from this address",
+            Self::Shed => "the server has no room for one more connection at this moment",
+            Self::CrowdedOut => "too many others came before a request did",
+        }
     }
 
     /// What is counted.
     pub(super) const fn counter(self) -> Counter {
-        self.parts().3
+        match self {
+            Self::Broken => Counter::RequestsBroken,
+            Self::Late => Counter::RequestsLate,
+            Self::Overlong => Counter::RequestsOverlong,
+            Self::Malformed => Counter::RequestsMalformed,
+            Self::Unknown | Self::Method => Counter::RequestsUnknown,
+            Self::Host => Counter::HostsRefused,
+            Self::Origin => Counter::OriginsRefused,
+            Self::Upgrade | Self::Handshake => Counter::HandshakesRefused,
+            Self::Connections => Counter::ConnectionsRefused,
+            Self::Shed => Counter::ConnectionsShed,
+            Self::CrowdedOut => Counter::ConnectionsCrowdedOut,
+        }
     }
 }
