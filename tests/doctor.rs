@@ -58,7 +58,7 @@ fn healthy_network_gives_no_finding() {
         let _ann = peer(&machines[0], "ann");
         let finished = doctor(&machines[1], &[]);
         assert_eq!((finished.code, finished.errors.as_slice()), (Some(0), &[][..]), "{finished:?}");
-        assert_eq!(finished.output, ["looked on eth0: peers answer at 10.1.0.1:9293", "all is well"]);
+        assert_eq!(finished.output, ["looked on eth0: 1 peer answers", "  ann at 10.1.0.1:9293", "all is well"]);
         // On the machine of the peer itself, too.
         assert_eq!(kinds(&machines[0], &[]), Vec::<String>::new());
     });
@@ -75,6 +75,55 @@ fn machine_without_a_usable_interface_is_told_so() {
         assert!(finished.output[0].starts_with("found: no network"), "{finished:?}");
         assert_eq!(finished.output.len(), 2);
         assert_eq!(finished.errors, ["chat-host: 1 thing keeps peers from each other"]);
+    });
+}
+
+#[test]
+fn peer_of_several_addresses_is_told_once_with_its_name() {
+    in_namespace("peer_of_several_addresses_is_told_once_with_its_name", || {
+        let switch = Switch::new("br0", None);
+        // With IPv6's own address of the link too.
+        let machines = ["10.1.0.1/24", "10.1.0.2/24"].map(|address| {
+            let machine = Machine::new(&switch, None, None);
+            machine.run("ip", &format!("address add {address} dev eth0"));
+            machine
+        });
+        let _ann = peer(&machines[0], "ann");
+        // Both addresses have answered as a rule once the doctor is content, but one is enough for that.
+        let began = std::time::Instant::now();
+        loop {
+            let finished = doctor(&machines[1], &[]);
+            assert_eq!((finished.code, finished.output.len()), (Some(0), 3), "{finished:?}");
+            assert_eq!(finished.output[0], "looked on eth0: 1 peer answers");
+            assert!(finished.output[1].starts_with("  ann at "), "{finished:?}");
+            if finished.output[1].contains("10.1.0.1:9293, [fe80::") {
+                break;
+            }
+            assert!(began.elapsed() < tests::DEADLINE, "{finished:?}");
+        }
+        let finished = doctor(&machines[1], &["--json"]);
+        let events: Vec<Value> = finished.output.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!((&events[0]["event"], &events[1]["event"]), (&"looked".into(), &"answered".into()), "{events:?}");
+        assert_eq!((&events[1]["name"], &events[1]["addresses"]), (&"ann".into(), &events[0]["peers"]), "{events:?}");
+        assert_eq!(events.len(), 2, "{events:?}");
+    });
+}
+
+#[test]
+fn what_cannot_be_told_is_a_failure() {
+    in_namespace("what_cannot_be_told_is_a_failure", || {
+        let machines = two_machines();
+        let full = "cannot write standard output: no space left on device";
+        let told = |arguments: &[&str]| {
+            let disk = std::fs::File::options().write(true).open("/dev/full").unwrap();
+            let output = command(&machines[1], &[&["doctor"], arguments].concat()).stdout(disk).output().unwrap();
+            (output.status.code(), String::from_utf8(output.stderr).unwrap())
+        };
+        for arguments in [&["--seconds", "2"][..], &["--seconds", "2", "--json"]] {
+            assert_eq!(told(arguments), (Some(1), format!("chat-host: {full}\n")), "{arguments:?}");
+        }
+        let found = format!("chat-host: 1 thing keeps peers from each other; {full}\n");
+        assert_eq!(told(&["--interface", "usb0"]), (Some(1), found));
     });
 }
 
@@ -130,7 +179,11 @@ fn peer_that_is_reached_by_ipv4_alone_is_no_finding() {
         let _ann = peer(&machines[0], "ann");
         let finished = doctor(&machines[1], &["--seconds", "7"]);
         assert_eq!(finished.code, Some(0), "{finished:?}");
-        assert_eq!(finished.output, ["looked on eth0: peers answer at 10.1.0.1:9293", "all is well"], "{finished:?}");
+        assert_eq!(
+            finished.output,
+            ["looked on eth0: 1 peer answers", "  ann at 10.1.0.1:9293", "all is well"],
+            "{finished:?}"
+        );
     });
 }
 

@@ -6,6 +6,7 @@
 mod finding;
 mod observed;
 
+use super::event::serialize_id;
 use super::interfaces::{Interface, Selection};
 use super::remembered::Remembered;
 use super::sockets::{Received, Sockets};
@@ -19,7 +20,7 @@ use chat_core::limits::MESH_SEEK_BYTES;
 use chat_core::mesh::{Item, Nonce, PORT, PROTOCOL, PeerId, Token};
 use chat_core::relay;
 use finding::Finding;
-use observed::Observed;
+use observed::{Answering, Observed, Own};
 use serde::Serialize;
 use smol::future;
 use std::net::SocketAddr;
@@ -31,7 +32,7 @@ const CALL_PAUSE: Duration = Duration::from_millis(500);
 /// So long it listens at least: answers take up to 100 ms, and a first datagram may be lost.
 const LISTEN_MIN: Duration = Duration::from_secs(2);
 
-/// By which a doctor's calls are known: the highest id that there is, because newcomers wait for lower ones.
+/// By which a doctor is known: the highest id that there is, because newcomers wait for lower ones.
 const DOCTOR: PeerId = PeerId(PeerId::LAST.0 - 1);
 
 /// The look at the network.
@@ -42,21 +43,14 @@ struct Look {
     sockets: Sockets,
     /// Peers of earlier runs.
     remembered: Vec<SocketAddr>,
+    /// By what the answers to the own datagrams are known.
+    own: Own,
     /// The call by multicast, and the others: they have nonces of their own, so that it shows which of them come back.
-    calls: [Call; 2],
+    calls: [Datagram; 2],
     /// The question whether a relay is there.
     probe: Datagram,
     /// What was seen so far.
     observed: Observed,
-}
-
-/// A datagram that looks for others.
-#[derive(Debug)]
-struct Call {
-    /// By which it is known again.
-    nonce: Nonce,
-    /// The datagram.
-    datagram: Datagram,
 }
 
 /// What is told besides findings.
@@ -67,8 +61,19 @@ enum Told<'a> {
     Looked {
         /// On which interfaces.
         interfaces: Vec<&'a str>,
-        /// Who has answered.
+        /// From where somebody has answered.
         peers: Vec<SocketAddr>,
+    },
+    /// A peer that has answered.
+    Answered {
+        /// By which its group knows it.
+        #[serde(serialize_with = "serialize_id")]
+        id: PeerId,
+        /// Its name, if it has told it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        /// Where it has answered from.
+        addresses: Vec<SocketAddr>,
     },
     /// Something that keeps peers from each other.
     Finding {
@@ -84,7 +89,7 @@ enum Told<'a> {
 /// Looks at the network, and tells what it has found.
 ///
 /// # Errors
-/// Something was found, or it could not look.
+/// Something was found, or it could not look or tell.
 pub fn run(options: &Doctor) -> Result<(), Failure> {
     let mut sockets = Sockets::open(None)?;
     let selection = Selection::new(&options.interface, None);
@@ -97,24 +102,30 @@ pub fn run(options: &Doctor) -> Result<(), Failure> {
     let shares = sockets.share();
     findings.extend(shares.is_err().then_some(Finding::PortTaken));
     sockets.join(&interfaces);
+    let own = Own { nonces: [Nonce(random()?), Nonce(random()?)], token: Token(random()?) };
     let mut look = Look {
         interfaces,
         sockets,
         remembered: Remembered::load().0.addresses().to_vec(),
-        calls: [call()?, call()?],
+        own,
+        calls: [call(own.nonces[0])?, call(own.nonces[1])?],
         probe: probe()?,
-        observed: Observed::default(),
+        observed: Observed::new(own),
     };
     if !look.interfaces.is_empty() {
         look.listen(options.seconds);
     }
     findings.extend(look.observed.findings(&look.interfaces, shares.is_ok()));
-    tell(options, &look, &findings);
-    match findings.len() {
-        0 => Ok(()),
-        1 => Err(Failure::lost("1 thing keeps peers from each other")),
-        count => Err(Failure::lost(format!("{count} things keep peers from each other"))),
-    }
+    let written = log::print_now(&told(options, &look, &findings));
+    let found = match findings.len() {
+        0 => return written,
+        1 => "1 thing keeps peers from each other".to_owned(),
+        count => format!("{count} things keep peers from each other"),
+    };
+    Err(Failure::lost(match written {
+        Ok(()) => found,
+        Err(failure) => format!("{found}; {failure}"),
+    }))
 }
 
 /// A random number.
@@ -122,16 +133,20 @@ fn random() -> Result<u64, Failure> {
     getrandom::u64().map_err(|error| Failure::lost(format!("the system gives no random numbers: {error}")))
 }
 
-/// A call for others, as a newcomer sends it.
-fn call() -> Result<Call, Failure> {
-    let nonce = Nonce(random()?);
+/// A datagram of the doctor with this item, for somebody who has given this token.
+fn datagram(token: Token, item: &Item<'_>) -> Result<Datagram, Failure> {
     let mut datagram = Datagram::EMPTY;
     datagram.begin(PROTOCOL);
-    let from = Item::From { id: DOCTOR, incarnation: 0, token: Token::NONE };
-    let pushed = datagram.push(&from).and_then(|()| datagram.push(&Item::Seek { nonce, members: 0 }));
+    let pushed = datagram.push(&Item::From { id: DOCTOR, incarnation: 0, token }).and_then(|()| datagram.push(item));
     pushed.map_err(|full| Failure::lost(full.to_string()))?;
+    Ok(datagram)
+}
+
+/// A call for others, as a newcomer sends it.
+fn call(nonce: Nonce) -> Result<Datagram, Failure> {
+    let mut datagram = datagram(Token::NONE, &Item::Seek { nonce, members: 0 })?;
     datagram.pad_to(MESH_SEEK_BYTES);
-    Ok(Call { nonce, datagram })
+    Ok(datagram)
 }
 
 /// The question whether a relay is there.
@@ -163,51 +178,49 @@ impl Look {
             }
             self.sockets.wait(Some(call_at), future::pending::<()>());
             while let Ok(Some(Received { bytes, source, arrival })) = self.sockets.receive() {
-                let nonces = [self.calls[0].nonce, self.calls[1].nonce];
-                self.observed.handle_datagram(nonces, source, arrival, bytes);
+                self.observed.handle_datagram(source, arrival, bytes);
             }
         }
     }
 
-    /// Calls on every way that a peer has, and asks those directly who were heard.
+    /// Calls on every way that a peer has, asks those directly who were heard, and those for their names who have answered.
     fn call(&mut self) {
         let [multicast, other] = &self.calls;
-        self.sockets.multicast(&self.interfaces, multicast.datagram.as_bytes());
-        self.sockets.broadcast(&self.interfaces, PORT, other.datagram.as_bytes());
+        self.sockets.multicast(&self.interfaces, multicast.as_bytes());
+        self.sockets.broadcast(&self.interfaces, PORT, other.as_bytes());
         self.sockets.broadcast(&self.interfaces, relay::PORT, self.probe.as_bytes());
         for address in self.remembered.iter().copied().chain(self.observed.unanswered()) {
-            self.sockets.send(address, other.datagram.as_bytes());
+            self.sockets.send(address, other.as_bytes());
             // A machine that had a peer may have a server.
             self.sockets.send((address.ip(), relay::PORT).into(), self.probe.as_bytes());
+        }
+        for (id, address, token) in self.observed.nameless() {
+            let ask = Item::RowsAsk { after: PeerId(id.0.saturating_sub(1)), token: self.own.token };
+            // It always fits.
+            if let Ok(ask) = datagram(token, &ask) {
+                self.sockets.send(address, ask.as_bytes());
+            }
         }
     }
 }
 
-/// Tells all of it on standard output.
-fn tell(options: &Doctor, look: &Look, findings: &[Finding]) {
+/// All of it as it is printed.
+fn told(options: &Doctor, look: &Look, findings: &[Finding]) -> String {
     let interfaces: Vec<&str> = look.interfaces.iter().map(|interface| interface.name.as_str()).collect();
     let peers = look.observed.answered();
     if options.json {
-        let findings = findings.iter().map(|finding| {
-            let (text, remedy) = finding.told();
-            Told::Finding { kind: finding.kind(), text, remedy }
-        });
-        for told in std::iter::once(Told::Looked { interfaces, peers }).chain(findings) {
-            let mut line = Vec::new();
-            // A vector takes everything.
-            let _ = json::write_line(&mut line, &told);
-            log::print(String::from_utf8_lossy(&line).into_owned());
-        }
-        return;
+        return told_as_json(interfaces, peers, findings);
     }
-    let mut lines = match (interfaces.as_slice(), peers.as_slice()) {
-        ([], _) => String::new(),
-        (on, []) => format!("looked on {}: no peer answers\n", on.join(", ")),
-        (on, peers) => {
-            let peers: Vec<_> = peers.iter().map(ToString::to_string).collect();
-            format!("looked on {}: peers answer at {}\n", on.join(", "), peers.join(", "))
-        }
+    let mut lines = match (interfaces.join(", "), peers.len()) {
+        (on, _) if on.is_empty() => String::new(),
+        (on, 0) => format!("looked on {on}: no peer answers\n"),
+        (on, 1) => format!("looked on {on}: 1 peer answers\n"),
+        (on, count) => format!("looked on {on}: {count} peers answer\n"),
     };
+    for Answering { name, addresses, .. } in &peers {
+        let name = name.as_ref().map_or("a peer", |name| name.as_str());
+        lines += &format!("  {name} at {}\n", list(addresses));
+    }
     for finding in findings {
         let (text, remedy) = finding.told();
         lines += &format!("found: {text}\n  {remedy}\n");
@@ -219,5 +232,29 @@ fn tell(options: &Doctor, look: &Look, findings: &[Finding]) {
             "all is well\n"
         };
     }
-    log::print(lines);
+    lines
+}
+
+/// Addresses in one line.
+fn list(addresses: &[SocketAddr]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// All of it as programs read it.
+fn told_as_json(interfaces: Vec<&str>, peers: Vec<Answering>, findings: &[Finding]) -> String {
+    let addresses = peers.iter().flat_map(|peer| peer.addresses.iter().copied()).collect();
+    let answered = peers.into_iter().map(|Answering { id, name, addresses }| {
+        let name = name.map(|name| name.as_str().to_owned());
+        Told::Answered { id, name, addresses }
+    });
+    let findings = findings.iter().map(|finding| {
+        let (text, remedy) = finding.told();
+        Told::Finding { kind: finding.kind(), text, remedy }
+    });
+    let mut lines = Vec::new();
+    for told in std::iter::once(Told::Looked { interfaces, peers: addresses }).chain(answered).chain(findings) {
+        // A vector takes everything.
+        let _ = json::write_line(&mut lines, &told);
+    }
+    String::from_utf8_lossy(&lines).into_owned()
 }

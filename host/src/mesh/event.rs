@@ -161,7 +161,7 @@ pub(super) enum Event<'a> {
 }
 
 /// The id as 16 hexadecimal digits: JSON's numbers are not that long everywhere.
-fn serialize_id<S: Serializer>(id: &PeerId, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn serialize_id<S: Serializer>(id: &PeerId, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{id:?}"))
 }
 
