@@ -4,6 +4,7 @@
 
 use tests::namespace::{Machine, Switch, in_namespace, run};
 use tests::peer::Peer;
+use tests::process::Process;
 use tests::workspace::program;
 
 /// A peer on a machine, with a folder for what it remembers.
@@ -89,7 +90,9 @@ fn peers_of_two_subnets_meet_by_join_to_one_of_them_and_again_by_what_is_remembe
         peers[0].find("history_end");
         peers[1].find("history_end");
         // No port is named: that at which all peers hear.
-        peers.push(peer(&far, "cy", &["--join", "10.1.0.1"]));
+        let mut cy = peer(&far, "cy", &["--join", "10.1.0.1"]);
+        assert_eq!(cy.find("looking")["join"], serde_json::json!(["10.1.0.1:9292"]));
+        peers.push(cy);
         check_group(&mut peers);
         assert_eq!(peers.pop().unwrap().leave().0, Some(0));
         peers[0].find_where("left", |event| event["name"] == "cy");
@@ -117,5 +120,25 @@ fn peer_without_a_network_waits_for_one() {
         assert_eq!(bob.find("network")["interfaces"], serde_json::json!(["eth0"]));
         bob.find_joined("ann");
         ann.find_joined("bob");
+    });
+}
+
+#[test]
+fn peer_does_not_wait_for_a_name_that_takes_long_to_be_looked_up() {
+    in_namespace("peer_does_not_wait_for_a_name_that_takes_long_to_be_looked_up", || {
+        let switch = Switch::new("br0", None);
+        let machines = ["10.1.0.1/24", "10.1.0.2/24"].map(|address| Machine::new(&switch, Some(address), None));
+        // A server of names that never answers, and is asked for longer than this test waits for anything.
+        let silent = Process::start_command(machines[0].command(program()).args(["serve", "--udp", "10.1.0.1:53"]));
+        silent.output.find("udp ");
+        let resolver = std::env::temp_dir().join(format!("chat-host-resolver-{}", std::process::id()));
+        std::fs::write(&resolver, "nameserver 10.1.0.1\noptions timeout:30 attempts:2\n").unwrap();
+        let ann = peer(&machines[0], "ann", &[]);
+        let mount = format!("mount --bind {} /etc/resolv.conf && exec \"$0\" \"$@\"", resolver.display());
+        let mut command = machines[1].command("unshare");
+        command.env("XDG_STATE_HOME", state()).args(["--mount", "sh", "-c", &mount]).arg(program());
+        command.args(["peer", "--name", "bob", "--json", "--join", "pi.example"]);
+        check_group(&mut [ann, Peer::start_command("bob", &mut command)]);
+        std::fs::remove_file(resolver).unwrap();
     });
 }

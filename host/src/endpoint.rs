@@ -1,7 +1,7 @@
 //! `HOST[:PORT]` and `ADDR:PORT` of the command line.
 
 use crate::failure::{Failure, cause};
-use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6, ToSocketAddrs as _};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6, ToSocketAddrs as _};
 use std::str::FromStr;
 
 /// How a host is written. It names no port: each option has another.
@@ -65,6 +65,10 @@ impl Endpoint {
     /// # Errors
     /// The name is not known, or the name server does not answer.
     pub async fn resolve(&self, port_default: u16) -> Result<Vec<SocketAddr>, Failure> {
+        if self.host.parse::<IpAddr>().is_ok() {
+            // An address is there at once.
+            return self.look_up(port_default);
+        }
         let failure = || Failure::lost(format!("cannot look {} up: the system starts no thread", self.host));
         // A thread for each, and none of smol's pool: those that have nothing to do wake twice a second.
         let (sender, found) = smol::channel::bounded(1);

@@ -81,11 +81,14 @@ pub(super) fn run(
     talk.finish(outcome, &address.to_string())
 }
 
-/// Looks the hosts of `--join` up for the first time, while the user may leave.
+/// Looks the hosts of `--join` up for the first time, while the user may leave. Where others are looked for besides, only for what is
+/// known at once: in a network without a server of names it takes seconds until a look-up fails.
 fn find_targets(talk: &mut Talk, network: &mut Network) -> Result<(), Stop> {
+    let deadline = network.search.is_some().then(clock::now);
     while !network.targets.is_ready() {
         let pause = network.pauses.look_up_alone;
-        match next_news(talk, network, pause, None) {
+        match next_news(talk, network, pause, deadline) {
+            None if deadline.is_some() => return Ok(()),
             Some(News::User(step)) => drop(step?),
             Some(News::Targets(Some(told))) => talk.screen.fault(&told)?,
             Some(News::Targets(None)) | None => {}
