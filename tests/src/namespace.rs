@@ -1,13 +1,19 @@
 //! A network namespace for a test: nothing leaves the machine, because a namespace has no interface but its own loopback.
 
 use crate::DEADLINE;
+use nix::sched::{CloneFlags, setns};
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::Read as _;
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::Instant;
 
 /// The environment variable that is set if a test already runs in its namespace.
 const VARIABLE: &str = "CHAT_HOST_NAMESPACE";
+
+/// The ways to make one: as an administrator of nothing but the namespace, or as the system's.
+const WAYS: [&[&str]; 2] = [&["--user", "--map-root-user", "--net"], &["--net"]];
 
 /// Runs the scenario in a new network namespace: starts the test of this name again, in a process of its own.
 pub fn in_namespace(test: &str, scenario: impl FnOnce()) {
@@ -15,15 +21,18 @@ pub fn in_namespace(test: &str, scenario: impl FnOnce()) {
         run("ip", "link set lo up");
         return scenario();
     }
-    if let Some(reason) = refusal() {
-        println!("{test} is skipped: {reason}");
-        return;
-    }
+    let way = match possible_way() {
+        Ok(way) => way,
+        Err(reason) => {
+            println!("{test} is skipped: {reason}");
+            return;
+        }
+    };
     // The program is built outside the namespace, where cargo has a network.
     crate::workspace::program();
     let this = std::env::current_exe().expect("a running test has an executable");
     let output = command("unshare")
-        .args(["--user", "--map-root-user", "--net"])
+        .args(way)
         .arg(this)
         .args(["--exact", test, "--include-ignored", "--nocapture"])
         .env(VARIABLE, "1")
@@ -36,14 +45,15 @@ pub fn in_namespace(test: &str, scenario: impl FnOnce()) {
     assert!(told.contains("test result: ok. 1 passed;"), "{test} did not run in its namespace");
 }
 
-/// Why this system lets nobody make a network namespace.
-fn refusal() -> Option<String> {
-    let output = command("unshare").args(["--user", "--map-root-user", "--net", "true"]).output();
-    match output {
-        Ok(output) if output.status.success() => None,
-        Ok(output) => Some(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
-        Err(error) => Some(format!("unshare: {error}")),
-    }
+/// The first way that this system allows, or why it lets nobody make a network namespace. (`tests/run` tells what to do about it.)
+fn possible_way() -> Result<&'static [&'static str], String> {
+    let refusals = WAYS.map(|way| match command("unshare").args(way).arg("true").output() {
+        Ok(output) if output.status.success() => Ok(way),
+        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+        Err(error) => Err(format!("unshare: {error}")),
+    });
+    let [with_user, alone] = refusals;
+    with_user.or_else(|refusal| alone.map_err(|_| refusal))
 }
 
 /// A switch: whatever is connected to it is one network. Needs a namespace of the test's own.
@@ -147,6 +157,16 @@ impl Machine {
         let mut command = command("nsenter");
         command.arg(format!("--net=/proc/{}/ns/net", self.holder.id())).arg(program);
         command
+    }
+
+    /// What `make` gives in a thread that is on the machine: a socket stays where it was made.
+    pub fn make<T: Send>(&self, make: impl FnOnce() -> T + Send) -> T {
+        let namespace = File::open(format!("/proc/{}/ns/net", self.holder.id())).expect("the holder runs");
+        let there = || {
+            setns(namespace, CloneFlags::CLONE_NEWNET).expect("the namespace is the test's own");
+            make()
+        };
+        thread::scope(|scope| scope.spawn(there).join()).expect("the thread ends")
     }
 
     /// Runs a command of words on the machine.
