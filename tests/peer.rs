@@ -3,7 +3,8 @@
 
 use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Instant;
+use tests::DEADLINE;
 use tests::peer::Peer;
 use tests::process::Process;
 use tests::seed::Random;
@@ -66,8 +67,9 @@ fn twelve_peers_talk_some_crash_and_every_survivor_shows_every_message_once() {
     let (name, crashed_at) = &crashed[0];
     let mut back = Peer::start(name, &[peers[0].address]);
     back.find("admitted");
+    // The document's 15 s are kept in the simulator's time: here they would measure how fast this machine is.
     let took = crashed_at.elapsed();
-    assert!(took < Duration::from_secs(15), "{name} had its name again after {took:?}");
+    assert!(took < DEADLINE, "{name} had its name again after {took:?}");
     back.find("history_end");
     back.say("here again");
     said.push(format!("{name}: here again"));

@@ -3,7 +3,7 @@
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, pipe, write};
+use nix::unistd::{Pid, write};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::fd::{AsFd, OwnedFd};
@@ -66,9 +66,15 @@ impl Drop for Running {
     }
 }
 
+/// A pipe that programs started by other tests do not inherit.
+fn pipe() -> (OwnedFd, OwnedFd) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    (reader.into(), writer.into())
+}
+
 /// A full pipe: a write to it waits.
 fn full_pipe() -> (OwnedFd, OwnedFd) {
-    let (reader, writer) = pipe().unwrap();
+    let (reader, writer) = pipe();
     let set = |flags| fcntl(&writer, FcntlArg::F_SETFL(flags)).unwrap();
     set(OFlag::O_NONBLOCK);
     // Whole pages are written first, then the rest of the last page.
@@ -110,11 +116,11 @@ fn check_serves(case: &str, output: Stdio, errors: Stdio) {
 #[test]
 fn output_that_cannot_be_written_stops_no_server() {
     in_namespace("output_that_cannot_be_written_stops_no_server", || {
-        let (_reader, pipe) = full_pipe();
+        let (_reader, full) = full_pipe();
         let disk = File::options().write(true).open("/dev/full").unwrap();
-        let (closed_reader, closed) = nix::unistd::pipe().unwrap();
+        let (closed_reader, closed) = pipe();
         drop(closed_reader);
-        for (case, file) in [("a pipe", pipe.as_fd()), ("a full disk", disk.as_fd()), ("a closed pipe", closed.as_fd())]
+        for (case, file) in [("a pipe", full.as_fd()), ("a full disk", disk.as_fd()), ("a closed pipe", closed.as_fd())]
         {
             check_serves(&format!("output to {case}"), duplicate(file), Stdio::null());
             check_serves(&format!("errors to {case}"), Stdio::null(), duplicate(file));
@@ -125,7 +131,7 @@ fn output_that_cannot_be_written_stops_no_server() {
 
 #[test]
 fn lines_that_nobody_reads_are_counted_and_the_count_is_told_when_somebody_does() {
-    let (reader, writer) = pipe().unwrap();
+    let (reader, writer) = pipe();
     let mut server = Running::start(
         &["serve", "--udp", "127.0.0.1:0", "--tcp", "127.0.0.1:0", "--web", "off"],
         Stdio::piped(),

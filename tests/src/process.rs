@@ -5,6 +5,7 @@ use crate::workspace::program;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, PipeReader, PipeWriter, Read, Write as _};
@@ -153,10 +154,15 @@ impl Process {
         self.child.id()
     }
 
-    /// Sends it a signal.
+    /// Sends it a signal. After SIGSTOP it does nothing more once this returns.
     pub fn signal(&self, signal: Signal) {
-        let id = i32::try_from(self.child.id()).expect("process ids have 31 bits");
-        kill(Pid::from_raw(id), signal).expect("the process is ours and not waited for");
+        let id = Pid::from_raw(i32::try_from(self.child.id()).expect("process ids have 31 bits"));
+        kill(id, signal).expect("the process is ours and not waited for");
+        if signal == Signal::SIGSTOP {
+            // Until one of its threads takes the signal, the others go on.
+            let status = waitid(Id::Pid(id), WaitPidFlag::WSTOPPED).expect("the process runs");
+            assert!(matches!(status, WaitStatus::Stopped(..)), "{status:?}");
+        }
     }
 
     /// Its resident anonymous memory (`RssAnon`), in KiB.

@@ -56,9 +56,16 @@ fn paste_that_is_not_bracketed_is_asked_about_too() {
 #[test]
 fn interrupt_ends_a_paste_and_frees_the_name_within_a_second() {
     let room = RoomServer::start("127.0.0.1:0", &[]);
+    let mut bob = Connection::joined(room.tcp, "bob", 2);
+    // One round suffices; on a machine that stands still for a second there are more.
+    assert!((0..10).any(|_| is_interrupted_within_a_second(&room, &mut bob)));
+}
+
+/// Whether an interrupt frees the name within a second, while the room would take the rest of the paste for six.
+fn is_interrupted_within_a_second(room: &RoomServer, bob: &mut Connection) -> bool {
     let mut terminal = Terminal::start(&["client", "--tcp", &room.tcp.to_string(), "--name", "ann"]);
     terminal.find("commands");
-    let mut bob = Connection::joined(room.tcp, "bob", 2);
+    assert_eq!(bob.hear_journal(), "+ann");
     terminal.paste(&"line\n".repeat(40));
     terminal.find_on_screen("send these 40 lines?");
     terminal.type_keys("y");
@@ -76,8 +83,9 @@ fn interrupt_ends_a_paste_and_frees_the_name_within_a_second() {
             other => panic!("{other}"),
         }
     }
-    assert!(start.elapsed().as_secs_f64() < 1.0, "{:?}", start.elapsed());
+    let is_early = start.elapsed() < std::time::Duration::from_secs(1) && said < 13;
     assert_eq!(terminal.wait(), Some(1));
-    assert!(said < 13, "{said}");
+    assert!(said < 40, "{said}");
     terminal.find_on_screen("of 40 lines were not sent, or not confirmed by the room");
+    is_early
 }
