@@ -37,23 +37,24 @@ pub fn sources(folders: &[&str]) -> Vec<(String, String)> {
 /// The `chat-host` program, built from the present sources once in each run.
 pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| build(&["--package", "chat-host"]).join("chat-host"))
+    PROGRAM.get_or_init(|| build(&["--bin", "chat-host"]).join("chat-host"))
 }
 
 /// An example of core, built from the present sources.
 pub fn example(name: &str) -> PathBuf {
     static EXAMPLES: OnceLock<PathBuf> = OnceLock::new();
-    EXAMPLES.get_or_init(|| build(&["--package", "chat-core", "--examples"]).join("examples")).join(name)
+    EXAMPLES.get_or_init(|| build(&["--examples"]).join("examples")).join(name)
 }
 
-/// Builds something, and returns the folder of the result.
+/// Builds something, and returns the folder of the result. The whole workspace is named, as for `cargo test --workspace`: a package alone
+/// would give its dependencies other features, and they would be built once more.
 fn build(what: &[&str]) -> PathBuf {
     // A test is in <target>/<profile>/deps, a tool one folder above, where what is built belongs too.
     let executable = std::env::current_exe().expect("what runs has an executable");
     let folder = executable.parent().expect("it lies in a folder");
     let profile = if folder.ends_with("deps") { folder.parent().expect("it lies in a profile") } else { folder };
     let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--quiet", "--locked"]).args(what).arg("--target-dir");
+    build.args(["build", "--quiet", "--locked", "--workspace"]).args(what).arg("--target-dir");
     build.arg(profile.parent().expect("the profile lies in <target>")).current_dir(root());
     if profile.ends_with("release") {
         build.arg("--release");
