@@ -45,11 +45,25 @@ fn lines_that_cannot_be_sent_are_refused_with_the_reason_and_the_rest_is_sent() 
     assert!(finished.errors[2].contains("2 of 3 lines"), "{finished:?}");
 }
 
+/// A client that has said one line to a relay from which it hears what another says, and then nothing. (Where nothing is heard at all,
+/// the client ends because nobody answers, at about the same time.)
+fn unanswered(arguments: &[&str]) -> (UdpSocket, Process) {
+    let relay = UdpSocket::bind("127.0.0.1:0").unwrap();
+    relay.set_read_timeout(Some(tests::DEADLINE)).unwrap();
+    let place = relay.local_addr().unwrap().to_string();
+    let mut client = Process::start(&[&["client", "--udp", &place], arguments].concat());
+    let (_, source) = relay.recv_from(&mut [0; 1_500]).unwrap();
+    let text = chat_core::text::Text::new("from another").unwrap();
+    let sender = "192.0.2.1:9".parse().unwrap();
+    relay.send_to(&datagram(&[Message::Incoming { number: 0, sender, text }]), source).unwrap();
+    client.output.find("from another");
+    client.write(b"hello?\n");
+    (relay, client)
+}
+
 #[test]
 fn message_that_does_not_come_back_is_told_and_ends_with_code_1() {
-    let deaf = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let mut client = Process::start(&["client", "--udp", &deaf.local_addr().unwrap().to_string()]);
-    client.write(b"hello?\n");
+    let (_relay, mut client) = unanswered(&[]);
     client.end_input();
     let finished = client.finish();
     assert_eq!((finished.code, finished.output.len()), (Some(1), 0));
@@ -60,16 +74,12 @@ fn message_that_does_not_come_back_is_told_and_ends_with_code_1() {
 
 #[test]
 fn message_that_does_not_come_back_is_told_at_once_while_more_may_be_said() {
-    let deaf = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let place = deaf.local_addr().unwrap().to_string();
-    let mut client = Process::start(&["client", "--udp", &place]);
-    client.write(b"hello?\n");
+    let (_relay, mut client) = unanswered(&[]);
     client.errors.find("warning: 1 message was not confirmed");
     client.end_input();
     assert_eq!(client.finish().code, Some(1));
     // A program is told of each once, whenever it is.
-    let mut client = Process::start(&["client", "--udp", &place, "--json"]);
-    client.write(b"hello?\n");
+    let (_relay, mut client) = unanswered(&["--json"]);
     client.end_input();
     let finished = client.finish();
     let told = finished.output.iter().filter(|line| line.contains(r#""event":"unconfirmed""#)).count();
