@@ -19,6 +19,34 @@ fn state() -> std::path::PathBuf {
     std::env::temp_dir().join(format!("chat-host-peer-network-{}", std::process::id()))
 }
 
+/// Two machines of one network, with IPv6's own address of the link too.
+fn machines_of_both_kinds() -> [Machine; 2] {
+    let switch = Switch::new("br0", None);
+    ["10.1.0.1/24", "10.1.0.2/24"].map(|address| {
+        let machine = Machine::new(&switch, None, None);
+        machine.run("ip", &format!("address add {address} broadcast + dev eth0"));
+        machine
+    })
+}
+
+/// What a machine has sent so far, as its kernel counts it: packets of multicast and of broadcast by IPv4, and all datagrams of UDP by
+/// IPv6, whose multicast by the kernel itself is not told apart from that of programs.
+fn sent_to_all(machine: &Machine) -> [u64; 3] {
+    let read = |path: &str| {
+        let output = machine.command("cat").arg(path).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (ipv4, ipv6) = (read("/proc/net/netstat"), read("/proc/net/snmp6"));
+    let mut rows = ipv4.lines().filter_map(|line| line.strip_prefix("IpExt: "));
+    let (names, values) = (rows.next().unwrap(), rows.next().unwrap());
+    let of_ipv4 = |name: &str| {
+        let index = names.split(' ').position(|it| it == name).unwrap();
+        values.split(' ').nth(index).unwrap().parse().unwrap()
+    };
+    let datagrams = ipv6.lines().find_map(|line| line.strip_prefix("Udp6OutDatagrams")).unwrap();
+    [of_ipv4("OutMcastPkts"), of_ipv4("OutBcastPkts"), datagrams.trim().parse().unwrap()]
+}
+
 /// All of these know each other, and what one says reaches all.
 fn check_group(peers: &mut [Peer]) {
     let names: Vec<String> = peers.iter().map(|peer| peer.name.clone()).collect();
@@ -140,5 +168,38 @@ fn peer_does_not_wait_for_a_name_that_takes_long_to_be_looked_up() {
         command.args(["peer", "--name", "bob", "--json", "--join", "pi.example"]);
         check_group(&mut [ann, Peer::start_command("bob", &mut command)]);
         std::fs::remove_file(resolver).unwrap();
+    });
+}
+
+#[test]
+fn peer_without_discovery_sends_nothing_by_multicast_or_broadcast() {
+    in_namespace("peer_without_discovery_sends_nothing_by_multicast_or_broadcast", || {
+        let machines = machines_of_both_kinds();
+        let mut ann = peer(&machines[0], "ann", &["--no-discovery", "--listen", "10.1.0.1:9300"]);
+        ann.find("history_end");
+        let bob = peer(&machines[1], "bob", &["--no-discovery", "--join", "10.1.0.1:9300"]);
+        let mut peers = [ann, bob];
+        check_group(&mut peers);
+        peers.iter_mut().rev().for_each(|peer| assert_eq!(peer.leave().0, Some(0)));
+        assert_eq!(machines.each_ref().map(sent_to_all), [[0; 3]; 2]);
+        // What is counted is what discovery sends: in each of the three ways.
+        let mut dan = peer(&machines[0], "dan", &[]);
+        dan.find("history_end");
+        let sent = sent_to_all(&machines[0]);
+        assert!(sent.iter().all(|&count| count > 0), "{sent:?}");
+        assert_eq!(sent_to_all(&machines[1]), [0; 3]);
+    });
+}
+
+#[test]
+fn peer_of_join_that_is_not_there_yet_is_found_when_it_comes() {
+    in_namespace("peer_of_join_that_is_not_there_yet_is_found_when_it_comes", || {
+        let switch = Switch::new("br0", None);
+        let machines = ["10.1.0.1/24", "10.1.0.2/24"].map(|address| Machine::new(&switch, Some(address), None));
+        let mut bob = peer(&machines[1], "bob", &["--no-discovery", "--join", "10.1.0.1:9300"]);
+        assert_eq!(bob.find("looking")["join"], serde_json::json!(["10.1.0.1:9300"]));
+        // Bob has asked in vain, and is a group of his own.
+        bob.find("history_end");
+        check_group(&mut [peer(&machines[0], "ann", &["--no-discovery", "--listen", "10.1.0.1:9300"]), bob]);
     });
 }

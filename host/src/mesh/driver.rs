@@ -7,7 +7,7 @@ use crate::clock;
 use crate::command::Peer as Options;
 use crate::failure::Failure;
 use crate::script::{Contact, Said, Step, Stop, Talk, Task};
-use chat_core::mesh::{self, Config, HostStorage, Member, Output, Peer, Phase, SayError, State};
+use chat_core::mesh::{self, HostStorage, Member, Output, Peer, Phase, SayError, State};
 use chat_core::text::Text;
 use chat_core::time::Instant;
 use chat_core::username::Username;
@@ -57,13 +57,7 @@ pub(super) fn run(
         }
         find_targets(&mut talk, &mut network)?;
         let addresses = network.own_addresses();
-        let config = Config {
-            addresses: &addresses,
-            join: network.targets.addresses.iter().copied().collect(),
-            discovery: network.search.is_some(),
-            denied,
-            ..Config::new(name.clone())
-        };
+        let config = network.config(&name, &addresses, denied);
         let seed = super::seed().map_err(Stop::Unreachable)?;
         let mut storage = Box::new(HostStorage::EMPTY);
         let mut driver = Driver {
@@ -81,20 +75,16 @@ pub(super) fn run(
     talk.finish(outcome, &address.to_string())
 }
 
-/// Looks the hosts of `--join` up for the first time, while the user may leave. Where others are looked for besides, only for what is
-/// known at once: in a network without a server of names it takes seconds until a look-up fails.
+/// Looks the hosts of `--join` up for the first time, while the user may leave.
 fn find_targets(talk: &mut Talk, network: &mut Network) -> Result<(), Stop> {
-    let deadline = network.search.is_some().then(clock::now);
-    while !network.targets.is_ready() {
-        let pause = network.pauses.look_up_alone;
-        match next_news(talk, network, pause, deadline) {
-            None if deadline.is_some() => return Ok(()),
+    loop {
+        let user = async { News::User(talk.next_of_user(clock::now()).await) };
+        match network.wait_for_targets(user, News::Targets) {
+            None => return Ok(()),
             Some(News::User(step)) => drop(step?),
-            Some(News::Targets(Some(told))) => talk.screen.fault(&told)?,
-            Some(News::Targets(None)) | None => {}
+            Some(News::Targets(told)) => told.iter().try_for_each(|told| talk.screen.fault(told))?,
         }
     }
-    Ok(())
 }
 
 /// Waits for what comes next: `None` stands for datagrams and the deadline. Names are looked up again after the pause.
@@ -252,10 +242,7 @@ impl Driver<'_, '_> {
 
     /// Shows what was counted.
     fn show_counters(&mut self) -> Result<(), Stop> {
-        let members = self.peer.members(clock::now()).filter(|member| member.state == State::Member).count();
-        let counters: String = self.peer.counters().iter().map(|(name, value)| format!(" {name}={value}")).collect();
-        let (unsent, unreceived) = (self.network.sockets.unsent, self.network.sockets.unreceived);
-        let counters = format!("members={members} unsent={unsent} unreceived={unreceived}{counters}");
+        let counters = self.network.counters(&self.peer);
         Ok(self.talk.show_counters("peer", &counters)?)
     }
 }

@@ -1,5 +1,6 @@
 //! What a peer shows (docs/command-line.md, docs/peer-events.schema.json).
 
+use super::tell;
 use crate::script::event::serialize_number;
 use crate::terminal::stamp::Stamp;
 use crate::terminal::{Appearance, Said, Show};
@@ -170,14 +171,13 @@ impl Show for Event<'_> {
         match *self {
             Self::Peer { address } => Appearance::Line(format!("peer {address}")),
             Self::Looking { interfaces: [], join: [] } => Appearance::Hidden,
-            Self::Looking { interfaces, join } => Appearance::Aside(looking(interfaces, join)),
-            Self::Network { interfaces: [] } => {
-                Appearance::Fault("there is no network any more; going on as soon as there is one".to_owned())
+            Self::Looking { interfaces, join } => {
+                Appearance::Aside(format!("-- looking for others ...{} --", tell::places(interfaces, join)))
             }
-            Self::Network { interfaces } => Appearance::Aside(format!(
-                "-- the network has changed: others are looked for on {} --",
-                named(interfaces)
-            )),
+            Self::Network { interfaces } => match tell::network(interfaces) {
+                Ok(told) => Appearance::Aside(format!("-- {told} --")),
+                Err(fault) => Appearance::Fault(fault),
+            },
             Self::Waiting { reason, by: Some(by) } => {
                 Appearance::Aside(format!("-- {by} says: {reason}; trying again --"))
             }
@@ -243,38 +243,9 @@ fn renamed(before: &str, name: &str, own: bool) -> String {
     format!("-- {who} now {name}: {why} --")
 }
 
-/// The interfaces as people read them: not everybody knows that the loopback leads to nobody else.
-fn named(interfaces: &[&str]) -> String {
-    let is_loopback =
-        |name: &&str| name.strip_prefix("lo").is_some_and(|rest| rest.parse::<u8>().is_ok() || rest.is_empty());
-    let alone = if interfaces.iter().all(is_loopback) { " (this machine alone)" } else { "" };
-    format!("{}{alone}", interfaces.join(", "))
-}
-
-/// Where others are looked for.
-fn looking(interfaces: &[&str], join: &[SocketAddr]) -> String {
-    let mut places = Vec::new();
-    if !interfaces.is_empty() {
-        places.push(format!(" on {}", named(interfaces)));
-    }
-    if !join.is_empty() {
-        places.push(format!(" at {}", join.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")));
-    }
-    format!("-- looking for others ...{} --", places.join(" and"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn search_says_where() {
-        let join = ["127.0.0.1:7".parse().unwrap()];
-        assert_eq!(looking(&["eth0", "wlan0"], &[]), "-- looking for others ... on eth0, wlan0 --");
-        assert_eq!(looking(&["lo"], &[]), "-- looking for others ... on lo (this machine alone) --");
-        assert_eq!(looking(&["lo", "lora0"], &[]), "-- looking for others ... on lo, lora0 --");
-        assert_eq!(looking(&["eth0"], &join), "-- looking for others ... on eth0 and at 127.0.0.1:7 --");
-    }
 
     #[test]
     fn who_gets_another_number_is_told_why() {

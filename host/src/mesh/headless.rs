@@ -8,7 +8,7 @@ use crate::command::Peer as Options;
 use crate::failure::Failure;
 use crate::log::{self, Level};
 use crate::signals::{SignalRequest, SignalRequests};
-use chat_core::mesh::{Config, Event, HostStorage, Output, Peer, State};
+use chat_core::mesh::{Event, HostStorage, Output, Peer, State};
 use chat_core::refusal::RefusalReason;
 use chat_core::username::Username;
 use std::net::SocketAddr;
@@ -54,9 +54,11 @@ pub(super) fn run(
     let mut requests = SignalRequests::new()?;
     log::print(format!("peer {}\n", network.sockets.address));
     network.open_search(options).iter().for_each(|fault| log::say(Level::Warning, fault));
+    if !find_targets(&mut requests, &mut network) {
+        return Ok(());
+    }
     let addresses = network.own_addresses();
-    let config =
-        Config { addresses: &addresses, discovery: network.search.is_some(), denied, ..Config::new(name.clone()) };
+    let config = network.config(name, &addresses, denied);
     let seed = super::seed()?;
     let mut storage = Box::new(HostStorage::EMPTY);
     let peer = Peer::new(storage.memory(), config, clock::now(), seed);
@@ -68,6 +70,20 @@ pub(super) fn run(
     outcome.map_err(|stop| driver.failure(stop))
 }
 
+/// Looks the hosts of `--join` up for the first time. Gives `false` if a signal asks for the end before.
+fn find_targets(requests: &mut SignalRequests, network: &mut Network) -> bool {
+    loop {
+        let signal = async { News::Signal(requests.next().await) };
+        match network.wait_for_targets(signal, News::Targets) {
+            None => return true,
+            Some(News::Signal(SignalRequest::End)) => return false,
+            // There is nothing to count yet.
+            Some(News::Signal(SignalRequest::ShowCounters | SignalRequest::Continued)) => {}
+            Some(News::Targets(told)) => told.iter().for_each(|told| log::say(Level::Warning, told)),
+        }
+    }
+}
+
 impl Driver<'_> {
     /// Serves sockets and signals until one asks for the end.
     fn run(&mut self, requests: &mut SignalRequests) -> Result<(), Stop> {
@@ -76,7 +92,10 @@ impl Driver<'_> {
             self.peer.handle_timeout(now);
             self.drain()?;
             if self.network.handle_timeout(now, &self.peer) {
-                log::say(Level::Information, format_args!("looking for others on {}", self.places()));
+                match tell::network(&self.network.interfaces()) {
+                    Ok(told) => log::say(Level::Information, told),
+                    Err(fault) => log::say(Level::Warning, fault),
+                }
             }
             let deadline = self.peer.poll_timeout().into_iter().chain([self.network.deadline()]).min();
             let pauses = self.network.pauses;
@@ -108,8 +127,10 @@ impl Driver<'_> {
                 Output::Send { to, bytes } => self.network.send(now, to, bytes, is_alone),
                 Output::Event(Event::Seeking) => {
                     self.network.handle_seeking(now);
-                    let places = self.network.interfaces().join(", ");
-                    log::say(Level::Information, format_args!("looking for others on {places}"));
+                    let places = tell::places(&self.network.interfaces(), &self.network.targets.addresses);
+                    if !places.is_empty() {
+                        log::say(Level::Information, format_args!("looking for others{places}"));
+                    }
                 }
                 Output::Event(Event::Founded) => {
                     log::say(Level::Information, "nobody is there: this peer is the first of a group");
@@ -138,11 +159,6 @@ impl Driver<'_> {
         refused.map_or(Ok(()), Err)
     }
 
-    /// On which interfaces others are looked for.
-    fn places(&self) -> String {
-        self.network.interfaces().join(", ")
-    }
-
     /// Whether nobody else is there.
     fn is_alone(&self) -> bool {
         let own = self.peer.id();
@@ -164,9 +180,6 @@ impl Driver<'_> {
 
     /// Shows what was counted.
     fn show_counters(&self) {
-        let members = self.peer.members(clock::now()).filter(|member| member.state == State::Member).count();
-        let counters: String = self.peer.counters().iter().map(|(name, value)| format!(" {name}={value}")).collect();
-        let (unsent, unreceived) = (self.network.sockets.unsent, self.network.sockets.unreceived);
-        log::print_error(format!("peer: members={members} unsent={unsent} unreceived={unreceived}{counters}\n"));
+        log::print_error(format!("peer: {}\n", self.network.counters(&self.peer)));
     }
 }

@@ -8,8 +8,9 @@ use super::targets::Targets;
 use crate::clock;
 use crate::command::Peer as Options;
 use crate::failure::{Failure, cause};
-use chat_core::mesh::{self, Member, Output, Peer, Phase, State, Target};
+use chat_core::mesh::{self, Config, Member, Output, Peer, Phase, State, Target};
 use chat_core::time::Instant;
+use chat_core::username::Username;
 use smol::future;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -95,6 +96,38 @@ impl Network {
     /// The names of the interfaces on which others are looked for.
     pub(super) fn interfaces(&self) -> Vec<&str> {
         self.search.as_ref().map(Search::names).unwrap_or_default()
+    }
+
+    /// Waits until the hosts of `--join` are looked up for the first time, or the future is ready: `None` says that the engine may start.
+    /// Where others are looked for besides, only what is known at once is waited for: in a network without a server of names it takes
+    /// seconds until a look-up fails. Cancelling loses nothing.
+    pub(super) fn wait_for_targets<T>(
+        &mut self,
+        future: impl Future<Output = T>,
+        targets: impl FnOnce(Option<String>) -> T,
+    ) -> Option<T> {
+        if self.targets.is_ready() {
+            return None;
+        }
+        let (deadline, pause) = (self.search.is_some().then(clock::now), self.pauses.look_up_alone);
+        let look_up = async { targets(self.targets.next(pause).await) };
+        self.sockets.wait_deaf(deadline, future::or(future, look_up))
+    }
+
+    /// The engine's settings. `--join` belongs to them: an engine that has nobody to ask founds a group at once.
+    pub(super) fn config<'s>(
+        &self,
+        name: &Username,
+        addresses: &'s [SocketAddr],
+        denied: &'s [Username],
+    ) -> Config<'s> {
+        Config {
+            addresses,
+            join: self.targets.addresses.iter().copied().collect(),
+            discovery: self.search.is_some(),
+            denied,
+            ..Config::new(name.clone())
+        }
     }
 
     /// When [`Network::handle_timeout`] is to be called at the latest. It does what it has to do as soon as it is called for anything
@@ -193,6 +226,14 @@ impl Network {
         }
     }
 
+    /// What was counted, as `name=value` with spaces between.
+    pub(super) fn counters(&self, peer: &Peer<'_>) -> String {
+        let members = peer.members(clock::now()).filter(|member| member.state == State::Member).count();
+        let counters: String = peer.counters().iter().map(|(name, value)| format!(" {name}={value}")).collect();
+        let (unsent, unreceived) = (self.sockets.unsent, self.sockets.unreceived);
+        format!("members={members} unsent={unsent} unreceived={unreceived}{counters}")
+    }
+
     /// Remembers where the members are, if peers are remembered at all.
     fn remember(&mut self, now: Instant, peer: &Peer<'_>) -> Option<&mut Remembered> {
         let remembered = &mut self.search.as_mut()?.remembered;
@@ -200,5 +241,76 @@ impl Network {
         let others = peer.members(now).filter(|member| member.state == State::Member && member.id != own);
         others.filter_map(|member: Member<'_>| member.address).for_each(|address| remembered.learn(address));
         Some(remembered)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use argh::FromArgs as _;
+    use chat_core::mesh::HostStorage;
+    use std::net::UdpSocket;
+
+    /// The network of a peer that looks for others only at these.
+    fn network(join: &[&str]) -> Network {
+        let arguments = ["--name", "ann", "--no-discovery", "--listen", "127.0.0.1:0"];
+        let join = join.iter().flat_map(|host| ["--join", host]);
+        let arguments: Vec<&str> = arguments.into_iter().chain(join).collect();
+        Network::open(&Options::from_args(&["peer"], &arguments).unwrap()).unwrap()
+    }
+
+    /// Waits for the first look-up, with nothing else to wait for. Gives what was told.
+    fn look_up(network: &mut Network) -> Vec<Option<String>> {
+        std::iter::from_fn(|| network.wait_for_targets(future::pending(), |told| told)).collect()
+    }
+
+    /// Everything that an engine with this network does first.
+    fn first_outputs(network: &Network) -> (Vec<Target>, Phase) {
+        let name = Username::new("ann").unwrap();
+        let addresses = network.own_addresses();
+        let mut storage = Box::new(HostStorage::EMPTY);
+        let config = network.config(&name, &addresses, &[]);
+        let mut peer = Peer::new(storage.memory(), config, clock::now(), [7; 16]);
+        let now = clock::now();
+        peer.handle_timeout(now);
+        let mut sent = Vec::new();
+        while let Some(output) = peer.poll_output(now, None) {
+            if let Output::Send { to, .. } = output {
+                sent.push(to);
+            }
+        }
+        (sent, peer.phase())
+    }
+
+    #[test]
+    fn engine_asks_at_join_before_it_founds_a_group() {
+        let mut network = network(&["127.0.0.1:7"]);
+        assert_eq!(look_up(&mut network), [None]);
+        let asked = Target::Unicast(SocketAddr::from(([127, 0, 0, 1], 7)));
+        assert_eq!(first_outputs(&network), (vec![asked], Phase::Seeking));
+    }
+
+    #[test]
+    fn engine_that_has_nobody_to_ask_founds_a_group_at_once() {
+        let mut network = network(&[]);
+        assert_eq!(look_up(&mut network), []);
+        assert_eq!(first_outputs(&network), (Vec::new(), Phase::Member));
+    }
+
+    #[test]
+    fn datagram_that_comes_during_the_first_look_up_does_not_end_it() {
+        let mut network = network(&["localhost:7"]);
+        let other = UdpSocket::bind("127.0.0.1:0").unwrap();
+        other.send_to(b"hi", network.sockets.address).unwrap();
+        // A name that is not found ends it too.
+        assert_eq!(look_up(&mut network).len(), 1);
+        assert!(network.targets.is_ready());
+    }
+
+    #[test]
+    fn what_else_comes_before_the_first_look_up_is_given() {
+        let mut network = network(&["127.0.0.1:7"]);
+        assert_eq!(network.wait_for_targets(future::ready(1), |_| 2), Some(1));
+        assert_eq!(network.wait_for_targets(future::pending(), |_| 2), Some(2));
     }
 }

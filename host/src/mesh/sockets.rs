@@ -167,6 +167,15 @@ impl Sockets {
         self.waiter.block_on(future::or(future, future::or(readable, due)))
     }
 
+    /// Waits until the future is ready, which is given, or the deadline has come, and lets datagrams wait.
+    pub(super) fn wait_deaf<T>(&self, deadline: Option<Instant>, future: impl Future<Output = T>) -> Option<T> {
+        let due = async {
+            wait::until(deadline).await;
+            None
+        };
+        self.waiter.block_on(future::or(async { Some(future.await) }, due))
+    }
+
     /// The next datagram that is there.
     ///
     /// # Errors

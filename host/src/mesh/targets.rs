@@ -55,7 +55,6 @@ impl Targets {
     }
 
     /// Whether the first look-up is over, or there is none.
-    #[cfg(any(test, feature = "client"))]
     pub(super) const fn is_ready(&self) -> bool {
         self.told || !self.addresses.is_empty() || self.look_up.is_none()
     }

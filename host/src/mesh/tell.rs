@@ -1,4 +1,4 @@
-//! Why a peer is refused and what to do about it, in one sentence.
+//! What every peer tells, in one sentence: where it looks for others, and why it is refused and what to do about it.
 
 use chat_core::limits::NAME_BYTES_MAX;
 use chat_core::refusal::RefusalReason;
@@ -58,9 +58,51 @@ pub(super) fn refusal(
     format!("{by}{what}{advice}")
 }
 
+/// Where others are looked for, as ` on eth0 and at 127.0.0.1:7`; nothing if it is nowhere.
+pub(super) fn places(interfaces: &[&str], join: &[SocketAddr]) -> String {
+    let mut places = Vec::new();
+    if !interfaces.is_empty() {
+        places.push(format!(" on {}", named(interfaces)));
+    }
+    if !join.is_empty() {
+        places.push(format!(" at {}", join.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")));
+    }
+    places.join(" and")
+}
+
+/// That there are other interfaces than before.
+///
+/// # Errors
+/// There is none any more, which is a fault: the sentence for that.
+pub(super) fn network(interfaces: &[&str]) -> Result<String, String> {
+    if interfaces.is_empty() {
+        return Err("there is no network any more; going on as soon as there is one".to_owned());
+    }
+    Ok(format!("the network has changed: others are looked for on {}", named(interfaces)))
+}
+
+/// The interfaces as people read them: not everybody knows that the loopback leads to nobody else.
+fn named(interfaces: &[&str]) -> String {
+    let is_loopback =
+        |name: &&str| name.strip_prefix("lo").is_some_and(|rest| rest.parse::<u8>().is_ok() || rest.is_empty());
+    let alone = if interfaces.iter().all(is_loopback) { " (this machine alone)" } else { "" };
+    format!("{}{alone}", interfaces.join(", "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn search_says_where() {
+        let join = ["127.0.0.1:7".parse().unwrap()];
+        assert_eq!(places(&["eth0", "wlan0"], &[]), " on eth0, wlan0");
+        assert_eq!(places(&["lo"], &[]), " on lo (this machine alone)");
+        assert_eq!(places(&["lo", "lora0"], &[]), " on lo, lora0");
+        assert_eq!(places(&["eth0"], &join), " on eth0 and at 127.0.0.1:7");
+        assert_eq!(places(&[], &join), " at 127.0.0.1:7");
+        assert_eq!(places(&[], &[]), "");
+    }
 
     fn name(text: &str) -> Username {
         Username::new(text).unwrap()
