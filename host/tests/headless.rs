@@ -1,12 +1,14 @@
 //! The program that is built without clients (docs/pi-image.md): its peer, that nobody sits before, finds the group of `--join`.
-#![cfg(all(not(loom), feature = "peer", not(feature = "client")))]
+#![cfg(all(not(loom), unix, feature = "peer", not(feature = "client")))]
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::UdpSocket;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a test waits for anything.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -36,6 +38,14 @@ impl Peer {
         Self { process, address, errors }
     }
 
+    /// What it has counted.
+    fn counters(&self) -> String {
+        let id = i32::try_from(self.process.id()).unwrap();
+        kill(Pid::from_raw(id), Signal::SIGUSR1).unwrap();
+        let mut lines = std::iter::repeat_with(|| self.told());
+        lines.find(|line| line.starts_with("peer: ")).unwrap()
+    }
+
     /// The next line of its standard error.
     fn told(&self) -> String {
         self.errors.recv_timeout(DEADLINE).unwrap()
@@ -59,15 +69,16 @@ fn lines(reader: impl Read + Send + 'static) -> Receiver<String> {
 }
 
 #[test]
-fn peer_is_admitted_to_the_group_of_join_and_founds_none() {
+fn peer_looks_at_join_first_and_is_a_member_of_that_group() {
     let ann = Peer::start("ann", &[]);
     assert!(ann.told().ends_with("nobody is there: this peer is the first of a group"));
     assert!(ann.told().ends_with("in the group as ann"));
     let bob = Peer::start("bob", &[&ann.address]);
-    let looking = format!("looking for others at {}", ann.address);
-    for end in [&looking, "in the group as bob"] {
-        let told = bob.told();
-        assert!(told.ends_with(end), "{told}");
+    let told = bob.told();
+    assert!(told.ends_with(&format!("looking for others at {}", ann.address)), "{told}");
+    let started_at = Instant::now();
+    while !ann.counters().starts_with("peer: members=2 ") {
+        assert!(started_at.elapsed() < DEADLINE, "bob is no member");
     }
 }
 
