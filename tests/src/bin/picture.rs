@@ -52,10 +52,11 @@ mod picture {
         (ann, address)
     }
 
-    /// Somebody says something.
+    /// Somebody says something, and hears it: the conversation has the same order in each run.
     fn say(connection: &mut Connection, number: u32, text: &str) {
         let kind = chat_core::room::Kind::Plain;
         connection.send(&chat_core::room::Message::Say { number, kind, text });
+        while !connection.hear_journal().contains(text) {}
     }
 
     /// What the terminal shows, as a picture.
