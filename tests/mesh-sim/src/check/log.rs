@@ -6,6 +6,9 @@ use crate::violation::{Checked, check};
 use crate::watch::Watch;
 use chat_core::mesh::{Message, PeerId};
 
+/// How long whoever told of a missing message is asked for it before another is: three times, in milliseconds (MESH-GAP-2).
+const INFORMER_MS: u64 = 300;
+
 /// A message as its origin said it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said {
@@ -66,12 +69,20 @@ impl Checks {
         if self.promises.timed && was_there {
             self.tally.timed_messages_ms.push(took_ms);
         }
-        // An origin that goes before it has sent the message to all leaves that to the others.
-        let gone_ms = self.watches.iter().filter(|other| other.id == message.origin).find_map(|other| other.gone_ms);
-        let most_ms = self.promises.message_ms_max;
-        let most_ms = most_ms.filter(|most_ms| gone_ms.is_none_or(|at_ms| at_ms > said_ms + most_ms));
+        let most_ms = self.promises.message_ms_max.and_then(|most_ms| self.message_ms_max(message, said_ms, most_ms));
         let is_late = most_ms.is_some_and(|most_ms| took_ms > most_ms);
         check("MESH-LIVE-4", now_ms, !is_late || !was_there, || format!("late: {}", what(watch.slot, message)))
+    }
+
+    /// How long a message that was said at this time may take, where it may take `most_ms` among members that stay.
+    fn message_ms_max(&self, message: &Message<'_>, said_ms: u64, most_ms: u64) -> Option<u64> {
+        let until_ms = said_ms + most_ms;
+        let gone = || self.watches.iter().filter_map(|other| Some((other.id, other.gone_ms?)));
+        // An origin that goes before it has sent the message to all leaves that to the others.
+        let has_origin_gone = gone().any(|(id, at_ms)| id == message.origin && at_ms <= until_ms);
+        // Who was asked for what is missing may be gone: then another is asked.
+        let has_some = gone().any(|(_, at_ms)| at_ms + INFORMER_MS >= said_ms && at_ms <= until_ms);
+        (!has_origin_gone).then_some(if has_some { most_ms + INFORMER_MS } else { most_ms })
     }
 
     /// A peer counts messages of an origin as lost.
