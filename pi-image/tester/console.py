@@ -4,15 +4,17 @@ import re
 import threading
 import time
 
-# What a shell at the console runs that shall take commands of `Console.run`. Each line of theirs is marked: a machine says things by itself
-# at any moment, and what belongs to whom must not depend on chance.
+# Begins each line that a command at the console prints: a machine says things by itself at any moment, and which line belongs to whom must
+# not depend on chance.
 MARK = "shell: "
-SHELL = """while read -r line; do
-    eval "$line" 2>&1 | while IFS= read -r text; do echo "shell: $text"; done
-    echo "shell done"
+# The line behind the last of them.
+DONE = "shell done"
+# What a shell at the console runs, so that `Console.run` can give it commands.
+SHELL = f"""while read -r line; do
+    eval "$line" 2>&1 | while IFS= read -r text; do echo "{MARK}$text"; done
+    echo "{DONE}"
 done
 """
-DONE = "shell done"
 # More than any boot takes, and any other wait: that a busy machine is slow is no failure.
 WAIT_SECONDS_MAX = 60
 
